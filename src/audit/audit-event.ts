@@ -1,0 +1,49 @@
+/**
+ * What the access log holds: one event for each decision and each authentication. Values here are
+ * names and codes only; secrets, SASL bytes and record contents have no field to stand in.
+ */
+import type { Operation, ResourceTypeName } from '../security/acl/operation.ts';
+
+/** Who acts, fixed for the life of a connection. */
+export interface AuditSubject {
+  /** Random id of the connection, the same in every event of it. */
+  readonly connectionId: string;
+  readonly listener: 'mtls' | 'admin';
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly tenant: string | null;
+  /** `User:device-1`; null while unknown. */
+  readonly principal: string | null;
+  readonly certificateSerial: string | null;
+}
+
+/** An access decided by the Authorizer. */
+export interface AccessEvent {
+  /** Kafka's API name (`Produce`) or the admin route (`GET /v1/topics`). */
+  readonly api: string;
+  readonly apiVersion: number;
+  readonly clientId: string | null;
+  readonly operation: Operation;
+  readonly resourceType: ResourceTypeName;
+  readonly resourceName: string;
+  readonly allowed: boolean;
+  readonly rule: string | null;
+  readonly origin: string | null;
+}
+
+/** Anything else of security's concern; `reason` is a stable code, `detail` one plain sentence. */
+export interface SecurityEvent {
+  readonly type:
+    | 'authentication'
+    | 'connection'
+    | 'protocol'
+    | 'administration'
+    | 'policy'
+    | 'certificate'
+    | 'server';
+  readonly outcome: 'success' | 'failure';
+  readonly reason: string;
+  readonly detail?: string;
+  /** Extra plain facts, e.g. {topic, partitions} of an administrative change. */
+  readonly facts?: Readonly<Record<string, string | number | boolean | null>>;
+}

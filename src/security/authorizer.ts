@@ -1,0 +1,43 @@
+/**
+ * The Authorizer interface: may this principal, from this host, do this to that resource?
+ *
+ * Invariants: it fails closed (an error inside is a deny with the reason), it answers in the
+ * principal's own tenant only, and every answer carries its evidence. Names are the tenant's own
+ * (visible) names, never physical ones.
+ */
+import type { Operation, ResourceTypeName } from './acl/operation.ts';
+import type { KafkaPrincipal } from './principal.ts';
+
+/** One thing that a request wants to do. */
+export interface Action {
+  readonly operation: Operation;
+  readonly resourceType: ResourceTypeName;
+  readonly resourceName: string;
+}
+
+export interface AuthorizationResult {
+  readonly allowed: boolean;
+  /** The rule that decided, e.g. `p, User:device-1, acme, ...`; null when none matched. */
+  readonly rule: string | null;
+  /** Where that rule stands, e.g. `acme.csv:12` or `dynamic`; null when none matched. */
+  readonly origin: string | null;
+}
+
+export interface Authorizer {
+  /** Grows with every change of policy; decisions cached under an older epoch are void. */
+  readonly epoch: number;
+
+  /** Decides one action. Never throws. `host` is the peer's IP address. */
+  authorize(principal: KafkaPrincipal, host: string, action: Action): AuthorizationResult;
+
+  /**
+   * May the principal do `operation` on at least one resource of the type (Kafka's
+   * authorizeByResourceType, KIP-679)? A prefixed or wildcard deny that covers every allow wins.
+   */
+  authorizeByResourceType(
+    principal: KafkaPrincipal,
+    host: string,
+    operation: Operation,
+    resourceType: ResourceTypeName,
+  ): AuthorizationResult;
+}
