@@ -1,0 +1,140 @@
+/**
+ * The Engine interface: what stores, orders and serves records. Interfaces only.
+ *
+ * Authorised request data in, response data out, errors inside the response. An engine never sees
+ * a principal: authority is settled before the call. Names here are physical (`<tenant>.<name>`);
+ * tenancy/tenant-namespace.ts is the decorator that translates them for one tenant. The part of a
+ * physical name before the first dot is its namespace; tenant names hold no dot, so a namespace is
+ * a tenant's, and names that begin with `__` are the engine's own.
+ */
+
+import type { ProduceRequest, ProduceResponse } from '../protocol/schemas/00-produce.ts';
+import type { FetchRequest, FetchResponse } from '../protocol/schemas/01-fetch.ts';
+import type {
+  ListOffsetsRequest,
+  ListOffsetsResponse,
+} from '../protocol/schemas/02-list-offsets.ts';
+import type { MetadataRequest, MetadataResponse } from '../protocol/schemas/03-metadata.ts';
+import type {
+  CreateTopicsRequest,
+  CreateTopicsResponse,
+} from '../protocol/schemas/19-create-topics.ts';
+import type {
+  DeleteTopicsRequest,
+  DeleteTopicsResponse,
+} from '../protocol/schemas/20-delete-topics.ts';
+import type {
+  InitProducerIdRequest,
+  InitProducerIdResponse,
+} from '../protocol/schemas/22-init-producer-id.ts';
+import type {
+  OffsetForLeaderEpochRequest,
+  OffsetForLeaderEpochResponse,
+} from '../protocol/schemas/23-offset-for-leader-epoch.ts';
+import type {
+  DescribeConfigsRequest,
+  DescribeConfigsResponse,
+} from '../protocol/schemas/32-describe-configs.ts';
+import type {
+  CreatePartitionsRequest,
+  CreatePartitionsResponse,
+} from '../protocol/schemas/37-create-partitions.ts';
+import type {
+  DescribeTopicPartitionsRequest,
+  DescribeTopicPartitionsResponse,
+} from '../protocol/schemas/75-describe-topic-partitions.ts';
+
+/** What the engine can and cannot promise, as data: handlers and docs read it, nobody asks "which". */
+export interface EngineFeatures {
+  readonly name: 'embedded' | 'forwarding';
+  /** acks=all means "on stable storage" (fsync), not only "replicated". */
+  readonly acksAllIsDurable: boolean;
+}
+
+/** What an engine may know of a call beside the request itself. */
+export interface EngineCall {
+  /** The request's API version: some answers differ by it. */
+  readonly apiVersion: number;
+  /** Aborted when the client is gone: a parked call ends early and its answer is dropped. */
+  readonly signal: AbortSignal | null;
+}
+
+/** A topic as the engine's metadata knows it. */
+export interface TopicIdentity {
+  readonly name: string;
+  /** Kafka text form, 22 characters. */
+  readonly topicId: string;
+  readonly partitionCount: number;
+}
+
+type Answer<T> = T | Promise<T>;
+
+export interface Engine {
+  readonly features: EngineFeatures;
+
+  /** Looks a topic up by name or id without waiting; undefined when there is none. */
+  topicByName(name: string): TopicIdentity | undefined;
+  topicById(topicId: string): TopicIdentity | undefined;
+  /** All topics of a namespace, sorted by name. */
+  topicsIn(namespace: string): readonly TopicIdentity[];
+
+  /** acks, durability and duplicates as PROTOCOL-NOTES 5-6; answers once `acks` is satisfied. */
+  produce(request: ProduceRequest, call: EngineCall): Answer<ProduceResponse>;
+  /** Sessionless: every partition of the request is in the answer. Parks up to maxWaitMs. */
+  fetch(request: FetchRequest, call: EngineCall): Answer<FetchResponse>;
+  listOffsets(request: ListOffsetsRequest, call: EngineCall): Answer<ListOffsetsResponse>;
+  offsetForLeaderEpoch(
+    request: OffsetForLeaderEpochRequest,
+    call: EngineCall,
+  ): Answer<OffsetForLeaderEpochResponse>;
+  initProducerId(request: InitProducerIdRequest, call: EngineCall): Answer<InitProducerIdResponse>;
+
+  /**
+   * Topics and partitions; `topics` is never null here (the caller lists what it may see).
+   * Brokers, cluster id and controller are filled in by the server, which knows the listeners.
+   */
+  metadata(request: MetadataRequest, call: EngineCall): Answer<MetadataResponse>;
+  /** As metadata: the request names every topic; cursor and limit are applied here. */
+  describeTopicPartitions(
+    request: DescribeTopicPartitionsRequest,
+    call: EngineCall,
+  ): Answer<DescribeTopicPartitionsResponse>;
+
+  createTopics(request: CreateTopicsRequest, call: EngineCall): Answer<CreateTopicsResponse>;
+  deleteTopics(request: DeleteTopicsRequest, call: EngineCall): Answer<DeleteTopicsResponse>;
+  createPartitions(
+    request: CreatePartitionsRequest,
+    call: EngineCall,
+  ): Answer<CreatePartitionsResponse>;
+  describeConfigs(
+    request: DescribeConfigsRequest,
+    call: EngineCall,
+  ): Answer<DescribeConfigsResponse>;
+
+  /**
+   * A small durable log of events for state that must survive restarts (tenants, rules). One
+   * fenced writer. Damage inside it stops the start: truncating there would erase denials.
+   */
+  openStateLog(name: string): Promise<StateLog>;
+
+  /** Syncs and closes everything; calls after it fail with KAFKA_STORAGE_ERROR. */
+  close(): Promise<void>;
+}
+
+/** One event of a state log: a type, its version, and plain JSON data. */
+export interface StateRecord {
+  readonly type: string;
+  readonly version: number;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+export interface StateLog {
+  /** The records that were there at the opening, oldest first (snapshot, then what followed). */
+  replay(apply: (record: StateRecord) => void): Promise<void>;
+  /** Appends all of `records` or none of them; resolves when they are on stable storage. */
+  append(records: readonly StateRecord[]): Promise<void>;
+  /** Replaces everything before now by `records` (the whole state), atomically. */
+  snapshot(records: readonly StateRecord[]): Promise<void>;
+  /** Bytes appended since the last snapshot: the owner's cue to take one. */
+  readonly bytesSinceSnapshot: number;
+}
