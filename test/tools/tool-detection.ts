@@ -1,0 +1,105 @@
+/**
+ * Which outside tools this machine has, and what a test does when one is missing.
+ *
+ * Invariant: a suite that needs a missing tool is never silently absent. Without
+ * BREAKWATER_TEST_REQUIRE it is skipped with a note that the reporter repeats at the end of the
+ * run; with BREAKWATER_TEST_REQUIRE=all it fails.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'vitest';
+import { projectRoot } from './project-root.ts';
+
+const onPath = (name: string): boolean =>
+  (process.env.PATH ?? '')
+    .split(':')
+    .some((directory) => directory !== '' && existsSync(join(directory, name)));
+
+const startsCleanly = (command: string, args: readonly string[]): boolean =>
+  spawnSync(command, args, { stdio: 'ignore', timeout: 20_000 }).status === 0;
+
+const fileNamedBy = (variable: string): boolean => {
+  const path = process.env[variable];
+  return path !== undefined && existsSync(path);
+};
+
+/** Tool -> how it is found, and what a person does to have it. */
+const tools = {
+  kcat: { found: () => onPath('kcat'), advice: 'Debian package kcat' },
+  openssl: { found: () => onPath('openssl'), advice: 'Debian package openssl' },
+  'gnutls-cli': { found: () => onPath('gnutls-cli'), advice: 'Debian package gnutls-bin' },
+  strace: {
+    found: () => onPath('strace') && startsCleanly('strace', ['-o', '/dev/null', 'true']),
+    advice: 'Debian package strace, and leave to trace own processes',
+  },
+  krb5kdc: {
+    found: () => existsSync('/usr/sbin/krb5kdc') || onPath('krb5kdc'),
+    advice: 'Debian packages krb5-kdc, krb5-admin-server, krb5-user',
+  },
+  'java-tools': {
+    found: () =>
+      onPath('java') &&
+      existsSync(join(projectRoot, '.cache', 'kafka-libs', 'stamp')) &&
+      existsSync(join(projectRoot, '.cache', 'java-classes', 'stamp')),
+    advice: 'JDK 17, Maven, then: node scripts/fetch-java-tools.mjs',
+  },
+  'kafka-messages': {
+    found: () => fileNamedBy('BREAKWATER_KAFKA_MESSAGES'),
+    advice: 'BREAKWATER_KAFKA_MESSAGES=<kafka-messages.json>',
+  },
+  'kafka-errors': {
+    found: () => fileNamedBy('BREAKWATER_KAFKA_ERRORS'),
+    advice: 'BREAKWATER_KAFKA_ERRORS=<errors.json>',
+  },
+  'built-broker': {
+    found: () => existsSync(join(projectRoot, 'bin', 'breakwater.js')),
+    advice: 'npm run build',
+  },
+} as const;
+
+export type ToolName = keyof typeof tools;
+
+const found = new Map<ToolName, boolean>();
+
+/** Whether the tool is here. Looked up once a process. */
+export const hasTool = (name: ToolName): boolean => {
+  let answer = found.get(name);
+  if (answer === undefined) {
+    answer = tools[name].found();
+    found.set(name, answer);
+  }
+  return answer;
+};
+
+/** True when CI demands that nothing be skipped. */
+export const everyToolIsRequired = (): boolean => process.env.BREAKWATER_TEST_REQUIRE === 'all';
+
+/** One line for a person: what is missing and how to get it; undefined when nothing is missing. */
+export const missingToolsNote = (names: readonly ToolName[]): string | undefined => {
+  const missing = names.filter((name) => !hasTool(name));
+  if (missing.length === 0) return undefined;
+  return missing.map((name) => `needs ${name} (${tools[name].advice})`).join('; ');
+};
+
+/**
+ * `describe` for a suite that needs outside tools. When one is missing the suite becomes a single
+ * test: skipped with the reason, or failing with it when everything is required.
+ */
+export const describeRequiring = (
+  names: readonly ToolName[],
+  title: string,
+  body: () => void,
+): void => {
+  const note = missingToolsNote(names);
+  if (note === undefined) {
+    describe(title, body);
+    return;
+  }
+  describe(title, () => {
+    test('needs a tool that is not here', (context) => {
+      if (everyToolIsRequired()) throw new Error(note);
+      context.skip(note);
+    });
+  });
+};
