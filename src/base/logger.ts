@@ -1,0 +1,112 @@
+/**
+ * Owns the broker's own log: NDJSON on stderr through pino (stdout belongs to the ready line and to
+ * what commands print). The access log is audit/'s, not this.
+ *
+ * Invariants: a value under a name that sounds like a secret is never written, at the top level or
+ * one level down; the queue towards a stalled stderr is bounded, lines beyond it are dropped rather
+ * than held in memory or waited for.
+ */
+import { destination, type Logger as PinoLogger, pino } from 'pino';
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Plain facts beside the message; an Error goes under `err`. Never secrets, never record contents. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+interface LogMethod {
+  (message: string): void;
+  (fields: LogFields, message: string): void;
+}
+
+export interface Logger {
+  trace: LogMethod;
+  debug: LogMethod;
+  info: LogMethod;
+  warn: LogMethod;
+  error: LogMethod;
+  fatal: LogMethod;
+  /** A logger that adds `fields` to every line. */
+  child(fields: LogFields): Logger;
+  isLevelEnabled(level: LogLevel): boolean;
+}
+
+/** Where lines go; tests pass an array-backed one. */
+export interface LogSink {
+  write(line: string): void;
+}
+
+/** Field names whose value is replaced, wherever they stand (two levels deep). */
+const SECRET_FIELDS = [
+  'password',
+  'passphrase',
+  'secret',
+  'token',
+  'authorization',
+  'privateKey',
+  'pfx',
+  'saslBytes',
+  'authBytes',
+  'salt',
+  'saltedPassword',
+  'hmac',
+  'records',
+];
+
+/** TLS options and records hold these one level down; at the top, `key` is a configuration key. */
+const SECRET_NESTED_FIELDS = ['key', 'value'];
+
+/** A stalled stderr may hold back this much before lines are dropped. */
+const QUEUED_LOG_BYTES_MAX = 4 * 1024 * 1024;
+
+const STDERR_FD = 2;
+
+export function createLogger(level: LogLevel, sink?: LogSink): Logger {
+  const target =
+    sink ??
+    destination({ dest: STDERR_FD, sync: false, minLength: 0, maxLength: QUEUED_LOG_BYTES_MAX });
+  const logger = pino(
+    {
+      level,
+      base: null,
+      messageKey: 'message',
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: {
+        paths: [
+          ...SECRET_FIELDS.flatMap((name) => [name, `*.${name}`]),
+          ...SECRET_NESTED_FIELDS.map((name) => `*.${name}`),
+        ],
+        censor: '[redacted]',
+      },
+    },
+    target,
+  );
+  return wrap(logger);
+}
+
+/** Says nothing: for tests and for commands that do not log. */
+export const silentLogger: Logger = {
+  trace: () => {},
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  fatal: () => {},
+  child: () => silentLogger,
+  isLevelEnabled: () => false,
+};
+
+/** Narrows pino's logger to our interface, so that nobody comes to lean on the rest of pino. */
+function wrap(logger: PinoLogger): Logger {
+  return {
+    trace: logger.trace.bind(logger),
+    debug: logger.debug.bind(logger),
+    info: logger.info.bind(logger),
+    warn: logger.warn.bind(logger),
+    error: logger.error.bind(logger),
+    fatal: logger.fatal.bind(logger),
+    child: (fields) => wrap(logger.child(fields)),
+    isLevelEnabled: (level) => logger.isLevelEnabled(level),
+  };
+}

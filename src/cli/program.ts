@@ -1,0 +1,48 @@
+/**
+ * Registers the commands. Each top-level command is one file, loaded only when it is called (or when
+ * help needs all of them), so that `serve` starts fast.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { PACKAGE_ROOT } from '../config/package-root.ts';
+
+type Register = (program: Command) => void;
+
+/** In the order in which help lists them. */
+const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
+  serve: async () => (await import('./serve.ts')).registerServe,
+  config: async () => (await import('./config.ts')).registerConfig,
+};
+
+/** The program with the command of `args` registered, or with all of them if it names none. */
+export async function createProgram(args: readonly string[]): Promise<Command> {
+  const program = new Command('breakwater')
+    .description('A Kafka-compatible broker: mutual TLS, policies on every access, an access log')
+    .version(version(), '--version', 'print the version')
+    .helpOption('--help', 'print this help')
+    .helpCommand(false)
+    .showHelpAfterError('(add --help for the options)')
+    .exitOverride();
+  const named = args.find((arg) => !arg.startsWith('-')) ?? '';
+  const only = Object.hasOwn(COMMANDS, named) ? COMMANDS[named] : undefined;
+  const loaders = only === undefined ? Object.values(COMMANDS) : [only];
+  for (const load of loaders) (await load())(program);
+  inherit(program);
+  return program;
+}
+
+/** Commander copies settings only to subcommands that are made afterwards by the same chain. */
+function inherit(parent: Command): void {
+  for (const command of parent.commands) {
+    command.copyInheritedSettings(parent);
+    inherit(command);
+  }
+}
+
+function version(): string {
+  const text = readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8');
+  const manifest: unknown = JSON.parse(text);
+  const isManifest = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
+  return isManifest ? String(manifest.version) : 'unknown';
+}

@@ -1,0 +1,373 @@
+/**
+ * Owns the table of configuration keys: Kafka's own names wherever Kafka has one, units last in the
+ * name. Everything else (files, environment, `config show`, the file that `init` writes) derives
+ * from it. Adding a key is adding an entry here.
+ */
+import { LOG_LEVELS } from '../base/logger.ts';
+import {
+  type ConfigSpec,
+  flag,
+  integer,
+  oneOf,
+  optionalPath,
+  optionalText,
+  path,
+  port,
+  text,
+} from './config-spec.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+const SECOND_MS = 1000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const INT32_MAX = 2 ** 31 - 1;
+
+/** A host name or an IP address, as it stands in a listener. */
+const HOST = /^(?!-)[A-Za-z0-9.:-]{1,253}$/;
+const HOST_ALLOWED = 'a host name or an IP address';
+/** A DNS suffix of at least one label, lower case (names are compared in lower case). */
+const DOMAIN = /^(?=.{1,189}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
+const DOMAIN_ALLOWED = 'a domain name in lower case';
+
+const node = {
+  'node.id': integer({
+    default: 1,
+    min: 0,
+    max: INT32_MAX,
+    doc: 'The id of this broker in Metadata answers.',
+  }),
+  'data.dir': path({
+    default: './data',
+    doc: 'Folder of the log, the metadata and (unless audit.dir says otherwise) the audit files. One broker a folder.',
+  }),
+  'log.level': oneOf({
+    values: LOG_LEVELS,
+    default: 'info',
+    doc: "Level of the broker's own log on stderr; the access log is always complete.",
+  }),
+  'shutdown.grace.ms': integer({
+    default: 10 * SECOND_MS,
+    min: 0,
+    max: HOUR_MS,
+    doc: 'How long a shutdown waits for requests already begun before it closes their connections.',
+  }),
+};
+
+const listeners = {
+  host: text({
+    default: '127.0.0.1',
+    pattern: HOST,
+    allowed: HOST_ALLOWED,
+    doc: 'Address that the client listeners bind to; 0.0.0.0 or :: for every interface.',
+  }),
+  port: port({ default: 9093, doc: 'Port of the mutual-TLS listener; 0 takes a free one.' }),
+  'sasl.port': port({
+    default: 9094,
+    doc: 'Port of the SASL_SSL listener. Reserved: this version has no SASL listener and opens no such port.',
+  }),
+  'advertised.host': optionalText({
+    pattern: HOST,
+    allowed: HOST_ALLOWED,
+    doc: 'Host name that clients are told to connect to; empty means the value of host. Must be set when host is a wildcard address.',
+  }),
+  'advertised.port': port({
+    default: 0,
+    doc: 'Port that clients are told to connect to; 0 means the port that is really open.',
+  }),
+  'admin.host': text({
+    default: '127.0.0.1',
+    pattern: HOST,
+    allowed: HOST_ALLOWED,
+    doc: 'Address that the admin listener (HTTPS, operator certificates only) binds to.',
+  }),
+  'admin.port': port({ default: 9643, doc: 'Port of the admin listener; 0 takes a free one.' }),
+};
+
+const tls = {
+  'certs.dir': path({
+    default: './certs-dev',
+    doc: 'Development only (serve --dev): folder in which certificates are generated on first use. The commands also look for the operator certificate there.',
+  }),
+  'ssl.server.certificate': optionalPath({
+    doc: "PEM file of the broker's certificate, followed by its chain.",
+  }),
+  'ssl.server.key': optionalPath({ doc: "PEM file of the broker's private key." }),
+  'ssl.server.ca': optionalPath({
+    doc: 'PEM file of the server CA, which clients trust. The broker only names it in the command it suggests.',
+  }),
+  'ssl.client.ca': optionalPath({
+    doc: "PEM file of the client root, above every tenant's intermediate CA.",
+  }),
+  'ssl.operator.ca': optionalPath({
+    doc: 'PEM file of the operator CA: the only issuer that the admin listener trusts.',
+  }),
+  'ssl.reload.interval.ms': integer({
+    default: 5 * SECOND_MS,
+    min: 100,
+    max: HOUR_MS,
+    doc: 'How often the files of ssl.* are looked at for changes; new ones serve new connections, broken ones are refused and the last good ones stay.',
+  }),
+  'tenant.domain': optionalText({
+    pattern: DOMAIN,
+    allowed: DOMAIN_ALLOWED,
+    doc: 'A TLS server name <tenant>.<this domain> names a tenant and must agree with the certificate; any other is neutral.',
+  }),
+  'trust.domain': text({
+    default: 'breakwater.local',
+    pattern: DOMAIN,
+    allowed: DOMAIN_ALLOWED,
+    doc: 'Domain in the URI names of certificates: spiffe://<tenant>.<this domain>/fleet/<fleet>/device/<device>.',
+  }),
+  'handshake.timeout.ms': integer({
+    default: 10 * SECOND_MS,
+    min: 100,
+    max: 2 * MINUTE_MS,
+    doc: 'How long a TLS handshake may take.',
+  }),
+  'handshakes.max.concurrent': integer({
+    default: 8,
+    min: 1,
+    max: 10_000,
+    doc: 'TLS handshakes worked on at a time; more wait their turn, so that a storm does not starve the connections that are served.',
+  }),
+};
+
+const policy = {
+  'policy.dir': optionalPath({
+    doc: 'Folder of the policy files (*.csv), one a tenant. Watched: a file is taken over when it is complete (its last line is "# end") and valid.',
+  }),
+  'policy.model': optionalPath({
+    doc: 'The Casbin model; empty means the one that Breakwater ships.',
+  }),
+  'policy.reload.interval.ms': integer({
+    default: SECOND_MS,
+    min: 50,
+    max: HOUR_MS,
+    doc: 'How often the policy files are looked at for changes.',
+  }),
+};
+
+const topics = {
+  'num.partitions': integer({
+    default: 1,
+    min: 1,
+    max: 10_000,
+    doc: 'Partitions of a topic whose creation names no number.',
+  }),
+  'auto.create.topics.enable': flag({
+    default: true,
+    doc: 'Whether a client that holds CREATE on a missing topic creates it by asking for its metadata. Without a policy that grants CREATE nothing is created.',
+  }),
+  'max.partitions.per.topic': integer({
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    doc: 'The most partitions that one topic may have.',
+  }),
+  'max.partitions.per.node': integer({
+    default: 20_000,
+    min: 1,
+    max: 1_000_000,
+    doc: 'The most partitions of all tenants together on this broker.',
+  }),
+  'message.max.bytes': integer({
+    default: MIB + 12,
+    min: 1,
+    max: GIB,
+    doc: 'The largest record batch that is accepted, as it travels (compressed).',
+  }),
+  'log.segment.bytes': integer({
+    default: GIB,
+    min: 1 * KIB,
+    max: INT32_MAX,
+    doc: 'Size at which a log segment is closed and the next one begun.',
+  }),
+  'log.roll.ms': integer({
+    default: 168 * HOUR_MS,
+    min: 1,
+    doc: 'Age at which a log segment is closed even if it is not full.',
+  }),
+  'log.index.interval.bytes': integer({
+    default: 4 * KIB,
+    min: 0,
+    max: INT32_MAX,
+    doc: 'Bytes of log between two entries of the offset index.',
+  }),
+  'log.index.size.max.bytes': integer({
+    default: 10 * MIB,
+    min: 4 * KIB,
+    max: INT32_MAX,
+    doc: 'The largest an index of one segment grows; a full index closes the segment.',
+  }),
+  'log.flush.interval.ms': integer({
+    default: SECOND_MS,
+    min: 1,
+    max: HOUR_MS,
+    doc: 'Any append reaches stable storage within this time (flush.ms of a topic); acks=all waits for it and does not wait this long.',
+  }),
+  'producer.id.expiration.ms': integer({
+    default: 24 * HOUR_MS,
+    min: 1,
+    doc: 'How long an idle producer is remembered, for the detection of duplicates.',
+  }),
+};
+
+const network = {
+  'socket.request.max.bytes': integer({
+    default: 100 * MIB,
+    min: 64 * KIB,
+    max: INT32_MAX,
+    doc: 'The largest request that may carry records (Produce); checked before memory is taken.',
+  }),
+  'socket.request.small.max.bytes': integer({
+    default: MIB,
+    min: 4 * KIB,
+    max: 100 * MIB,
+    doc: 'The largest request of any other API; checked before memory is taken.',
+  }),
+  'socket.response.unsent.max.bytes': integer({
+    default: 4 * MIB,
+    min: 64 * KIB,
+    max: GIB,
+    doc: 'Answers that a slow client has not taken yet: beyond this, nothing more is read from it.',
+  }),
+  'socket.listen.backlog.size': integer({
+    default: 511,
+    min: 1,
+    max: 65_535,
+    doc: 'Connections that may wait to be accepted.',
+  }),
+  'queued.max.request.bytes': integer({
+    default: 512 * MIB,
+    min: MIB,
+    doc: 'Memory for requests being received, all connections together; beyond it, reading waits.',
+  }),
+  'connections.max.idle.ms': integer({
+    default: 10 * MINUTE_MS,
+    min: SECOND_MS,
+    max: INT32_MAX,
+    doc: 'A connection without a request for this long is closed.',
+  }),
+  'max.connections': integer({
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    doc: 'Client connections at a time; further ones are closed at once.',
+  }),
+  'max.connections.per.ip': integer({
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    doc: 'Client connections at a time from one address.',
+  }),
+  'connection.failed.authentication.delay.ms': integer({
+    default: 100,
+    min: 0,
+    max: 10 * SECOND_MS,
+    doc: 'Pause before a refused connection is closed, which slows down guessing.',
+  }),
+  'fetch.max.bytes': integer({
+    default: 55 * MIB,
+    min: KIB,
+    max: INT32_MAX,
+    doc: 'The most record bytes in one Fetch answer, whatever the client asks for.',
+  }),
+  'max.incremental.fetch.session.cache.slots': integer({
+    default: 1000,
+    min: 0,
+    max: 1_000_000,
+    doc: 'Incremental fetch sessions kept at a time.',
+  }),
+  'max.request.partition.size.limit': integer({
+    default: 2000,
+    min: 1,
+    max: 100_000,
+    doc: 'The most partitions in one DescribeTopicPartitions answer.',
+  }),
+};
+
+const audit = {
+  'audit.dir': optionalPath({
+    doc: 'Folder of the access log; empty means the folder audit in data.dir.',
+  }),
+  'audit.access.window.ms': integer({
+    default: 0,
+    min: 0,
+    max: 10 * MINUTE_MS,
+    doc: 'Allowed accesses alike in everything are written as one counted event each so many milliseconds; 0 writes every one of them. Denials are always written one by one.',
+  }),
+  'audit.file.max.bytes': integer({
+    default: 128 * MIB,
+    min: 64 * KIB,
+    max: 16 * GIB,
+    doc: 'Size at which an audit file is closed and the next one begun.',
+  }),
+  'audit.queue.max.bytes': integer({
+    default: 64 * MIB,
+    min: 64 * KIB,
+    max: 16 * GIB,
+    doc: 'Audit events waiting to be written; when full, what has to be audited is refused.',
+  }),
+};
+
+const admin = {
+  'admin.request.max.bytes': integer({
+    default: 256 * KIB,
+    min: KIB,
+    max: 16 * MIB,
+    doc: 'The largest body that the admin API accepts.',
+  }),
+  'admin.request.timeout.ms': integer({
+    default: 10 * SECOND_MS,
+    min: 100,
+    max: 10 * MINUTE_MS,
+    doc: 'How long a request to the admin API may take to arrive.',
+  }),
+  'admin.max.connections': integer({
+    default: 64,
+    min: 1,
+    max: 10_000,
+    doc: 'Connections to the admin listener at a time.',
+  }),
+};
+
+/** Sections only order what is printed; keys are unique across them. */
+export const CONFIG_SECTIONS = {
+  Node: node,
+  Listeners: listeners,
+  'TLS and identity': tls,
+  Policy: policy,
+  'Topics and log': topics,
+  'Network limits': network,
+  Audit: audit,
+  'Admin API': admin,
+} as const;
+
+export const CONFIG_KEYS = {
+  ...node,
+  ...listeners,
+  ...tls,
+  ...policy,
+  ...topics,
+  ...network,
+  ...audit,
+  ...admin,
+} as const;
+
+export type ConfigKey = keyof typeof CONFIG_KEYS;
+
+type ValueOf<S> = S extends ConfigSpec<infer T> ? T : never;
+
+/** The checked configuration: `config['log.segment.bytes']`. Paths are absolute. */
+export type Config = { readonly [K in ConfigKey]: ValueOf<(typeof CONFIG_KEYS)[K]> };
+
+export function isConfigKey(name: string): name is ConfigKey {
+  return Object.hasOwn(CONFIG_KEYS, name);
+}
+
+/** The environment variable of a key: `data.dir` is BREAKWATER_DATA_DIR. */
+export function environmentName(key: string): string {
+  return `BREAKWATER_${key.toUpperCase().replaceAll('.', '_')}`;
+}
