@@ -48,3 +48,8 @@ export class UpstreamError extends BreakwaterError {
 export class ConfigError extends BreakwaterError {
   readonly code = 'CONFIG_ERROR';
 }
+
+/** A certificate or key cannot be made, read or stored as asked; the message says what to do. */
+export class PkiError extends BreakwaterError {
+  readonly code = 'PKI_ERROR';
+}

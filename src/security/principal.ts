@@ -32,10 +32,10 @@ export function formatPrincipal(principal: Pick<KafkaPrincipal, 'principalType' 
   return `${principal.principalType}:${principal.name}`;
 }
 
-/** The principal with its tenant, for logs that an operator reads: `acme/User:device-1`. */
+/** The principal with its tenant, for logs that an operator reads: `acme/User:device-1`, `(operator)/User:root`. */
 export function formatQualifiedPrincipal(
   principal: Pick<KafkaPrincipal, 'principalType' | 'name' | 'tenant'>,
 ): string {
-  const qualifier = principal.tenant === OPERATOR_TENANT ? 'operator' : principal.tenant;
+  const qualifier = principal.tenant === OPERATOR_TENANT ? '(operator)' : principal.tenant;
   return `${qualifier}/${formatPrincipal(principal)}`;
 }

@@ -1,0 +1,170 @@
+/**
+ * Owns how certificates and keys reach the disk; the data folder has its own seam, `FileSystem`.
+ *
+ * Invariant: a file appears whole or not at all (written aside, synced, then linked or renamed); a
+ * key is never readable by others, not for a moment; without `replace` nothing is overwritten, even
+ * when two processes write at once.
+ */
+import {
+  closeSync,
+  existsSync,
+  fchmodSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { systemClock } from './clock.ts';
+import { PkiError } from './errors.ts';
+import { systemErrorCode } from './file-system.ts';
+import { systemRandom } from './random.ts';
+
+export type FileAccess = 'public' | 'private';
+
+export interface WriteOptions {
+  readonly access: FileAccess;
+  /** Overwrite what is there. */
+  readonly replace: boolean;
+}
+
+const MODE = { public: 0o644, private: 0o600 } as const;
+
+/** Creates a directory and its parents; one for private files is closed to others. */
+export function makeDirectory(path: string, access: FileAccess): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: access === 'private' ? 0o700 : 0o755 });
+  } catch (cause) {
+    throw new PkiError(`cannot create the directory ${path} (${systemErrorCode(cause)})`, {
+      cause,
+    });
+  }
+}
+
+/** Writes a file whole. Throws PkiError when it exists and may not be replaced. */
+export function writeWhole(path: string, content: string | Buffer, options: WriteOptions): void {
+  const aside = join(dirname(path), `.${basename(path)}.${systemRandom.bytes(6).toString('hex')}`);
+  try {
+    writeSynced(aside, content, MODE[options.access]);
+    if (options.replace) {
+      renameSync(aside, path);
+    } else {
+      linkSync(aside, path);
+      unlinkSync(aside);
+    }
+  } catch (cause) {
+    if (existsSync(aside)) unlinkSync(aside);
+    if (systemErrorCode(cause) === 'EEXIST') {
+      throw new PkiError(`${path} exists and is kept: use --force to replace it`, { cause });
+    }
+    throw new PkiError(`cannot write ${path} (${systemErrorCode(cause)})`, { cause });
+  }
+}
+
+function writeSynced(path: string, content: string | Buffer, mode: number): void {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+  const file = openSync(path, 'wx', mode);
+  try {
+    fchmodSync(file, mode);
+    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The text of a file, or null when there is none. Throws PkiError when it cannot be read. */
+export function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    const code = systemErrorCode(cause);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw new PkiError(`cannot read ${path} (${code}): check its owner and mode`, { cause });
+  }
+}
+
+/** The text of a file that must be there; `remedy` ends the message when it is not. */
+export function readRequired(path: string, remedy: string): string {
+  const text = readIfThere(path);
+  if (text === null) throw new PkiError(`${path} is missing: ${remedy}`);
+  return text;
+}
+
+export const fileExists = (path: string): boolean => existsSync(path);
+
+export interface DirectoryEntry {
+  readonly name: string;
+  readonly isDirectory: boolean;
+}
+
+/** The entries of a directory in order of name; [] when there is none. */
+export function listDirectory(path: string): DirectoryEntry[] {
+  try {
+    return readdirSync(path, { withFileTypes: true })
+      .map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  } catch (cause) {
+    const code = systemErrorCode(cause);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw new PkiError(`cannot list ${path} (${code}): check its owner and mode`, { cause });
+  }
+}
+
+/**
+ * Runs `work` while holding `path` as a lock between processes. A lock whose owner has died is
+ * taken over. Waits up to `patienceMs`, then throws PkiError.
+ */
+export async function withLock<T>(path: string, patienceMs: number, work: () => T): Promise<T> {
+  const deadlineMs = systemClock.monotonicMs() + patienceMs;
+  while (!tryLock(path)) {
+    if (systemClock.monotonicMs() > deadlineMs) {
+      throw new PkiError(`${path} is held by another process: wait for it, or delete the file`);
+    }
+    await new Promise<void>((resolve) => systemClock.setTimer(20, resolve));
+  }
+  try {
+    return work();
+  } finally {
+    unlinkSync(path);
+  }
+}
+
+function tryLock(path: string): boolean {
+  try {
+    const file = openSync(path, 'wx', 0o600);
+    writeSync(file, String(process.pid));
+    closeSync(file);
+    return true;
+  } catch (cause) {
+    if (systemErrorCode(cause) !== 'EEXIST') {
+      throw new PkiError(`cannot write ${path} (${systemErrorCode(cause)})`, { cause });
+    }
+    if (ownerIsGone(path)) unlinkIfThere(path);
+    return false;
+  }
+}
+
+function ownerIsGone(path: string): boolean {
+  const owner = Number(readIfThere(path) ?? '');
+  if (!Number.isInteger(owner) || owner <= 0) return false;
+  try {
+    process.kill(owner, 0);
+    return false;
+  } catch (cause) {
+    return systemErrorCode(cause) === 'ESRCH';
+  }
+}
+
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (cause) {
+    if (systemErrorCode(cause) !== 'ENOENT') throw cause;
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * Owns the issuing of leaves to files: a device, a service, an operator, a broker.
+ *
+ * Invariant: the key is written before its certificate, with mode 0600; a file that holds a CA is
+ * never replaced, not even by force (a device may be called "ca").
+ */
+import type { X509Certificate } from 'node:crypto';
+import { join } from 'node:path';
+import { makeDirectory, readIfThere, writeWhole } from '../base/credential-files.ts';
+import { PkiError } from '../base/errors.ts';
+import { type CertificateAuthority, issueCredential } from './certificate-authority.ts';
+import {
+  brokerProfile,
+  type CertificateProfile,
+  DEFAULT_BROKER_NAMES,
+  identityProfile,
+} from './certificate-profile.ts';
+import { checkSubjectName, checkTenantName, DEFAULT_FLEET } from './identity-name.ts';
+import type { KeyType } from './key-pair.ts';
+import { encodeKeyStore } from './pkcs12.ts';
+import {
+  DEV_P12_PASSWORD,
+  loadRoot,
+  loadTenantCa,
+  type Pki,
+  p12OptionsOf,
+  parseChain,
+  writeChain,
+  writeKey,
+} from './pki-directory.ts';
+
+export interface LeafOptions {
+  /** Where the files go; the place that the layout gives them when absent. */
+  readonly outDir?: string;
+  readonly keyType?: KeyType;
+  readonly days?: number;
+  /** When absent: `changeit` in a development PKI, else random and written beside the P12. */
+  readonly p12Password?: string;
+  readonly force?: boolean;
+}
+
+export interface IssuedFiles {
+  readonly certificatePath: string;
+  readonly keyPath: string;
+  readonly p12Path: string;
+  /** Where a random P12 password was written (mode 0600); null when it was given or is known. */
+  readonly p12PasswordPath: string | null;
+  readonly certificate: X509Certificate;
+}
+
+export function issueDevice(
+  pki: Pki,
+  names: { readonly tenant: string; readonly device: string; readonly fleet?: string },
+  options: LeafOptions = {},
+): IssuedFiles {
+  const tenant = checkTenantName(names.tenant);
+  const name = checkSubjectName('device', names.device);
+  const fleet = checkSubjectName('fleet', names.fleet ?? DEFAULT_FLEET);
+  const profile = identityProfile({ kind: 'device', tenant, fleet, name }, pki.trustDomain);
+  return issueClient(pki, tenant, name, profile, options);
+}
+
+/** A service or an administrator of a tenant: what it may do is the policy's, not the name's. */
+export function issueService(
+  pki: Pki,
+  names: { readonly tenant: string; readonly service: string },
+  options: LeafOptions = {},
+): IssuedFiles {
+  const tenant = checkTenantName(names.tenant);
+  const name = checkSubjectName('service', names.service);
+  const profile = identityProfile({ kind: 'service', tenant, name }, pki.trustDomain);
+  return issueClient(pki, tenant, name, profile, options);
+}
+
+function issueClient(
+  pki: Pki,
+  tenant: string,
+  name: string,
+  profile: CertificateProfile,
+  options: LeafOptions,
+): IssuedFiles {
+  const issuer = loadTenantCa(pki, tenant);
+  const place = { dir: options.outDir ?? join(pki.dir, tenant), baseName: name };
+  return issueLeaf(
+    pki,
+    issuer,
+    profile,
+    { ...place, intermediates: [issuer.certificate] },
+    options,
+  );
+}
+
+/** An operator of the whole installation. `baseName` of the files: the operator's name. */
+export function issueOperator(pki: Pki, operator: string, options: LeafOptions = {}): IssuedFiles {
+  const name = checkSubjectName('operator', operator);
+  const profile = identityProfile({ kind: 'operator', name }, pki.trustDomain);
+  const place = { dir: options.outDir ?? pki.dir, baseName: name, intermediates: [] };
+  return issueLeaf(pki, loadRoot(pki, 'operator'), profile, place, options);
+}
+
+/** The broker's own certificate, for the names and addresses that clients connect to. */
+export function issueBroker(
+  pki: Pki,
+  names: readonly string[] = DEFAULT_BROKER_NAMES,
+  options: LeafOptions = {},
+): IssuedFiles {
+  const profile = brokerProfile(names, pki.trustDomain);
+  const place = { dir: options.outDir ?? pki.dir, baseName: 'broker', intermediates: [] };
+  return issueLeaf(pki, loadRoot(pki, 'server'), profile, place, options);
+}
+
+interface Place {
+  readonly dir: string;
+  readonly baseName: string;
+  readonly intermediates: readonly X509Certificate[];
+}
+
+function issueLeaf(
+  pki: Pki,
+  issuer: CertificateAuthority,
+  profile: CertificateProfile,
+  place: Place,
+  options: LeafOptions,
+): IssuedFiles {
+  const path = (extension: string): string => join(place.dir, `${place.baseName}.${extension}`);
+  const replace = options.force ?? false;
+  refuseToReplaceCa(path('crt'));
+  const { certificate, privateKey } = issueCredential(issuer, profile, {
+    ...(options.keyType === undefined ? {} : { keyType: options.keyType }),
+    ...(options.days === undefined ? {} : { days: options.days }),
+    clock: pki.clock,
+    random: pki.random,
+  });
+  const chain = [certificate, ...place.intermediates];
+  makeDirectory(place.dir, 'public');
+  writeKey(path('key'), privateKey, replace);
+  writeChain(path('crt'), chain, replace);
+  const password = p12PasswordFor(pki, options);
+  const p12 = encodeKeyStore(place.baseName, privateKey, chain, {
+    ...p12OptionsOf(pki),
+    password: password.text,
+  });
+  writeWhole(path('p12'), p12, { access: 'private', replace });
+  const p12PasswordPath = password.isRandom ? path('p12-password') : null;
+  if (p12PasswordPath !== null) {
+    writeWhole(p12PasswordPath, `${password.text}\n`, { access: 'private', replace });
+  }
+  const p12Path = path('p12');
+  return {
+    certificatePath: path('crt'),
+    keyPath: path('key'),
+    p12Path,
+    p12PasswordPath,
+    certificate,
+  };
+}
+
+function p12PasswordFor(pki: Pki, options: LeafOptions): { text: string; isRandom: boolean } {
+  if (options.p12Password !== undefined) return { text: options.p12Password, isRandom: false };
+  if (pki.mode === 'dev') return { text: DEV_P12_PASSWORD, isRandom: false };
+  return { text: pki.random.bytes(18).toString('base64url'), isRandom: true };
+}
+
+function refuseToReplaceCa(path: string): void {
+  const text = readIfThere(path);
+  if (text !== null && parseChain(text, path)[0]?.ca === true) {
+    throw new PkiError(`${path} holds a CA: choose another --out folder or another name`);
+  }
+}
