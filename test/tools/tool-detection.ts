@@ -53,7 +53,9 @@ const tools = {
     advice: 'BREAKWATER_KAFKA_ERRORS=<errors.json>',
   },
   'built-broker': {
-    found: () => existsSync(join(projectRoot, 'bin', 'breakwater.js')),
+    found: () =>
+      existsSync(join(projectRoot, 'bin', 'breakwater.js')) &&
+      existsSync(join(projectRoot, 'dist', 'main.js')),
     advice: 'npm run build',
   },
 } as const;

@@ -1,0 +1,75 @@
+/**
+ * Runs Java: Kafka's own command line tools and our drivers, with one class path, a small heap and
+ * warnings on standard error (the console tools report refusals only through their log).
+ */
+import type { ChildProcess } from 'node:child_process';
+import { delimiter, join } from 'node:path';
+import { type RunOptions, type RunResult, runCommand, spawnReaped } from './child-process.ts';
+import { projectRoot } from './project-root.ts';
+
+const classPath = [
+  join(projectRoot, '.cache', 'java-classes'),
+  join(projectRoot, '.cache', 'kafka-libs', '*'),
+].join(delimiter);
+
+/** Options before the class name. The heap is a ceiling, not a reservation. */
+const jvmOptions = (heap: string): string[] => [
+  '-cp',
+  classPath,
+  `-Xmx${heap}`,
+  '-XX:+UseSerialGC',
+  '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+];
+
+/** Script name in Kafka's bin directory -> the class it starts. */
+const kafkaTools = {
+  'kafka-topics': 'org.apache.kafka.tools.TopicCommand',
+  'kafka-configs': 'kafka.admin.ConfigCommand',
+  'kafka-acls': 'org.apache.kafka.tools.AclCommand',
+  'kafka-console-producer': 'org.apache.kafka.tools.ConsoleProducer',
+  'kafka-console-consumer': 'org.apache.kafka.tools.consumer.ConsoleConsumer',
+  'kafka-producer-perf-test': 'org.apache.kafka.tools.ProducerPerformance',
+  'kafka-consumer-perf-test': 'org.apache.kafka.tools.ConsumerPerformance',
+  'kafka-get-offsets': 'org.apache.kafka.tools.GetOffsetShell',
+  'kafka-dump-log': 'org.apache.kafka.tools.DumpLogSegments',
+  'kafka-broker-api-versions': 'org.apache.kafka.tools.BrokerApiVersionsCommand',
+  'kafka-cluster': 'org.apache.kafka.tools.ClusterTool',
+  'kafka-storage': 'kafka.tools.StorageTool',
+} as const;
+
+export type KafkaTool = keyof typeof kafkaTools;
+
+export interface JavaOptions extends RunOptions {
+  /** Largest heap, in java's notation. Default 512m. */
+  readonly heap?: string;
+}
+
+/** Runs a class of the class path to its end. */
+export const runJava = (
+  className: string,
+  args: readonly string[],
+  options: JavaOptions = {},
+): Promise<RunResult> =>
+  runCommand('java', [...jvmOptions(options.heap ?? '512m'), className, ...args], options);
+
+/** Runs one of Kafka's own command line tools to its end. */
+export const kafkaCli = (
+  tool: KafkaTool,
+  args: readonly string[],
+  options: JavaOptions = {},
+): Promise<RunResult> => runJava(kafkaTools[tool], args, options);
+
+/** Starts a class and leaves it running, its streams piped. The caller ends it. */
+export const spawnJava = (className: string, args: readonly string[]): ChildProcess =>
+  spawnReaped('java', [...jvmOptions('512m'), className, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+
+/** Arguments that start Kafka's broker as its own start script does: same heap, same collector. */
+export const kafkaBrokerArguments = (propertiesFile: string): string[] => [
+  ...['-cp', classPath, '-Xms1g', '-Xmx1g', '-server', '-XX:+UseG1GC'],
+  ...['-XX:MaxGCPauseMillis=20', '-XX:InitiatingHeapOccupancyPercent=35'],
+  ...['-XX:+ExplicitGCInvokesConcurrent', '-Djava.awt.headless=true'],
+  '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+  ...['kafka.Kafka', propertiesFile],
+];
