@@ -31,6 +31,17 @@ export interface Authorizer {
   authorize(principal: KafkaPrincipal, host: string, action: Action): AuthorizationResult;
 
   /**
+   * Decides one action on a resource of `tenant` (null: of the broker itself). For operators, whose
+   * principal belongs to no tenant; anyone else is denied in every tenant but the own one.
+   */
+  authorizeIn(
+    tenant: string | null,
+    principal: KafkaPrincipal,
+    host: string,
+    action: Action,
+  ): AuthorizationResult;
+
+  /**
    * May the principal do `operation` on at least one resource of the type (Kafka's
    * authorizeByResourceType, KIP-679)? A prefixed or wildcard deny that covers every allow wins.
    */

@@ -1,0 +1,316 @@
+/**
+ * Owns the decision: Casbin over the candidate rules of the index, remembered until the policy
+ * changes.
+ *
+ * Invariants: it never throws (whatever goes wrong inside is a deny with origin `error`, and logged);
+ * a remembered decision is used only under the epoch that it was made in; what it remembers is
+ * bounded, and one caller asking for endless names cannot push out another's decisions. Everything
+ * is synchronous: no decision is begun under one policy and ended under another.
+ */
+
+import type { Clock } from '../base/clock.ts';
+import { systemClock } from '../base/clock.ts';
+import { ConfigError } from '../base/errors.ts';
+import { type FileSystem, nodeFileSystem } from '../base/file-system.ts';
+import { type Logger, silentLogger } from '../base/logger.ts';
+import type { AclBinding } from './acl/acl-binding.ts';
+import type { AclFilter } from './acl/acl-filter.ts';
+import type { Operation, ResourceTypeName } from './acl/operation.ts';
+import type { Action, AuthorizationResult, Authorizer } from './authorizer.ts';
+import { decideAnyResource } from './policy-any-resource.ts';
+import { type Explanation, explainDecision } from './policy-explain.ts';
+import { type CasbinDecision, openPolicyModel, type PolicyModel } from './policy-model.ts';
+import { PolicyError } from './policy-parser.ts';
+import { domainOf, type PolicyCaller, PolicyProfile } from './policy-profile.ts';
+import {
+  OPERATOR_DOMAIN,
+  type PolicyRule,
+  ruleOrigin,
+  ruleText,
+  TENANT_GRAMMAR,
+} from './policy-rule.ts';
+import {
+  type ListedRule,
+  type PolicyEvent,
+  type PolicyStatus,
+  PolicyStore,
+} from './policy-store.ts';
+import { type DirectoryObserver, nodeDirectoryObserver, watchDirectory } from './policy-watch.ts';
+import type { KafkaPrincipal } from './principal.ts';
+
+/** No rule matched. */
+const NO_RULE: AuthorizationResult = Object.freeze({ allowed: false, rule: null, origin: null });
+/** Something failed inside; the log says what. */
+const FAILED: AuthorizationResult = Object.freeze({ allowed: false, rule: null, origin: 'error' });
+/** The caller has no say in the tenant that it asked about. */
+const FOREIGN: AuthorizationResult = Object.freeze({
+  allowed: false,
+  rule: null,
+  origin: 'foreign-tenant',
+});
+
+const DECISIONS_MAX_DEFAULT = 262_144;
+/** What a profile weighs beside its decisions, counted in decisions. */
+const PROFILE_WEIGHT = 8;
+const SETTLE_MS_DEFAULT = 100;
+const POLL_MS_DEFAULT = 2_000;
+
+export interface CasbinAuthorizerOptions {
+  /** The folder of the policy's .csv files. */
+  readonly policyDirectory: string;
+  /** policies/model.conf */
+  readonly modelFile: string;
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  readonly files?: FileSystem;
+  /** Makes a policy event durable in the audit log before a new policy takes force. */
+  readonly onPolicyEvent?: (event: PolicyEvent) => Promise<void>;
+  /** False: files are read again only by `reload`. */
+  readonly watch?: boolean;
+  readonly observer?: DirectoryObserver;
+  readonly settleMs?: number;
+  readonly pollMs?: number;
+  /** How many decisions are remembered at most. */
+  readonly decisionsMax?: number;
+}
+
+export class CasbinAuthorizer implements Authorizer {
+  readonly #store: PolicyStore;
+  readonly #model: PolicyModel;
+  readonly #logger: Logger;
+  readonly #decisionsMax: number;
+  #generation = 0;
+  #weight = 0;
+  /** By connection, the fast way to the profile. */
+  #byPrincipal = new WeakMap<KafkaPrincipal, PolicyProfile>();
+  /** By identity: equal principals of many connections share one. */
+  readonly #profiles = new Map<string, PolicyProfile>();
+  readonly #results = new WeakMap<PolicyRule, AuthorizationResult>();
+  #stopWatching: () => void = () => {};
+
+  private constructor(store: PolicyStore, model: PolicyModel, options: CasbinAuthorizerOptions) {
+    this.#store = store;
+    this.#model = model;
+    this.#logger = options.logger ?? silentLogger;
+    this.#decisionsMax = options.decisionsMax ?? DECISIONS_MAX_DEFAULT;
+    store.onChange(() => this.#forget());
+  }
+
+  /** Throws ConfigError when the model or the policy is not in order. */
+  static async open(options: CasbinAuthorizerOptions): Promise<CasbinAuthorizer> {
+    const { policyDirectory: directory, logger = silentLogger, clock = systemClock } = options;
+    const { files = nodeFileSystem, observer = nodeDirectoryObserver } = options;
+    const model = await openModel(options.modelFile, files);
+    const onEvent = options.onPolicyEvent;
+    const store = await PolicyStore.open({
+      directory,
+      files,
+      observer,
+      clock,
+      logger,
+      ...(onEvent && { onEvent }),
+    });
+    const authorizer = new CasbinAuthorizer(store, model, options);
+    if (options.watch === false) return authorizer;
+    const watch = watchDirectory({
+      directory,
+      observer,
+      clock,
+      settleMs: options.settleMs ?? SETTLE_MS_DEFAULT,
+      pollMs: options.pollMs ?? POLL_MS_DEFAULT,
+      changed: () => void store.reload(),
+    });
+    authorizer.#stopWatching = () => watch.close();
+    return authorizer;
+  }
+
+  get epoch(): number {
+    return this.#store.epoch;
+  }
+
+  authorize(principal: KafkaPrincipal, host: string, action: Action): AuthorizationResult {
+    try {
+      const profile = this.#profileOf(principal);
+      if (profile === null) return FOREIGN;
+      return this.#authorize(profile, host, action);
+    } catch (err) {
+      return this.#failed(err);
+    }
+  }
+
+  authorizeIn(
+    tenant: string | null,
+    principal: KafkaPrincipal,
+    host: string,
+    action: Action,
+  ): AuthorizationResult {
+    try {
+      const profile = this.#profileOf(principal);
+      if (profile === null) return FOREIGN;
+      const asked = actionIn(tenant, profile.domain, action);
+      return asked === null ? FOREIGN : this.#authorize(profile, host, asked);
+    } catch (err) {
+      return this.#failed(err);
+    }
+  }
+
+  authorizeByResourceType(
+    principal: KafkaPrincipal,
+    host: string,
+    operation: Operation,
+    resourceType: ResourceTypeName,
+  ): AuthorizationResult {
+    try {
+      const profile = this.#profileOf(principal);
+      if (profile === null) return FOREIGN;
+      const { byResourceType } = profile.decisionsFrom(host);
+      const question = `${operation} ${resourceType}`;
+      const known = byResourceType.get(question);
+      if (known !== undefined) return known;
+      const result = this.#result(decideAnyResource(profile, host, operation, resourceType));
+      byResourceType.set(question, result);
+      return result;
+    } catch (err) {
+      return this.#failed(err);
+    }
+  }
+
+  /** Why the caller may or may not, in a sentence; decided afresh, nothing is remembered. */
+  explain(caller: PolicyCaller, host: string, action: Action): Explanation {
+    const domain = domainOf(caller);
+    if (domain === null) {
+      return { allowed: false, sentence: 'The caller belongs to no tenant.', considered: [] };
+    }
+    const profile = new PolicyProfile(this.#store, caller, domain, -1);
+    const decide = (rules: readonly PolicyRule[]) => this.#decide(profile, host, action, rules);
+    return explainDecision({ profile, host, action, decide, roles: this.#store.roles });
+  }
+
+  /** `explain` for what `authorizeIn` decides. */
+  explainIn(
+    tenant: string | null,
+    caller: PolicyCaller,
+    host: string,
+    action: Action,
+  ): Explanation {
+    const domain = domainOf(caller);
+    const asked = domain === null ? null : actionIn(tenant, domain, action);
+    if (asked !== null) return this.explain(caller, host, asked);
+    return { allowed: false, sentence: 'The caller has no say in that tenant.', considered: [] };
+  }
+
+  /** Replaces a tenant's dynamic rules; throws RangeError with a sentence when one is not in order. */
+  setDynamicRules(tenant: string, bindings: readonly AclBinding[]): void {
+    this.#store.setDynamicRules(tenant, bindings);
+  }
+
+  /** Every rule in force for a tenant (`_operator`: for operators; null: all), with its origin. */
+  listRules(tenant: string | null, filter: AclFilter = {}): ListedRule[] {
+    return this.#store.listRules(tenant, filter);
+  }
+
+  policyStatus(): PolicyStatus {
+    return this.#store.status();
+  }
+
+  /** Reads the files again; see PolicyStore.reload. */
+  reload(how: { readonly acceptRemovedFiles?: boolean } = {}): Promise<PolicyStatus> {
+    return this.#store.reload(how);
+  }
+
+  close(): void {
+    this.#stopWatching();
+  }
+
+  #authorize(profile: PolicyProfile, host: string, action: Action): AuthorizationResult {
+    const { operation, resourceType, resourceName } = action;
+    const decisions = profile.decisionsFrom(host);
+    const known = decisions.get(resourceType, operation, resourceName);
+    if (known !== undefined) return known;
+    const candidates = profile.candidates(resourceType, operation, resourceName);
+    const result = this.#result(this.#decide(profile, host, action, candidates));
+    this.#weight += decisions.set(resourceType, operation, resourceName, result);
+    if (this.#weight > this.#decisionsMax) this.#forget();
+    return result;
+  }
+
+  #decide(
+    profile: PolicyProfile,
+    host: string,
+    action: Action,
+    candidates: readonly PolicyRule[],
+  ): CasbinDecision {
+    const { subject, fleetSubject, domain } = profile;
+    const request = { subject, fleetSubject, domain, host, ...action };
+    return this.#model.decide(request, candidates, this.#store.roles);
+  }
+
+  #profileOf(principal: KafkaPrincipal): PolicyProfile | null {
+    const known = this.#byPrincipal.get(principal);
+    if (known !== undefined && known.generation === this.#generation) return known;
+    const domain = domainOf(principal);
+    if (domain === null) return null;
+    const { name, tenant, kind, fleet } = principal;
+    const identity = JSON.stringify([kind, tenant, name, fleet]);
+    let profile = this.#profiles.get(identity);
+    if (profile === undefined) {
+      profile = new PolicyProfile(this.#store, principal, domain, this.#generation);
+      this.#profiles.set(identity, profile);
+      this.#weight += PROFILE_WEIGHT;
+    }
+    this.#byPrincipal.set(principal, profile);
+    return profile;
+  }
+
+  /** One result object a rule: a rule that decides always decides the same way. */
+  #result({ allowed, rule }: CasbinDecision): AuthorizationResult {
+    if (rule === null) return NO_RULE;
+    const known = this.#results.get(rule);
+    if (known !== undefined && known.allowed === allowed) return known;
+    const evidence = { allowed, rule: ruleText(rule), origin: ruleOrigin(rule) };
+    const result: AuthorizationResult = Object.freeze(evidence);
+    this.#results.set(rule, result);
+    return result;
+  }
+
+  #forget(): void {
+    this.#generation += 1;
+    this.#weight = 0;
+    this.#profiles.clear();
+  }
+
+  #failed(err: unknown): AuthorizationResult {
+    this.#logger.error({ err }, 'a decision failed inside; it is a deny');
+    return FAILED;
+  }
+}
+
+/** The action as the rules of the caller's domain name it; null when the tenant is not its own. */
+function actionIn(tenant: string | null, domain: string, action: Action): Action | null {
+  if (domain !== OPERATOR_DOMAIN) return tenant === domain ? action : null;
+  if (tenant === null) return action;
+  if (!TENANT_GRAMMAR.test(tenant)) return null;
+  return { ...action, resourceName: `${tenant}/${action.resourceName}` };
+}
+
+async function openModel(modelFile: string, files: FileSystem): Promise<PolicyModel> {
+  let text: string;
+  try {
+    text = files.readFileSync(modelFile).toString('utf8');
+  } catch (cause) {
+    throw new ConfigError(`The access model ${modelFile} cannot be read.`, { cause });
+  }
+  try {
+    return await openPolicyModel(modelFile, text);
+  } catch (cause) {
+    if (!(cause instanceof PolicyError)) throw cause;
+    throw new ConfigError(`The access model is not in order. ${cause.message}`, { cause });
+  }
+}
+
+/** Loads model and policies and watches them; throws ConfigError when they are not in order. */
+export function createCasbinAuthorizer(
+  options: CasbinAuthorizerOptions,
+): Promise<CasbinAuthorizer> {
+  return CasbinAuthorizer.open(options);
+}

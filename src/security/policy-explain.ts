@@ -1,0 +1,85 @@
+/**
+ * Owns the sentence that tells why a decision came out as it did, for `acl explain`. Pure.
+ *
+ * Invariant: the verdict is Casbin's over the same candidates that `authorize` uses; only the words
+ * are made here, from the caller's own tenant.
+ */
+import type { Action } from './authorizer.ts';
+import { hostMatches } from './policy-host.ts';
+import type { CasbinDecision } from './policy-model.ts';
+import type { PolicyProfile } from './policy-profile.ts';
+import type { PolicyRoles } from './policy-roles.ts';
+import { OPERATOR_DOMAIN, type PolicyRule, ruleOrigin, ruleText } from './policy-rule.ts';
+
+export interface ConsideredRule {
+  readonly rule: string;
+  readonly origin: string;
+  readonly effect: 'allow' | 'deny';
+  /** How the caller comes under the rule, e.g. `User:device-1 in Fleet:dev, which holds Role:x`. */
+  readonly via: string;
+  /** False when only the host keeps the rule from matching. */
+  readonly hostMatches: boolean;
+}
+
+export interface Explanation {
+  readonly allowed: boolean;
+  readonly sentence: string;
+  /** The rules on this resource and operation that concern the caller, the decisive one first. */
+  readonly considered: readonly ConsideredRule[];
+}
+
+interface Question {
+  readonly profile: PolicyProfile;
+  readonly host: string;
+  readonly action: Action;
+  readonly decide: (candidates: readonly PolicyRule[]) => CasbinDecision;
+  readonly roles: PolicyRoles;
+}
+
+function via(rule: PolicyRule, { profile, roles }: Question): string {
+  const { subject, fleetSubject, domain } = profile;
+  if (rule.subject === subject) return `it names ${subject}`;
+  if (rule.subject === 'User:*') return `it names everyone (User:*)`;
+  if (rule.subject === fleetSubject) return `${subject} is in ${fleetSubject}`;
+  const holder = roles.rolesOf(subject, domain).has(rule.subject) ? subject : fleetSubject;
+  return `${holder} holds ${rule.subject}`;
+}
+
+function where({ profile }: Question): string {
+  return profile.domain === OPERATOR_DOMAIN ? 'as an operator' : `in tenant ${profile.domain}`;
+}
+
+function describe(question: Question, decision: CasbinDecision, considered: number): string {
+  const { profile, host, action } = question;
+  const { operation, resourceType, resourceName } = action;
+  const asked = `${operation} on ${resourceType} ${JSON.stringify(resourceName)} ${where(question)} from ${host}`;
+  const who = JSON.stringify(profile.subject).slice(1, -1);
+  if (decision.rule !== null) {
+    const verdict = decision.allowed ? 'is allowed' : 'is denied';
+    const rule = `"${ruleText(decision.rule)}" (${ruleOrigin(decision.rule)})`;
+    return `${who} ${verdict} ${asked} by the rule ${rule}, since ${via(decision.rule, question)}.`;
+  }
+  if (considered === 0) return `${who} is denied ${asked}: no rule speaks about it.`;
+  return `${who} is denied ${asked}: ${considered} rules speak about it, but not for this address.`;
+}
+
+export function explainDecision(question: Question): Explanation {
+  const { profile, host, action, decide } = question;
+  const { operation, resourceType, resourceName } = action;
+  const candidates = profile.candidates(resourceType, operation, resourceName);
+  const decision = decide(candidates);
+  const ordered = [...candidates].sort(
+    (a, b) => Number(b === decision.rule) - Number(a === decision.rule),
+  );
+  return {
+    allowed: decision.allowed,
+    sentence: describe(question, decision, candidates.length),
+    considered: ordered.map((rule) => ({
+      rule: ruleText(rule),
+      origin: ruleOrigin(rule),
+      effect: rule.effect,
+      via: via(rule, question),
+      hostMatches: hostMatches(rule.host, host),
+    })),
+  };
+}

@@ -1,0 +1,123 @@
+/**
+ * Owns Casbin: the model of policies/model.conf and the one call that decides.
+ *
+ * Invariant: the candidates stand in the model only during one synchronous call, so no two decisions
+ * mix. The text of the model must be the one below, since the index is proven against it.
+ */
+import { type Enforcer, newEnforcer, newModelFromString } from 'casbin';
+import { hostMatches } from './policy-host.ts';
+import { covers, nameMatches } from './policy-match.ts';
+import { PolicyError } from './policy-parser.ts';
+import type { PolicyRoles } from './policy-roles.ts';
+import { type PolicyRule, ruleColumns } from './policy-rule.ts';
+
+/** What policies/model.conf says, without comments and spaces at the ends of lines. */
+const SUPPORTED_MODEL = [
+  '[request_definition]',
+  'r = sub, fleet, dom, host, type, name, op',
+  '[policy_definition]',
+  'p = sub, dom, type, pattern, name, op, host, eft',
+  '[role_definition]',
+  'g = _, _, _',
+  '[policy_effect]',
+  'e = some(where (p.eft == allow)) && !some(where (p.eft == deny))',
+  '[matchers]',
+  'm = p.type == r.type && (p.dom == r.dom || p.dom == "*" && r.dom != "_operator") && (p.sub == "User:*" || p.sub == r.sub || p.sub == r.fleet || g(r.sub, p.sub, r.dom) || g(r.fleet, p.sub, r.dom)) && covers(p.op, p.eft, r.op) && nameMatches(p.pattern, p.name, p.eft, r.name, r.sub, r.fleet, r.dom) && hostMatches(p.host, r.host)',
+] as const;
+
+/** The columns of `r`: what Casbin is asked. */
+export interface CasbinRequest {
+  /** `User:<name>` */
+  readonly subject: string;
+  /** `Fleet:<name>`, or '' */
+  readonly fleetSubject: string;
+  readonly domain: string;
+  readonly host: string;
+  readonly resourceType: string;
+  readonly resourceName: string;
+  readonly operation: string;
+}
+
+export interface CasbinDecision {
+  readonly allowed: boolean;
+  /** The rule that decided; null when none matched. */
+  readonly rule: PolicyRule | null;
+}
+
+function checkModel(file: string, text: string): void {
+  const lines: string[] = [];
+  for (const [index, raw] of text.split('\n').entries()) {
+    const line = raw.trim();
+    if (line === '' || line.startsWith('#')) continue;
+    if (line !== SUPPORTED_MODEL[lines.length]) {
+      throw new PolicyError(
+        file,
+        index + 1,
+        'the model differs from the one that this version of Breakwater is proven with; restore policies/model.conf',
+      );
+    }
+    lines.push(line);
+  }
+  if (lines.length !== SUPPORTED_MODEL.length) {
+    throw new PolicyError(file, 0, 'the model is not complete; restore policies/model.conf');
+  }
+}
+
+/** A Casbin enforcer with the model and its functions, without rules. */
+export async function newPolicyEnforcer(modelText: string): Promise<Enforcer> {
+  const enforcer = await newEnforcer(newModelFromString(modelText));
+  await enforcer.addFunction('covers', covers);
+  await enforcer.addFunction('nameMatches', nameMatches);
+  await enforcer.addFunction('hostMatches', hostMatches);
+  return enforcer;
+}
+
+/** Casbin's own slot for the rules (`p`) or the roles (`g`) of the model. */
+function assertion(enforcer: Enforcer, section: 'p' | 'g') {
+  const found = enforcer.getModel().model.get(section)?.get(section);
+  if (found === undefined) throw new Error(`the model has no section ${section}`);
+  return found;
+}
+
+export interface PolicyModel {
+  /** Casbin's answer over exactly these rules. */
+  decide(
+    request: CasbinRequest,
+    candidates: readonly PolicyRule[],
+    roles: PolicyRoles,
+  ): CasbinDecision;
+}
+
+/** Throws PolicyError when the text is not the supported model. */
+export async function openPolicyModel(file: string, text: string): Promise<PolicyModel> {
+  checkModel(file, text);
+  const enforcer = await newPolicyEnforcer(text);
+  const ruleSlot = assertion(enforcer, 'p');
+  const roleSlot = assertion(enforcer, 'g');
+  return {
+    decide(request, candidates, roles) {
+      // With no rules at all Casbin evaluates the matcher over empty columns: never ask it that.
+      if (candidates.length === 0) return { allowed: false, rule: null };
+      const columns = candidates.map(ruleColumns);
+      ruleSlot.policy = columns;
+      roleSlot.rm = roles;
+      try {
+        const { subject, fleetSubject, domain, host } = request;
+        const { resourceType, resourceName, operation } = request;
+        const [allowed, decisive] = enforcer.enforceExSync(
+          subject,
+          fleetSubject,
+          domain,
+          host,
+          resourceType,
+          resourceName,
+          operation,
+        );
+        const index = columns.indexOf(decisive);
+        return { allowed, rule: candidates[index] ?? null };
+      } finally {
+        ruleSlot.policy = [];
+      }
+    },
+  };
+}

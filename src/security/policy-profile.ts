@@ -1,0 +1,138 @@
+/**
+ * Owns what one caller is to the policy: the subjects it acts as, the tables of rules that concern
+ * it, and its decisions so far. Valid under one policy epoch; the authorizer throws it away after.
+ *
+ * Invariant: the memory of one profile is bounded, and a caller that fills its own (by asking for
+ * ever new names) empties only its own.
+ */
+
+import type { ResourceTypeName } from './acl/operation.ts';
+import { AclOperation, type Operation, ResourceType } from './acl/operation.ts';
+import type { AuthorizationResult } from './authorizer.ts';
+import { RuleTable } from './policy-index.ts';
+import { operationBit } from './policy-match.ts';
+import { EVERY_TENANT, OPERATOR_DOMAIN, type PolicyRule, TENANT_GRAMMAR } from './policy-rule.ts';
+import type { PolicyStore } from './policy-store.ts';
+import type { KafkaPrincipal } from './principal.ts';
+
+/** What of a principal the policy speaks about. */
+export type PolicyCaller = Pick<KafkaPrincipal, 'name' | 'tenant' | 'kind' | 'fleet'>;
+
+/** Names longer than Kafka's longest topic name are decided, never remembered. */
+const REMEMBERED_NAME_LENGTH_MAX = 255;
+const DECISIONS_PER_HOST_MAX = 2_048;
+const HOSTS_MAX = 16;
+const OPERATION_SLOTS = 16;
+
+type DecisionsByName = Map<string, AuthorizationResult>;
+
+/** The decisions for one caller from one address. */
+export class HostDecisions {
+  readonly host: string;
+  readonly #slots: (DecisionsByName | undefined)[] = [];
+  #size = 0;
+
+  constructor(host: string) {
+    this.host = host;
+  }
+
+  get(type: ResourceTypeName, operation: Operation, name: string): AuthorizationResult | undefined {
+    const slot = ResourceType[type] * OPERATION_SLOTS + AclOperation[operation];
+    return this.#slots[slot]?.get(name);
+  }
+
+  /** Returns by how many decisions the memory grew. */
+  set(
+    type: ResourceTypeName,
+    operation: Operation,
+    name: string,
+    result: AuthorizationResult,
+  ): number {
+    if (name.length > REMEMBERED_NAME_LENGTH_MAX) return 0;
+    const before = this.#size;
+    if (this.#size >= DECISIONS_PER_HOST_MAX) {
+      this.#slots.length = 0;
+      this.#size = 0;
+    }
+    const slot = ResourceType[type] * OPERATION_SLOTS + AclOperation[operation];
+    let byName = this.#slots[slot];
+    if (byName === undefined) {
+      byName = new Map();
+      this.#slots[slot] = byName;
+    }
+    byName.set(name, result);
+    this.#size += 1;
+    return this.#size - before;
+  }
+
+  /** Answers of authorizeByResourceType. */
+  readonly byResourceType = new Map<string, AuthorizationResult>();
+}
+
+export class PolicyProfile {
+  /** The authorizer's generation that it belongs to. */
+  readonly generation: number;
+  readonly domain: string;
+  /** `User:<name>` */
+  readonly subject: string;
+  /** `Fleet:<name>` or '' */
+  readonly fleetSubject: string;
+  readonly #tables: RuleTable[] = [];
+  #lastHost: HostDecisions | null = null;
+  #hosts = new Map<string, HostDecisions>();
+
+  constructor(store: PolicyStore, caller: PolicyCaller, domain: string, generation: number) {
+    this.generation = generation;
+    this.domain = domain;
+    this.subject = `User:${caller.name}`;
+    this.fleetSubject = caller.fleet ? `Fleet:${caller.fleet}` : '';
+    const subjects = new Set([this.subject, 'User:*']);
+    for (const member of [this.subject, this.fleetSubject]) {
+      if (member === '') continue;
+      subjects.add(member);
+      for (const role of store.roles.rolesOf(member, domain)) subjects.add(role);
+    }
+    const values = { principal: caller.name, fleet: caller.fleet ?? '', tenant: domain };
+    const resolved = new RuleTable();
+    store.fileIndex.select(domain, subjects, values, this.#tables, resolved);
+    if (domain !== OPERATOR_DOMAIN) {
+      store.fileIndex.select(EVERY_TENANT, subjects, values, this.#tables, resolved);
+    }
+    store.dynamicIndex(domain)?.select(domain, subjects, values, this.#tables, resolved);
+    this.#tables.push(resolved);
+  }
+
+  /** The rules that may match; hosts are left to Casbin. */
+  candidates(type: ResourceTypeName, operation: Operation, name: string): PolicyRule[] {
+    const found: PolicyRule[] = [];
+    const bit = operationBit(operation);
+    for (const table of this.#tables) table.collect(type, name, bit, found);
+    return found;
+  }
+
+  get tables(): readonly RuleTable[] {
+    return this.#tables;
+  }
+
+  decisionsFrom(host: string): HostDecisions {
+    const last = this.#lastHost;
+    if (last !== null && last.host === host) return last;
+    let decisions = this.#hosts.get(host);
+    if (decisions === undefined) {
+      if (this.#hosts.size >= HOSTS_MAX) this.#hosts = new Map();
+      decisions = new HostDecisions(host);
+      this.#hosts.set(host, decisions);
+    }
+    this.#lastHost = decisions;
+    return decisions;
+  }
+}
+
+/**
+ * The domain in which a caller's requests about a tenant are decided, or null when there is none:
+ * an operator is no member of a tenant, and nobody else has a say outside of the own tenant.
+ */
+export function domainOf(caller: PolicyCaller): string | null {
+  if (caller.kind === 'operator') return caller.tenant === '' ? OPERATOR_DOMAIN : null;
+  return TENANT_GRAMMAR.test(caller.tenant) ? caller.tenant : null;
+}

@@ -1,0 +1,84 @@
+/**
+ * Owns who holds which role: the `g` lines of the policy, as Casbin's role manager for one policy
+ * set and as the index's source of subjects.
+ *
+ * Invariant: links of the domain `*` hold in every tenant, never in the operators' domain, and chains
+ * may mix both kinds. A set with a cycle or a chain longer than Casbin follows is refused.
+ */
+import { DefaultRoleManager } from 'casbin';
+import { PolicyError } from './policy-parser.ts';
+import { EVERY_TENANT, OPERATOR_DOMAIN, type RoleLink } from './policy-rule.ts';
+
+/** As deep as Casbin's default role manager looks. */
+const CHAIN_LENGTH_MAX = 10;
+
+type LinksByMember = Map<string, RoleLink[]>;
+const NONE: readonly RoleLink[] = [];
+
+export class PolicyRoles extends DefaultRoleManager {
+  readonly #byDomain = new Map<string, LinksByMember>();
+
+  /** Throws PolicyError when the links make a circle or a chain that is too long. */
+  constructor(links: readonly RoleLink[]) {
+    super(CHAIN_LENGTH_MAX);
+    for (const link of links) {
+      const byMember = this.#byDomain.get(link.domain) ?? new Map<string, RoleLink[]>();
+      this.#byDomain.set(link.domain, byMember);
+      const ofMember = byMember.get(link.member);
+      if (ofMember === undefined) byMember.set(link.member, [link]);
+      else ofMember.push(link);
+    }
+    this.#check();
+  }
+
+  *#linksFrom(member: string, domain: string): Generator<RoleLink> {
+    yield* this.#byDomain.get(domain)?.get(member) ?? NONE;
+    if (domain === OPERATOR_DOMAIN || domain === EVERY_TENANT) return;
+    yield* this.#byDomain.get(EVERY_TENANT)?.get(member) ?? NONE;
+  }
+
+  /** Every role that the member holds in the domain, directly or by inheritance. */
+  rolesOf(member: string, domain: string): ReadonlySet<string> {
+    const held = new Set<string>();
+    const open = [member];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      for (const { role } of this.#linksFrom(next, domain)) {
+        if (held.has(role)) continue;
+        held.add(role);
+        open.push(role);
+      }
+    }
+    return held;
+  }
+
+  /** Casbin's question behind `g(member, role, domain)` in the matcher. */
+  override syncedHasLink(member: string, role: string, ...domain: string[]): boolean {
+    return member === role || this.rolesOf(member, domain[0] ?? '').has(role);
+  }
+
+  #check(): void {
+    for (const [domain, byMember] of this.#byDomain) {
+      const depths = new Map<string, number>();
+      for (const member of byMember.keys()) this.#depth(member, domain, depths, new Set());
+    }
+  }
+
+  /** The longest chain above the member; depth first, `above` is the path that led here. */
+  #depth(member: string, domain: string, depths: Map<string, number>, above: Set<string>): number {
+    const known = depths.get(member);
+    if (known !== undefined) return known;
+    above.add(member);
+    let depth = 0;
+    for (const link of this.#linksFrom(member, domain)) {
+      const { file, line, role } = link;
+      if (above.has(role)) throw new PolicyError(file, line, `${role} inherits itself`);
+      depth = Math.max(depth, 1 + this.#depth(role, domain, depths, above));
+      if (depth > CHAIN_LENGTH_MAX) {
+        throw new PolicyError(file, line, `the chain of roles is longer than ${CHAIN_LENGTH_MAX}`);
+      }
+    }
+    above.delete(member);
+    depths.set(member, depth);
+    return depth;
+  }
+}

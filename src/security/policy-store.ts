@@ -1,0 +1,306 @@
+/**
+ * Owns the policy in force: the rules of the files and each tenant's dynamic rules, in one view.
+ *
+ * Invariants: a set of files takes force as a whole, in one step, after `onEvent` (the audit record)
+ * has resolved; a set with anything wrong leaves the last good one in force, and `status()` says so.
+ * Every change raises the epoch. A file that vanishes is taken for an accident, since its denies
+ * would vanish with it: to withdraw its rules, leave it with `# end` alone, or reload with
+ * `acceptRemovedFiles`. Loads run one after the other.
+ */
+import type { Clock } from '../base/clock.ts';
+import { ConfigError } from '../base/errors.ts';
+import type { Logger } from '../base/logger.ts';
+import type { AclBinding } from './acl/acl-binding.ts';
+import { type AclFilter, filterAccepts } from './acl/acl-filter.ts';
+import { type PolicyFileSet, type PolicyFolder, readPolicyFiles } from './policy-files.ts';
+import { PolicyIndex } from './policy-index.ts';
+import { PolicyError } from './policy-parser.ts';
+import { PolicyRoles } from './policy-roles.ts';
+import {
+  DYNAMIC_ORIGIN,
+  domainProblem,
+  EVERY_TENANT,
+  OPERATOR_DOMAIN,
+  type PolicyRule,
+  ruleOrigin,
+  ruleProblem,
+  ruleText,
+} from './policy-rule.ts';
+
+/** Something that happened to the policy; fits audit/'s SecurityEvent. */
+export interface PolicyEvent {
+  readonly type: 'policy';
+  readonly outcome: 'success' | 'failure';
+  readonly reason: 'policy-loaded' | 'policy-refused';
+  readonly detail: string;
+  readonly facts: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+export interface PolicyStatus {
+  /** False while the newest files are refused and an older set is in force. */
+  readonly healthy: boolean;
+  readonly epoch: number;
+  readonly files: readonly string[];
+  readonly fileRules: number;
+  readonly dynamicRules: number;
+  /** When the set in force was loaded, milliseconds since the epoch. */
+  readonly loadedAtMs: number;
+  /** Why the newest files are refused; null when they are in force. */
+  readonly refusal: {
+    readonly file: string;
+    readonly line: number;
+    readonly reason: string;
+    readonly atMs: number;
+  } | null;
+}
+
+/** A rule of the view, with where it comes from. */
+export interface ListedRule extends AclBinding {
+  /** A tenant, `*` for every tenant, or `_operator`. */
+  readonly domain: string;
+  /** `acme.csv:12` or `dynamic`. */
+  readonly origin: string;
+  /** The rule as a line of a policy file. */
+  readonly text: string;
+}
+
+export interface PolicyStoreOptions extends PolicyFolder {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Makes the change durable in the audit log; when it rejects, a new set is not put in force. */
+  readonly onEvent?: (event: PolicyEvent) => Promise<void>;
+}
+
+/** The set of files in force. */
+interface FilePolicy {
+  readonly set: PolicyFileSet;
+  readonly index: PolicyIndex;
+  readonly roles: PolicyRoles;
+  readonly loadedAtMs: number;
+}
+
+interface DynamicPolicy {
+  readonly rules: readonly PolicyRule[];
+  readonly index: PolicyIndex;
+}
+
+const UNREADABLE = 'the policy cannot be loaded';
+
+const toPolicyError = (cause: unknown, directory: string): PolicyError =>
+  cause instanceof PolicyError ? cause : new PolicyError(directory, 0, UNREADABLE, { cause });
+
+function dynamicRule(domain: string, binding: AclBinding): PolicyRule {
+  return {
+    subject: binding.principal,
+    domain,
+    resourceType: binding.resourceType,
+    patternType: binding.patternType,
+    resourceName: binding.resourceName,
+    operation: binding.operation,
+    host: binding.host,
+    effect: binding.permission === 'DENY' ? 'deny' : 'allow',
+    file: DYNAMIC_ORIGIN,
+    line: 0,
+  };
+}
+
+/** What is wrong with a binding for this tenant, in a sentence for its author; null when nothing. */
+export function bindingProblem(tenant: string, binding: AclBinding): string | null {
+  if (binding.permission !== 'ALLOW' && binding.permission !== 'DENY') {
+    return 'the permission is not ALLOW or DENY';
+  }
+  return domainProblem(tenant, false) ?? ruleProblem(dynamicRule(tenant, binding));
+}
+
+const toBinding = (rule: PolicyRule): AclBinding => ({
+  resourceType: rule.resourceType,
+  resourceName: rule.resourceName,
+  patternType: rule.patternType,
+  principal: rule.subject,
+  host: rule.host,
+  operation: rule.operation,
+  permission: rule.effect === 'deny' ? 'DENY' : 'ALLOW',
+});
+
+export class PolicyStore {
+  readonly #options: PolicyStoreOptions;
+  readonly #listeners: (() => void)[] = [];
+  readonly #dynamic = new Map<string, DynamicPolicy>();
+  #files: FilePolicy;
+  #refusal: PolicyStatus['refusal'] = null;
+  #epoch = 1;
+  #loading: Promise<unknown> = Promise.resolve();
+
+  private constructor(options: PolicyStoreOptions, files: FilePolicy) {
+    this.#options = options;
+    this.#files = files;
+  }
+
+  /** Loads the files; throws ConfigError with file, line and reason when they are not in order. */
+  static async open(options: PolicyStoreOptions): Promise<PolicyStore> {
+    try {
+      const files = await PolicyStore.#load(options);
+      const store = new PolicyStore(options, files);
+      await options.onEvent?.(loadedEvent(files, store.#epoch));
+      return store;
+    } catch (cause) {
+      if (!(cause instanceof PolicyError)) throw cause;
+      throw new ConfigError(`The policy is not in order. ${cause.message}`, { cause });
+    }
+  }
+
+  static async #load(options: PolicyStoreOptions): Promise<FilePolicy> {
+    const set = await readPolicyFiles(options);
+    const roles = new PolicyRoles(set.links);
+    return { set, roles, index: new PolicyIndex(set.rules), loadedAtMs: options.clock.nowMs() };
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  get roles(): PolicyRoles {
+    return this.#files.roles;
+  }
+
+  /** The rules of the files, for every domain. */
+  get fileIndex(): PolicyIndex {
+    return this.#files.index;
+  }
+
+  /** The dynamic rules of one tenant. */
+  dynamicIndex(tenant: string): PolicyIndex | null {
+    return this.#dynamic.get(tenant)?.index ?? null;
+  }
+
+  /** Called synchronously after every change, once the new rules are in force. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /**
+   * Reads the files again. Resolves with the status afterwards; never rejects. Call it on a file
+   * change, on SIGHUP or from the admin API (there with `acceptRemovedFiles` when the operator says
+   * that a file went on purpose).
+   */
+  reload(how: { readonly acceptRemovedFiles?: boolean } = {}): Promise<PolicyStatus> {
+    const next = this.#loading.then(() => this.#reload(how.acceptRemovedFiles === true));
+    this.#loading = next;
+    return next;
+  }
+
+  async #reload(acceptRemovedFiles: boolean): Promise<PolicyStatus> {
+    const { directory, logger } = this.#options;
+    try {
+      const files = await PolicyStore.#load(this.#options);
+      if (!acceptRemovedFiles) this.#refuseRemovedFiles(files.set.files);
+      await this.#options.onEvent?.(loadedEvent(files, this.#epoch + 1));
+      this.#files = files;
+      this.#refusal = null;
+      this.#changed();
+      logger.info({ epoch: this.#epoch, files: files.set.files }, 'policy loaded');
+    } catch (cause) {
+      await this.#refuse(toPolicyError(cause, directory));
+    }
+    return this.status();
+  }
+
+  #refuseRemovedFiles(present: readonly string[]): void {
+    for (const name of this.#files.set.files) {
+      if (present.includes(name)) continue;
+      const reason = `the file has vanished; leave it with "# end" alone to withdraw its rules, or reload and accept removed files`;
+      throw new PolicyError(name, 0, reason);
+    }
+  }
+
+  async #refuse(error: PolicyError): Promise<void> {
+    const { file, line, reason } = error;
+    this.#refusal = { file, line, reason, atMs: this.#options.clock.nowMs() };
+    const message = 'policy refused, the last good one stays in force';
+    this.#options.logger.error({ file, line, reason, err: error.cause }, message);
+    try {
+      await this.#options.onEvent?.({
+        type: 'policy',
+        outcome: 'failure',
+        reason: 'policy-refused',
+        detail: error.message,
+        facts: { file, line, epoch: this.#epoch },
+      });
+    } catch (err) {
+      this.#options.logger.error({ err }, 'the refused policy could not be audited');
+    }
+  }
+
+  /**
+   * Replaces the dynamic rules of a tenant, in force when this returns. Throws RangeError when a
+   * binding is not in order (see `bindingProblem`): then nothing changed.
+   */
+  setDynamicRules(tenant: string, bindings: readonly AclBinding[]): void {
+    for (const binding of bindings) {
+      const problem = bindingProblem(tenant, binding);
+      if (problem !== null) throw new RangeError(problem);
+    }
+    const rules = bindings.map((binding) => dynamicRule(tenant, binding));
+    if (rules.length === 0) this.#dynamic.delete(tenant);
+    else this.#dynamic.set(tenant, { rules, index: new PolicyIndex(rules) });
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.#epoch += 1;
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Every rule that holds in the domain (a tenant or `_operator`; null: all), files first. */
+  *rules(domain: string | null): Generator<PolicyRule> {
+    for (const rule of this.#files.set.rules) {
+      if (domain === null || holdsIn(rule, domain)) yield rule;
+    }
+    for (const [tenant, { rules }] of this.#dynamic) {
+      if (domain === null || domain === tenant) yield* rules;
+    }
+  }
+
+  listRules(domain: string | null, filter: AclFilter = {}): ListedRule[] {
+    const listed: ListedRule[] = [];
+    for (const rule of this.rules(domain)) {
+      const binding = toBinding(rule);
+      if (!filterAccepts(filter, binding)) continue;
+      listed.push({
+        ...binding,
+        domain: rule.domain,
+        origin: ruleOrigin(rule),
+        text: ruleText(rule),
+      });
+    }
+    return listed;
+  }
+
+  status(): PolicyStatus {
+    let dynamicRules = 0;
+    for (const { rules } of this.#dynamic.values()) dynamicRules += rules.length;
+    return {
+      healthy: this.#refusal === null,
+      epoch: this.#epoch,
+      files: this.#files.set.files,
+      fileRules: this.#files.set.rules.length,
+      dynamicRules,
+      loadedAtMs: this.#files.loadedAtMs,
+      refusal: this.#refusal,
+    };
+  }
+}
+
+const holdsIn = (rule: PolicyRule, domain: string): boolean =>
+  rule.domain === domain || (rule.domain === EVERY_TENANT && domain !== OPERATOR_DOMAIN);
+
+function loadedEvent({ set }: FilePolicy, epoch: number): PolicyEvent {
+  const detail = `${set.rules.length} rules and ${set.links.length} role links from ${set.files.length} files`;
+  return {
+    type: 'policy',
+    outcome: 'success',
+    reason: 'policy-loaded',
+    detail,
+    facts: { files: set.files.join(' '), rules: set.rules.length, epoch },
+  };
+}
