@@ -77,7 +77,7 @@ export interface Message<F extends Fields = Fields> extends Struct<F> {
   readonly flexible: VersionRange;
 }
 
-type Decoded<F extends Fields> = { [K in keyof F]: F[K][typeof decodedForm] };
+type Decoded<F extends Fields> = { -readonly [K in keyof F]: F[K][typeof decodedForm] };
 type Encodable<F extends Fields> = { readonly [K in keyof F]?: F[K][typeof initForm] | undefined };
 
 /** The decoded type of a message or struct table. */
