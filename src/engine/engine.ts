@@ -57,6 +57,8 @@ export interface EngineCall {
   readonly apiVersion: number;
   /** Aborted when the client is gone: a parked call ends early and its answer is dropped. */
   readonly signal: AbortSignal | null;
+  /** Produce only: called once every batch has its place in the log, durable or not yet. */
+  readonly ordered?: () => void;
 }
 
 /** A topic as the engine's metadata knows it. */

@@ -1,0 +1,280 @@
+/**
+ * One client connection after admission: frames in, answers out.
+ *
+ * Invariants: answers leave in the order of their requests; only a Produce may overlap a Produce,
+ * every other API is a barrier; at most MAX_BEGUN requests are begun at a time; the next request
+ * is not begun before the one ahead has its place in the log (`ordered`); nothing is read from a
+ * peer that does not take its answers. Everything happens on the event loop: no locks.
+ *
+ *   data -> FrameReader -> waiting -> begun (in order) -> answers -> one write per loop turn
+ */
+import type { Duplex } from 'node:stream';
+import { ProtocolError } from '../base/errors.ts';
+import { ApiKey } from '../protocol/api-keys.ts';
+import { type FrameLimit, FrameReader } from './frame-reader.ts';
+
+/** An answer: the frame's buffers; null = none is sent (acks=0); 'close' = hang up, no answer. */
+export type Answer =
+  | { readonly frame: readonly Buffer[] | null; readonly muteMs: number }
+  | 'close';
+
+/** Handles one request. Calls `ordered` as soon as a later Produce may begin. */
+export type RequestHandler = (frame: Buffer, ordered: () => void) => Answer | Promise<Answer>;
+
+export interface ConnectionLimits {
+  readonly frameLimit: FrameLimit;
+  /** Requests begun at a time; Kafka's clients keep at most five in flight. */
+  readonly maxBegun: number;
+  /** Unsent answer bytes above which no further request is begun and nothing is read. */
+  readonly maxUnsentBytes: number;
+}
+
+export type CloseReason =
+  | 'peer-closed'
+  | 'protocol-error'
+  | 'refused-by-handler'
+  | 'idle'
+  | 'shutdown'
+  | 'socket-error'
+  | 'revoked'
+  | 'expired';
+
+interface Slot {
+  answer: Answer | null;
+  isProduce: boolean;
+  ordered: boolean;
+}
+
+export class Connection {
+  readonly #socket: Duplex;
+  readonly #handle: RequestHandler;
+  readonly #limits: ConnectionLimits;
+  readonly #reader: FrameReader;
+  readonly #onClose: (reason: CloseReason, detail: string | null) => void;
+  readonly #waiting: Buffer[] = [];
+  readonly #begun: Slot[] = [];
+  #closed = false;
+  #draining = false;
+  #flushScheduled = false;
+  #paused = false;
+  #pumping = false;
+  #muteTimer: NodeJS.Timeout | null = null;
+  #lastActiveMs: number;
+  readonly #nowMs: () => number;
+
+  constructor(
+    socket: Duplex,
+    handle: RequestHandler,
+    limits: ConnectionLimits,
+    hooks: {
+      onClose: (reason: CloseReason, detail: string | null) => void;
+      nowMs: () => number;
+    },
+  ) {
+    this.#socket = socket;
+    this.#handle = handle;
+    this.#limits = limits;
+    this.#onClose = hooks.onClose;
+    this.#nowMs = hooks.nowMs;
+    this.#lastActiveMs = hooks.nowMs();
+    this.#reader = new FrameReader(limits.frameLimit, (frame) => this.#waiting.push(frame));
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('drain', () => this.#onDrain());
+    socket.on('end', () => this.close('peer-closed'));
+    socket.on('close', () => this.close('peer-closed'));
+    socket.on('error', (error: Error) => this.close('socket-error', error.message));
+  }
+
+  /** Milliseconds (monotonic) of the last byte read or the last answer taken by the peer. */
+  get lastActiveMs(): number {
+    return this.#lastActiveMs;
+  }
+
+  /** True while a request has been begun and not answered, or an answer has not left yet. */
+  get busy(): boolean {
+    return this.#begun.length > 0 || this.#socket.writableLength > 0;
+  }
+
+  /** True while the peer leaves answers untaken: then idleness counts from the last progress. */
+  get unsent(): boolean {
+    return this.#socket.writableLength > 0;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Graceful end: begins nothing more, answers what was begun, then closes. */
+  drain(): void {
+    this.#draining = true;
+    this.#waiting.length = 0;
+    this.#pause();
+    this.#endWhenDrained();
+  }
+
+  close(reason: CloseReason, detail: string | null = null): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#waiting.length = 0;
+    if (this.#muteTimer !== null) clearTimeout(this.#muteTimer);
+    this.#socket.destroy();
+    this.#onClose(reason, detail);
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#closed || this.#draining) return;
+    this.#lastActiveMs = this.#nowMs();
+    try {
+      this.#reader.push(chunk);
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    this.#pump();
+  }
+
+  #onDrain(): void {
+    this.#lastActiveMs = this.#nowMs();
+    if (this.#draining) this.#endWhenDrained();
+    else this.#pump();
+  }
+
+  #fail(error: unknown): void {
+    const detail = error instanceof ProtocolError ? error.message : 'internal error';
+    this.close('protocol-error', detail);
+  }
+
+  /** Begins what may begin, then sends what is ready and reads or stops reading. */
+  #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    while (!this.#closed && this.#waiting.length > 0 && this.#mayBegin(this.#waiting[0]!)) {
+      this.#begin(this.#waiting.shift()!);
+    }
+    this.#pumping = false;
+    if (this.#closed) return;
+    this.#flush();
+    if (this.#waiting.length > this.#limits.maxBegun || this.#choked()) this.#pause();
+    else this.#resume();
+  }
+
+  #choked(): boolean {
+    return this.#muteTimer !== null || this.#socket.writableLength > this.#limits.maxUnsentBytes;
+  }
+
+  #mayBegin(frame: Buffer): boolean {
+    if (this.#draining || this.#choked()) return false;
+    const last = this.#begun.at(-1);
+    if (last === undefined) return true;
+    if (this.#begun.length >= this.#limits.maxBegun) return false;
+    return last.isProduce && last.ordered && isProduce(frame);
+  }
+
+  #begin(frame: Buffer): void {
+    const slot: Slot = { answer: null, isProduce: isProduce(frame), ordered: false };
+    this.#begun.push(slot);
+    let begun: Answer | Promise<Answer>;
+    try {
+      begun = this.#handle(frame, () => {
+        if (slot.ordered) return;
+        slot.ordered = true;
+        if (!this.#pumping && this.#waiting.length > 0) this.#schedule();
+      });
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    if (!(begun instanceof Promise)) {
+      slot.answer = begun;
+      if (this.#begun[0] === slot) this.#collect();
+      return;
+    }
+    begun.then(
+      (answer) => {
+        slot.answer = answer;
+        if (this.#begun[0] === slot) this.#schedule();
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  /** Coalesces: whatever else completes in this turn goes out in the same write. */
+  #schedule(): void {
+    if (this.#flushScheduled || this.#closed) return;
+    this.#flushScheduled = true;
+    queueMicrotask(() => {
+      this.#flushScheduled = false;
+      if (this.#closed) return;
+      this.#collect();
+      if (this.#closed) return;
+      if (this.#draining) this.#endWhenDrained();
+      else this.#pump();
+    });
+  }
+
+  #ready: Buffer[] = [];
+
+  /** Moves finished answers, in order, to `#ready`. */
+  #collect(): void {
+    while (this.#begun.length > 0 && this.#begun[0]!.answer !== null) {
+      const answer = this.#begun.shift()!.answer!;
+      if (answer === 'close') {
+        this.#endAfterFlush('refused-by-handler');
+        return;
+      }
+      if (answer.frame !== null) for (const chunk of answer.frame) this.#ready.push(chunk);
+      if (answer.muteMs > 0) this.#mute(answer.muteMs);
+    }
+  }
+
+  /** KIP-219: the answer leaves first, then the channel stays silent for the throttle time. */
+  #mute(muteMs: number): void {
+    if (this.#muteTimer !== null) clearTimeout(this.#muteTimer);
+    this.#muteTimer = setTimeout(() => {
+      this.#muteTimer = null;
+      this.#pump();
+    }, muteMs);
+  }
+
+  #flush(): void {
+    const chunks = this.#ready;
+    if (chunks.length === 0) return;
+    this.#ready = [];
+    if (chunks.length === 1) {
+      this.#socket.write(chunks[0]!);
+      return;
+    }
+    this.#socket.cork();
+    for (const chunk of chunks) this.#socket.write(chunk);
+    this.#socket.uncork();
+  }
+
+  #endWhenDrained(): void {
+    if (this.#begun.length === 0) this.#endAfterFlush('shutdown');
+  }
+
+  /** The answers before it still reach the peer; nothing is begun any more. */
+  #endAfterFlush(reason: CloseReason): void {
+    this.#draining = true;
+    this.#waiting.length = 0;
+    this.#flush();
+    if (this.#socket.writableLength === 0) this.close(reason);
+    else this.#socket.end(() => this.close(reason));
+  }
+
+  #pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  #resume(): void {
+    if (!this.#paused || this.#draining) return;
+    this.#paused = false;
+    this.#socket.resume();
+  }
+}
+
+function isProduce(frame: Buffer): boolean {
+  return frame.readInt16BE(0) === ApiKey.Produce;
+}

@@ -1,0 +1,153 @@
+/**
+ * Fetch (key 1).
+ * - READ on each topic; a partition that may not be read fails alone, and then nothing is waited
+ *   for. Sessions of KIP-227 are in fetch-session.ts.
+ * - A fetch that was parked is checked again before it is answered: rights and topic id may have
+ *   changed while it waited.
+ * - Version 13 and later name topics by id; an id of another tenant is an unknown id.
+ * - Nobody is a follower here: a replica id needs CLUSTER_ACTION, and reads no further than others.
+ */
+import { ApiKey } from '../../protocol/api-keys.ts';
+import { ErrorCode } from '../../protocol/error-codes.ts';
+import { EMPTY_BYTES, ZERO_UUID } from '../../protocol/schema.ts';
+import type {
+  FetchableTopicResponse,
+  FetchRequest,
+  FetchResponse,
+  FetchTopic,
+  PartitionData,
+} from '../../protocol/schemas/01-fetch.ts';
+import { defineApi, perResource } from '../define-api.ts';
+import type { RequestContext } from '../request-context.ts';
+
+export const fetchApi = defineApi({
+  key: ApiKey.Fetch,
+  versions: { min: 4, max: 18 },
+  authorization: perResource,
+
+  handle(ctx, request) {
+    const { principal } = ctx.session;
+    const owner = `${principal.tenant}/${principal.name}`;
+    const context = ctx.services.fetchSessions.open(request, owner, ctx.apiVersion);
+    if (typeof context === 'number') return failed(context);
+
+    const { accepted, refused } = splitAuthorised(ctx, request, context.topics);
+
+    request.topics = accepted;
+    request.maxBytes = Math.min(request.maxBytes, ctx.services.fetchMaxBytes);
+    request.minBytes = Math.min(request.minBytes, request.maxBytes);
+    if (refused.length > 0) request.maxWaitMs = 0;
+    const epoch = ctx.policyEpoch;
+    // Taken before the call: the tenant's view renames the request in place.
+    const read: Waited[] = accepted.map(({ topic }) => ({
+      topic,
+      topicId: ctx.engine.topicByName(topic)?.topicId,
+    }));
+    const fetched = ctx.engine.fetch(request, ctx.call);
+
+    const merge = (answer: FetchResponse): FetchResponse => {
+      for (const topic of refused) answer.responses.push(topic);
+      answer.errorCode = ErrorCode.NONE;
+      answer.sessionId = 0;
+      return context.finish(answer);
+    };
+    if (!(fetched instanceof Promise)) return merge(fetched);
+    return fetched.then((answer) => {
+      recheck(ctx, answer, read, epoch);
+      return merge(answer);
+    });
+  },
+
+  fail: (_request, errorCode) => failed(errorCode),
+});
+
+/** A topic that is being read, as it was when the read began. */
+interface Waited {
+  readonly topic: string;
+  readonly topicId: string | undefined;
+}
+
+function splitAuthorised(ctx: RequestContext, request: FetchRequest, topics: FetchTopic[]) {
+  const accepted: FetchTopic[] = [];
+  const refused: FetchableTopicResponse[] = [];
+  const replicaId = ctx.apiVersion >= 15 ? request.replicaState.replicaId : request.replicaId;
+  const mayRead = replicaId < 0 || ctx.authorizeCluster('CLUSTER_ACTION');
+  for (const topic of topics) {
+    const errorCode = mayRead
+      ? resolve(ctx, topic) || authorised(ctx, topic.topic)
+      : ErrorCode.TOPIC_AUTHORIZATION_FAILED;
+    if (errorCode === ErrorCode.NONE) accepted.push(topic);
+    else refused.push(refuseTopic(topic, errorCode));
+  }
+  return { accepted, refused };
+}
+
+/** Fills in the name of a topic that was asked for by id. */
+function resolve(ctx: RequestContext, topic: FetchTopic): number {
+  if (ctx.apiVersion < 13) return ErrorCode.NONE;
+  const known = topic.topicId === ZERO_UUID ? undefined : ctx.engine.topicById(topic.topicId);
+  if (known === undefined) return ErrorCode.UNKNOWN_TOPIC_ID;
+  topic.topic = known.name;
+  return ErrorCode.NONE;
+}
+
+function authorised(ctx: RequestContext, name: string): number {
+  return ctx.authorize('READ', 'TOPIC', name)
+    ? ErrorCode.NONE
+    : ErrorCode.TOPIC_AUTHORIZATION_FAILED;
+}
+
+/** After a wait: what may no longer be read, or is another topic by now, gives nothing. */
+function recheck(
+  ctx: RequestContext,
+  answer: FetchResponse,
+  read: readonly Waited[],
+  epoch: number,
+): void {
+  const refusals = new Map<string, number>();
+  for (const { topic, topicId } of read) {
+    if (ctx.policyEpoch !== epoch && authorised(ctx, topic) !== ErrorCode.NONE) {
+      refusals.set(topic, ErrorCode.TOPIC_AUTHORIZATION_FAILED);
+    } else if (ctx.engine.topicByName(topic)?.topicId !== topicId) {
+      const byId = ctx.apiVersion >= 13;
+      const gone = byId ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
+      refusals.set(topic, gone);
+    }
+  }
+  if (refusals.size === 0) return;
+  for (const topic of answer.responses) {
+    const errorCode = refusals.get(topic.topic);
+    if (errorCode === undefined) continue;
+    topic.partitions = topic.partitions.map(({ partitionIndex }) =>
+      refuse(partitionIndex, errorCode),
+    );
+  }
+}
+
+function refuseTopic(topic: FetchTopic, errorCode: number): FetchableTopicResponse {
+  return {
+    topic: topic.topic,
+    topicId: topic.topicId,
+    partitions: topic.partitions.map(({ partition }) => refuse(partition, errorCode)),
+  };
+}
+
+function refuse(partitionIndex: number, errorCode: number): PartitionData {
+  return {
+    partitionIndex,
+    errorCode,
+    highWatermark: -1,
+    lastStableOffset: -1,
+    logStartOffset: -1,
+    divergingEpoch: { epoch: -1, endOffset: -1 },
+    currentLeader: { leaderId: -1, leaderEpoch: -1 },
+    snapshotId: { endOffset: -1, epoch: -1 },
+    abortedTransactions: null,
+    preferredReadReplica: -1,
+    records: EMPTY_BYTES,
+  };
+}
+
+function failed(errorCode: number): FetchResponse {
+  return { throttleTimeMs: 0, errorCode, sessionId: 0, responses: [], nodeEndpoints: [] };
+}

@@ -1,0 +1,157 @@
+/**
+ * Metadata (key 3).
+ * - DESCRIBE on each topic. Asking for all shows what may be seen; a topic asked for by name and
+ *   refused answers TOPIC_AUTHORIZATION_FAILED whether it exists or not, with a zero topic id; a
+ *   topic asked for by id and refused has no name.
+ * - Auto-creation only where the operator switched it on and a policy grants CREATE (on the cluster
+ *   or the topic); the answer is then UNKNOWN_TOPIC_OR_PARTITION once, as Kafka's is.
+ * - The broker and its address are those of the listener that the request came in on.
+ * - Version 0 asks for all topics with an empty list, later ones with null; ids work from 12 on.
+ */
+import { ApiKey } from '../../protocol/api-keys.ts';
+import { ErrorCode } from '../../protocol/error-codes.ts';
+import { ZERO_UUID } from '../../protocol/schema.ts';
+import type {
+  MetadataRequest,
+  MetadataResponse,
+  MetadataResponseTopic,
+} from '../../protocol/schemas/03-metadata.ts';
+import { CLUSTER_NAME } from '../../security/acl/operation.ts';
+import { defineApi, perResource } from '../define-api.ts';
+import type { RequestContext } from '../request-context.ts';
+import { createMissingTopics } from './auto-create.ts';
+
+/** The bit field of KIP-430 where nobody asked for it. */
+const NOT_ASKED = -(2 ** 31);
+
+export const metadataApi = defineApi({
+  key: ApiKey.Metadata,
+  versions: { min: 0, max: 13 },
+  authorization: perResource,
+
+  async handle(ctx, request) {
+    const { apiVersion } = ctx;
+    const byId = request.topics?.some((topic) => topic.topicId !== ZERO_UUID) ?? false;
+    const nameless = request.topics?.some((topic) => topic.name === null) ?? false;
+    if (apiVersion < 12 && (byId || nameless))
+      return failed(ctx, request, ErrorCode.INVALID_REQUEST);
+
+    const all = request.topics === null || (apiVersion === 0 && request.topics.length === 0);
+    const { names, refused } = all ? everyVisible(ctx) : asked(ctx, request);
+
+    const topics = await described(ctx, names);
+    if (request.allowAutoTopicCreation && ctx.services.autoCreateTopics) {
+      refused.push(...(await createMissingTopics(ctx, topics, refusedTopic)));
+    }
+    topics.push(...refused);
+    if (apiVersion >= 8 && request.includeTopicAuthorizedOperations) {
+      for (const topic of topics) {
+        if (topic.errorCode !== ErrorCode.NONE || topic.name === null) continue;
+        topic.topicAuthorizedOperations = ctx.authorizedOperations('TOPIC', topic.name);
+      }
+    }
+    return answer(ctx, request, topics);
+  },
+
+  fail: (request, errorCode): Partial<MetadataResponse> => ({
+    topics: (request.topics ?? []).map(({ name, topicId }) =>
+      refusedTopic(name ?? '', errorCode, topicId),
+    ),
+    errorCode,
+  }),
+});
+
+interface Asked {
+  readonly names: string[];
+  readonly refused: MetadataResponseTopic[];
+}
+
+function everyVisible(ctx: RequestContext): Asked {
+  const topics = ctx.visible('DESCRIBE', 'TOPIC', ctx.engine.topicsIn(''), ({ name }) => name);
+  return { names: topics.map(({ name }) => name), refused: [] };
+}
+
+function asked(ctx: RequestContext, request: MetadataRequest): Asked {
+  const names = new Set<string>();
+  const refused: MetadataResponseTopic[] = [];
+  for (const { name, topicId } of request.topics ?? []) {
+    if (name !== null && topicId === ZERO_UUID) {
+      if (ctx.authorize('DESCRIBE', 'TOPIC', name)) names.add(name);
+      else refused.push(refusedTopic(name, ErrorCode.TOPIC_AUTHORIZATION_FAILED));
+      continue;
+    }
+    const known = ctx.engine.topicById(topicId);
+    if (known === undefined) {
+      refused.push(refusedTopic(null, ErrorCode.UNKNOWN_TOPIC_ID, topicId));
+    } else if (ctx.authorize('DESCRIBE', 'TOPIC', known.name)) {
+      names.add(known.name);
+    } else {
+      refused.push(refusedTopic(null, ErrorCode.TOPIC_AUTHORIZATION_FAILED, topicId));
+    }
+  }
+  return { names: [...names], refused };
+}
+
+async function described(
+  ctx: RequestContext,
+  names: readonly string[],
+): Promise<MetadataResponseTopic[]> {
+  const request: MetadataRequest = {
+    topics: names.map((name) => ({ name, topicId: ZERO_UUID })),
+    allowAutoTopicCreation: false,
+    includeClusterAuthorizedOperations: false,
+    includeTopicAuthorizedOperations: false,
+  };
+  return (await ctx.engine.metadata(request, ctx.call)).topics;
+}
+
+function answer(
+  ctx: RequestContext,
+  request: MetadataRequest,
+  topics: MetadataResponseTopic[],
+): MetadataResponse {
+  const { session, services, apiVersion } = ctx;
+  const { host, port } = session.advertised;
+  const clusterOperations = request.includeClusterAuthorizedOperations && apiVersion >= 8;
+  return {
+    throttleTimeMs: 0,
+    brokers: [{ nodeId: services.nodeId, host, port, rack: null }],
+    clusterId: session.clusterId,
+    controllerId: services.nodeId,
+    topics,
+    clusterAuthorizedOperations: clusterOperations ? clusterOperationBits(ctx) : NOT_ASKED,
+    errorCode: ErrorCode.NONE,
+  };
+}
+
+/** 0 for who may not DESCRIBE the cluster, as Kafka answers. */
+export function clusterOperationBits(ctx: RequestContext): number {
+  if (!ctx.permits('DESCRIBE', 'CLUSTER', CLUSTER_NAME)) return 0;
+  return ctx.authorizedOperations('CLUSTER', CLUSTER_NAME);
+}
+
+function failed(
+  ctx: RequestContext,
+  request: MetadataRequest,
+  errorCode: number,
+): MetadataResponse {
+  const topics = (request.topics ?? []).map(({ name, topicId }) =>
+    refusedTopic(name ?? '', errorCode, topicId),
+  );
+  return answer(ctx, request, topics);
+}
+
+function refusedTopic(
+  name: string | null,
+  errorCode: number,
+  topicId = ZERO_UUID,
+): MetadataResponseTopic {
+  return {
+    errorCode,
+    name,
+    topicId,
+    isInternal: false,
+    partitions: [],
+    topicAuthorizedOperations: NOT_ASKED,
+  };
+}

@@ -1,0 +1,100 @@
+/**
+ * CreateTopics (key 19).
+ * - CREATE on the cluster, or else CREATE on each topic; the effective configuration in the answer
+ *   (v5+) needs DESCRIBE_CONFIGS on the topic, without it counts are -1 and configs empty.
+ * - A topic named twice in a request: INVALID_REQUEST for it.
+ * - The change is in the audit log, durably, before it is made.
+ */
+import { ApiKey } from '../../protocol/api-keys.ts';
+import { ErrorCode } from '../../protocol/error-codes.ts';
+import { ZERO_UUID } from '../../protocol/schema.ts';
+import type {
+  CreatableTopic,
+  CreatableTopicResult,
+  CreateTopicsRequest,
+  CreateTopicsResponse,
+} from '../../protocol/schemas/19-create-topics.ts';
+import { CLUSTER_NAME } from '../../security/acl/operation.ts';
+import { VISIBLE_TOPIC_NAME_CHARS_MAX } from '../../tenancy/tenant-namespace.ts';
+import { defineApi, perResource } from '../define-api.ts';
+import type { RequestContext } from '../request-context.ts';
+
+export const createTopicsApi = defineApi({
+  key: ApiKey.CreateTopics,
+  versions: { min: 2, max: 7 },
+  authorization: perResource,
+
+  async handle(ctx, request) {
+    const { accepted, refused } = splitAuthorised(ctx, request);
+    if (accepted.length === 0) return response(refused);
+
+    if (!request.validateOnly) {
+      for (const { name, numPartitions } of accepted) {
+        ctx.administration('topic-create', { topic: name, partitions: numPartitions });
+      }
+      await ctx.recorded();
+    }
+    request.topics = accepted;
+    const answer = await ctx.engine.createTopics(request, ctx.call);
+
+    for (const topic of answer.topics) hideConfigs(ctx, topic);
+    answer.topics.push(...refused);
+    return answer;
+  },
+
+  fail: (request, errorCode) => response(request.topics.map(({ name }) => refuse(name, errorCode))),
+});
+
+function splitAuthorised(ctx: RequestContext, request: CreateTopicsRequest) {
+  const accepted: CreatableTopic[] = [];
+  const refused: CreatableTopicResult[] = [];
+  const mentions = new Map<string, number>();
+  for (const { name } of request.topics) mentions.set(name, (mentions.get(name) ?? 0) + 1);
+  const everyTopic =
+    ctx.permits('CREATE', 'CLUSTER', CLUSTER_NAME) && ctx.authorizeCluster('CREATE');
+  for (const topic of request.topics) {
+    const { name } = topic;
+    const count = mentions.get(name) ?? 0;
+    if (count === 0) continue;
+    if (count > 1) {
+      mentions.delete(name);
+      refused.push(refuse(name, ErrorCode.INVALID_REQUEST, 'The topic is named more than once.'));
+    } else if (!everyTopic && !ctx.authorize('CREATE', 'TOPIC', name)) {
+      refused.push(refuse(name, ErrorCode.TOPIC_AUTHORIZATION_FAILED, 'Authorization failed.'));
+    } else if (name.length > VISIBLE_TOPIC_NAME_CHARS_MAX) {
+      const message = `The topic name is longer than ${VISIBLE_TOPIC_NAME_CHARS_MAX} characters.`;
+      refused.push(refuse(name, ErrorCode.INVALID_TOPIC_EXCEPTION, message));
+    } else accepted.push(topic);
+  }
+  return { accepted, refused };
+}
+
+function hideConfigs(ctx: RequestContext, topic: CreatableTopicResult): void {
+  if (topic.errorCode !== ErrorCode.NONE || ctx.apiVersion < 5) return;
+  if (ctx.permits('DESCRIBE_CONFIGS', 'TOPIC', topic.name)) return;
+  topic.topicConfigErrorCode = ErrorCode.TOPIC_AUTHORIZATION_FAILED;
+  topic.numPartitions = -1;
+  topic.replicationFactor = -1;
+  topic.configs = [];
+}
+
+function refuse(
+  name: string,
+  errorCode: number,
+  errorMessage: string | null = null,
+): CreatableTopicResult {
+  return {
+    name,
+    topicId: ZERO_UUID,
+    errorCode,
+    errorMessage,
+    topicConfigErrorCode: ErrorCode.NONE,
+    numPartitions: -1,
+    replicationFactor: -1,
+    configs: [],
+  };
+}
+
+function response(topics: CreatableTopicResult[]): CreateTopicsResponse {
+  return { throttleTimeMs: 0, topics };
+}

@@ -1,0 +1,70 @@
+/**
+ * DescribeConfigs (key 32).
+ * - DESCRIBE_CONFIGS on each topic. A tenant's cluster is virtual: the machine's own configuration
+ *   (broker, loggers) is refused to every tenant, with the same answer whatever their rights.
+ */
+import { ApiKey } from '../../protocol/api-keys.ts';
+import { ConfigResourceType } from '../../protocol/config-resource-type.ts';
+import { ErrorCode } from '../../protocol/error-codes.ts';
+import type {
+  DescribeConfigsResource,
+  DescribeConfigsResponse,
+  DescribeConfigsResult,
+} from '../../protocol/schemas/32-describe-configs.ts';
+import { defineApi, perResource } from '../define-api.ts';
+import type { RequestContext } from '../request-context.ts';
+import { whenReady } from './per-topic.ts';
+
+export const describeConfigsApi = defineApi({
+  key: ApiKey.DescribeConfigs,
+  versions: { min: 1, max: 4 },
+  authorization: perResource,
+
+  handle(ctx, request) {
+    const accepted: DescribeConfigsResource[] = [];
+    const refused: DescribeConfigsResult[] = [];
+    for (const resource of request.resources) {
+      const errorCode = refusal(ctx, resource);
+      if (errorCode === ErrorCode.NONE) accepted.push(resource);
+      else refused.push(refuse(resource, errorCode));
+    }
+    if (accepted.length === 0) return response(refused);
+    request.resources = accepted;
+    return whenReady(ctx.engine.describeConfigs(request, ctx.call), (answer) => {
+      answer.results.push(...refused);
+      return answer;
+    });
+  },
+
+  fail: (request, errorCode) =>
+    response(request.resources.map((resource) => refuse(resource, errorCode))),
+});
+
+function refusal(ctx: RequestContext, resource: DescribeConfigsResource): number {
+  switch (resource.resourceType) {
+    case ConfigResourceType.TOPIC:
+      return ctx.authorize('DESCRIBE_CONFIGS', 'TOPIC', resource.resourceName)
+        ? ErrorCode.NONE
+        : ErrorCode.TOPIC_AUTHORIZATION_FAILED;
+    case ConfigResourceType.BROKER:
+    case ConfigResourceType.BROKER_LOGGER:
+      ctx.authorizeCluster('DESCRIBE_CONFIGS');
+      return ErrorCode.CLUSTER_AUTHORIZATION_FAILED;
+    default:
+      return ErrorCode.INVALID_REQUEST;
+  }
+}
+
+function refuse(resource: DescribeConfigsResource, errorCode: number): DescribeConfigsResult {
+  return {
+    errorCode,
+    errorMessage: null,
+    resourceType: resource.resourceType,
+    resourceName: resource.resourceName,
+    configs: [],
+  };
+}
+
+function response(results: DescribeConfigsResult[]): DescribeConfigsResponse {
+  return { throttleTimeMs: 0, results };
+}

@@ -1,0 +1,134 @@
+/**
+ * The single registration of APIs: what is served, and what is not and why. A key that is missing
+ * here does not compile; ApiVersions, dispatch and the audit names follow from this table.
+ */
+import { ApiKey } from '../../protocol/api-keys.ts';
+import type { ApiDefinition } from '../define-api.ts';
+import { produceApi } from './00-produce.ts';
+import { fetchApi } from './01-fetch.ts';
+import { listOffsetsApi } from './02-list-offsets.ts';
+import { metadataApi } from './03-metadata.ts';
+import { findCoordinatorApi } from './10-find-coordinator.ts';
+import { apiVersionsApi } from './18-api-versions.ts';
+import { createTopicsApi } from './19-create-topics.ts';
+import { deleteTopicsApi } from './20-delete-topics.ts';
+import { initProducerIdApi } from './22-init-producer-id.ts';
+import { offsetForLeaderEpochApi } from './23-offset-for-leader-epoch.ts';
+import { describeConfigsApi } from './32-describe-configs.ts';
+import { createPartitionsApi } from './37-create-partitions.ts';
+import { listPartitionReassignmentsApi } from './46-list-partition-reassignments.ts';
+import { describeClusterApi } from './60-describe-cluster.ts';
+import { describeTopicPartitionsApi } from './75-describe-topic-partitions.ts';
+
+export interface NotServed {
+  readonly notServed: string;
+}
+
+const notServed = (why: string): NotServed => ({ notServed: why });
+
+const GROUPS = notServed('consumer groups are not built yet');
+const TRANSACTIONS = notServed('transactions are not built yet');
+const ADMINISTRATION = notServed('this part of administration is not built yet');
+const SASL = notServed('the listener is mutual TLS; SASL listeners are not built yet');
+const TOKENS = notServed('delegation tokens are not built yet');
+const SHARE_GROUPS = notServed('share groups are not built');
+const STREAMS_GROUPS = notServed('streams groups are not built');
+const TELEMETRY = notServed('no receiver of client telemetry is built yet');
+const REPLICATION = notServed('the embedded engine has one replica and no quorum');
+
+export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
+  [ApiKey.Produce]: produceApi,
+  [ApiKey.Fetch]: fetchApi,
+  [ApiKey.ListOffsets]: listOffsetsApi,
+  [ApiKey.Metadata]: metadataApi,
+  [ApiKey.OffsetCommit]: GROUPS,
+  [ApiKey.OffsetFetch]: GROUPS,
+  [ApiKey.FindCoordinator]: findCoordinatorApi,
+  [ApiKey.JoinGroup]: GROUPS,
+  [ApiKey.Heartbeat]: GROUPS,
+  [ApiKey.LeaveGroup]: GROUPS,
+  [ApiKey.SyncGroup]: GROUPS,
+  [ApiKey.DescribeGroups]: GROUPS,
+  [ApiKey.ListGroups]: GROUPS,
+  [ApiKey.SaslHandshake]: SASL,
+  [ApiKey.ApiVersions]: apiVersionsApi,
+  [ApiKey.CreateTopics]: createTopicsApi,
+  [ApiKey.DeleteTopics]: deleteTopicsApi,
+  [ApiKey.DeleteRecords]: ADMINISTRATION,
+  [ApiKey.InitProducerId]: initProducerIdApi,
+  [ApiKey.OffsetForLeaderEpoch]: offsetForLeaderEpochApi,
+  [ApiKey.AddPartitionsToTxn]: TRANSACTIONS,
+  [ApiKey.AddOffsetsToTxn]: TRANSACTIONS,
+  [ApiKey.EndTxn]: TRANSACTIONS,
+  [ApiKey.WriteTxnMarkers]: TRANSACTIONS,
+  [ApiKey.TxnOffsetCommit]: TRANSACTIONS,
+  [ApiKey.DescribeAcls]: ADMINISTRATION,
+  [ApiKey.CreateAcls]: ADMINISTRATION,
+  [ApiKey.DeleteAcls]: ADMINISTRATION,
+  [ApiKey.DescribeConfigs]: describeConfigsApi,
+  [ApiKey.AlterConfigs]: ADMINISTRATION,
+  [ApiKey.AlterReplicaLogDirs]: REPLICATION,
+  [ApiKey.DescribeLogDirs]: ADMINISTRATION,
+  [ApiKey.SaslAuthenticate]: SASL,
+  [ApiKey.CreatePartitions]: createPartitionsApi,
+  [ApiKey.CreateDelegationToken]: TOKENS,
+  [ApiKey.RenewDelegationToken]: TOKENS,
+  [ApiKey.ExpireDelegationToken]: TOKENS,
+  [ApiKey.DescribeDelegationToken]: TOKENS,
+  [ApiKey.DeleteGroups]: GROUPS,
+  [ApiKey.ElectLeaders]: ADMINISTRATION,
+  [ApiKey.IncrementalAlterConfigs]: ADMINISTRATION,
+  [ApiKey.AlterPartitionReassignments]: REPLICATION,
+  [ApiKey.ListPartitionReassignments]: listPartitionReassignmentsApi,
+  [ApiKey.OffsetDelete]: GROUPS,
+  [ApiKey.DescribeClientQuotas]: ADMINISTRATION,
+  [ApiKey.AlterClientQuotas]: ADMINISTRATION,
+  [ApiKey.DescribeUserScramCredentials]: SASL,
+  [ApiKey.AlterUserScramCredentials]: SASL,
+  [ApiKey.DescribeQuorum]: REPLICATION,
+  [ApiKey.UpdateFeatures]: ADMINISTRATION,
+  [ApiKey.DescribeCluster]: describeClusterApi,
+  [ApiKey.DescribeProducers]: ADMINISTRATION,
+  [ApiKey.UnregisterBroker]: REPLICATION,
+  [ApiKey.DescribeTransactions]: TRANSACTIONS,
+  [ApiKey.ListTransactions]: TRANSACTIONS,
+  [ApiKey.ConsumerGroupHeartbeat]: GROUPS,
+  [ApiKey.ConsumerGroupDescribe]: GROUPS,
+  [ApiKey.GetTelemetrySubscriptions]: TELEMETRY,
+  [ApiKey.PushTelemetry]: TELEMETRY,
+  [ApiKey.ListConfigResources]: ADMINISTRATION,
+  [ApiKey.DescribeTopicPartitions]: describeTopicPartitionsApi,
+  [ApiKey.ShareGroupHeartbeat]: SHARE_GROUPS,
+  [ApiKey.ShareGroupDescribe]: SHARE_GROUPS,
+  [ApiKey.ShareFetch]: SHARE_GROUPS,
+  [ApiKey.ShareAcknowledge]: SHARE_GROUPS,
+  [ApiKey.AddRaftVoter]: REPLICATION,
+  [ApiKey.RemoveRaftVoter]: REPLICATION,
+  [ApiKey.InitializeShareGroupState]: SHARE_GROUPS,
+  [ApiKey.ReadShareGroupState]: SHARE_GROUPS,
+  [ApiKey.WriteShareGroupState]: SHARE_GROUPS,
+  [ApiKey.DeleteShareGroupState]: SHARE_GROUPS,
+  [ApiKey.ReadShareGroupStateSummary]: SHARE_GROUPS,
+  [ApiKey.StreamsGroupHeartbeat]: STREAMS_GROUPS,
+  [ApiKey.StreamsGroupDescribe]: STREAMS_GROUPS,
+  [ApiKey.DescribeShareGroupOffsets]: SHARE_GROUPS,
+  [ApiKey.AlterShareGroupOffsets]: SHARE_GROUPS,
+  [ApiKey.DeleteShareGroupOffsets]: SHARE_GROUPS,
+};
+
+/** The definition of a served API; undefined for any other key. */
+export function servedApi(key: number): ApiDefinition | undefined {
+  const entry = (apis as Readonly<Record<number, ApiDefinition | NotServed>>)[key];
+  return entry !== undefined && 'handle' in entry ? entry : undefined;
+}
+
+/** What ApiVersions says, in order of key. */
+export function advertisedApis(): { apiKey: number; minVersion: number; maxVersion: number }[] {
+  return Object.values(apis)
+    .filter((entry): entry is ApiDefinition => 'handle' in entry)
+    .map(({ key, versions, advertisedMin }) => ({
+      apiKey: key,
+      minVersion: advertisedMin ?? versions.min,
+      maxVersion: versions.max,
+    }));
+}

@@ -1,0 +1,240 @@
+/**
+ * Incremental fetch sessions (KIP-227): a consumer names its partitions once, later requests carry
+ * only what changed, and answers only what is new.
+ *
+ * Invariants: a session belongs to one principal of one tenant, and is unknown to everybody else;
+ * its epoch is bumped when a request is accepted, not when it is answered; the cache is bounded,
+ * and refusing a slot only means a sessionless answer.
+ *
+ *   (id 0, epoch 0) full, create      (id X, epoch 0) close X, full, create
+ *   (id 0, epoch -1) sessionless      (id X, epoch -1) close X, sessionless
+ *   (id X, epoch N > 0) incremental; the epoch after 2^31-1 is 1
+ */
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import { ErrorCode } from '../protocol/error-codes.ts';
+import { ZERO_UUID } from '../protocol/schema.ts';
+import type {
+  FetchableTopicResponse,
+  FetchPartition,
+  FetchRequest,
+  FetchResponse,
+  FetchTopic,
+  PartitionData,
+} from '../protocol/schemas/01-fetch.ts';
+
+/** A slot may be taken from a session that was idle this long (Kafka's MinIncrementalFetchSession). */
+const EVICTION_IDLE_MS = 120_000;
+const INITIAL_EPOCH = 0;
+const FINAL_EPOCH = -1;
+const EPOCH_MAX = 2 ** 31 - 1;
+
+interface CachedPartition {
+  readonly topic: string;
+  readonly topicId: string;
+  request: FetchPartition;
+  highWatermark: number;
+  logStartOffset: number;
+}
+
+interface CachedSession {
+  readonly id: number;
+  readonly owner: string;
+  readonly usesTopicIds: boolean;
+  /** In serving order: what returned data goes to the end. */
+  readonly partitions: Map<string, CachedPartition>;
+  nextEpoch: number;
+  lastUsedMs: number;
+}
+
+/** What a request asks for once its session is taken into account. */
+export interface FetchContext {
+  readonly topics: FetchTopic[];
+  /** Turns the whole answer into what goes over the wire: session id set, unchanged parts left out. */
+  finish(response: FetchResponse): FetchResponse;
+}
+
+export class FetchSessionCache {
+  readonly #sessions = new Map<number, CachedSession>();
+  readonly #slots: number;
+  readonly #clock: Clock;
+  readonly #random: Random;
+
+  constructor(slots: number, clock: Clock, random: Random) {
+    this.#slots = slots;
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** Opens the context of a request, or answers the error code of KIP-227. */
+  open(request: FetchRequest, owner: string, apiVersion: number): FetchContext | number {
+    const { sessionId, sessionEpoch } = request;
+    if (apiVersion < 7) return sessionless(request);
+    if (sessionEpoch === INITIAL_EPOCH || sessionEpoch === FINAL_EPOCH) {
+      if (sessionId !== 0) this.#close(sessionId, owner);
+      if (sessionEpoch === FINAL_EPOCH) return sessionless(request);
+      return this.#create(request, owner, apiVersion >= 13);
+    }
+    return this.#continue(request, owner, apiVersion >= 13);
+  }
+
+  #close(id: number, owner: string): void {
+    if (this.#sessions.get(id)?.owner === owner) this.#sessions.delete(id);
+  }
+
+  #create(request: FetchRequest, owner: string, usesTopicIds: boolean): FetchContext {
+    const partitions = new Map<string, CachedPartition>();
+    addPartitions(partitions, request.topics);
+    const id = partitions.size > 0 ? this.#freeSlot(partitions.size) : 0;
+    if (id === 0) return sessionless(request);
+    const lastUsedMs = this.#clock.monotonicMs();
+    const session = { id, owner, usesTopicIds, partitions, nextEpoch: 1, lastUsedMs };
+    this.#sessions.set(id, session);
+    return {
+      topics: request.topics,
+      finish(response) {
+        for (const topic of response.responses) {
+          for (const partition of topic.partitions) remember(session, topic, partition);
+        }
+        response.sessionId = id;
+        return response;
+      },
+    };
+  }
+
+  #continue(request: FetchRequest, owner: string, usesTopicIds: boolean): FetchContext | number {
+    const session = this.#sessions.get(request.sessionId);
+    if (session === undefined || session.owner !== owner) {
+      return ErrorCode.FETCH_SESSION_ID_NOT_FOUND;
+    }
+    if (session.nextEpoch !== request.sessionEpoch) return ErrorCode.INVALID_FETCH_SESSION_EPOCH;
+    if (session.usesTopicIds !== usesTopicIds) return ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR;
+    for (const topic of request.forgottenTopicsData) {
+      for (const partition of topic.partitions) {
+        session.partitions.delete(partitionKey(topic, partition));
+      }
+    }
+    addPartitions(session.partitions, request.topics);
+    session.nextEpoch = session.nextEpoch === EPOCH_MAX ? 1 : session.nextEpoch + 1;
+    session.lastUsedMs = this.#clock.monotonicMs();
+    if (session.partitions.size === 0) {
+      this.#sessions.delete(session.id);
+      return { topics: [], finish: (response) => response };
+    }
+    return {
+      topics: groupByTopic(session.partitions),
+      finish(response) {
+        response.sessionId = session.id;
+        response.responses = changedSince(session, response.responses);
+        return response;
+      },
+    };
+  }
+
+  /** A new session id, or 0 when the cache keeps what it has. */
+  #freeSlot(partitionCount: number): number {
+    if (this.#sessions.size >= this.#slots && !this.#evictOne(partitionCount)) return 0;
+    for (;;) {
+      const id = this.#random.bytes(4).readUInt32BE() >>> 1;
+      if (id !== 0 && !this.#sessions.has(id)) return id;
+    }
+  }
+
+  /** Takes the slot of the longest idle session if it was idle long, or else of a smaller one. */
+  #evictOne(partitionCount: number): boolean {
+    let victim: CachedSession | undefined;
+    for (const session of this.#sessions.values()) {
+      if (victim === undefined || session.lastUsedMs < victim.lastUsedMs) victim = session;
+    }
+    if (victim === undefined) return false;
+    const idleMs = this.#clock.monotonicMs() - victim.lastUsedMs;
+    if (idleMs <= EVICTION_IDLE_MS && victim.partitions.size >= partitionCount) return false;
+    return this.#sessions.delete(victim.id);
+  }
+}
+
+function sessionless(request: FetchRequest): FetchContext {
+  return { topics: request.topics, finish: (response) => response };
+}
+
+function partitionKey(topic: { topic: string; topicId: string }, partition: number): string {
+  return `${topic.topicId === ZERO_UUID ? topic.topic : topic.topicId}:${partition}`;
+}
+
+function addPartitions(into: Map<string, CachedPartition>, topics: readonly FetchTopic[]): void {
+  for (const topic of topics) {
+    for (const request of topic.partitions) {
+      const key = partitionKey(topic, request.partition);
+      const known = into.get(key);
+      if (known !== undefined) known.request = request;
+      else {
+        into.set(key, {
+          topic: topic.topic,
+          topicId: topic.topicId,
+          request,
+          highWatermark: -1,
+          logStartOffset: -1,
+        });
+      }
+    }
+  }
+}
+
+/** In serving order; neighbours of one topic share an entry. */
+function groupByTopic(partitions: Map<string, CachedPartition>): FetchTopic[] {
+  const topics: FetchTopic[] = [];
+  for (const { topic, topicId, request } of partitions.values()) {
+    const last = topics.at(-1);
+    if (last !== undefined && last.topic === topic && last.topicId === topicId) {
+      last.partitions.push(request);
+    } else topics.push({ topic, topicId, partitions: [request] });
+  }
+  return topics;
+}
+
+/** Notes what was answered; after an error the watermark counts as unknown, so recovery shows. */
+function remember(
+  session: CachedSession,
+  topic: FetchableTopicResponse,
+  partition: PartitionData,
+): CachedPartition | undefined {
+  const cached = session.partitions.get(partitionKey(topic, partition.partitionIndex));
+  if (cached === undefined) return undefined;
+  cached.highWatermark = partition.errorCode === 0 ? partition.highWatermark : -1;
+  cached.logStartOffset = partition.logStartOffset;
+  return cached;
+}
+
+function changedSince(
+  session: CachedSession,
+  topics: readonly FetchableTopicResponse[],
+): FetchableTopicResponse[] {
+  const changed: FetchableTopicResponse[] = [];
+  for (const topic of topics) {
+    const partitions = topic.partitions.filter((partition) => {
+      const key = partitionKey(topic, partition.partitionIndex);
+      const cached = session.partitions.get(key);
+      if (cached === undefined) return false;
+      const hasRecords = partition.records !== null && partition.records.length > 0;
+      const isNews =
+        hasRecords ||
+        partition.errorCode !== 0 ||
+        partition.highWatermark !== cached.highWatermark ||
+        partition.logStartOffset !== cached.logStartOffset ||
+        partition.divergingEpoch.epoch >= 0 ||
+        partition.preferredReadReplica >= 0;
+      remember(session, topic, partition);
+      if (hasRecords) {
+        session.partitions.delete(key);
+        session.partitions.set(key, cached);
+      }
+      return isNews;
+    });
+    if (partitions.length > 0) changed.push({ ...topic, partitions });
+  }
+  return changed;
+}

@@ -1,0 +1,219 @@
+/**
+ * One request on its way through a handler: who asks, with which version, and the one call that
+ * both asks the Authorizer and writes the audit event.
+ *
+ * Invariant: `authorize` is the only way from a handler to a decision, so no decision goes without
+ * its record; when the audit log cannot be written nothing is allowed.
+ */
+import type { AccessEvent, SecurityEvent } from '../audit/audit-event.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Engine, EngineCall } from '../engine/engine.ts';
+import {
+  AclOperation,
+  CLUSTER_NAME,
+  type Operation,
+  ResourceType,
+  type ResourceTypeName,
+  SUPPORTED_OPERATIONS,
+} from '../security/acl/operation.ts';
+import type { Authorizer } from '../security/authorizer.ts';
+import type { FetchSessionCache } from './fetch-session.ts';
+import type { Session } from './session.ts';
+
+/** What every handler may use beside its request. */
+export interface ServerServices {
+  readonly authorizer: Authorizer;
+  readonly audit: AuditLog;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly fetchSessions: FetchSessionCache;
+  readonly nodeId: number;
+  readonly fetchMaxBytes: number;
+  readonly autoCreateTopics: boolean;
+  /** What ApiVersions answers. */
+  readonly advertisedApis: readonly {
+    readonly apiKey: number;
+    readonly minVersion: number;
+    readonly maxVersion: number;
+  }[];
+}
+
+export interface RequestIdentity {
+  readonly apiName: string;
+  readonly apiKey: number;
+  readonly apiVersion: number;
+  readonly clientId: string;
+}
+
+export class RequestContext {
+  readonly session: Session;
+  readonly services: ServerServices;
+  readonly apiName: string;
+  readonly apiKey: number;
+  readonly apiVersion: number;
+  readonly clientId: string;
+  /** Tells the connection that a later Produce may begin: this one has its place in the log. */
+  readonly ordered: () => void;
+  #denied = false;
+
+  constructor(
+    session: Session,
+    services: ServerServices,
+    identity: RequestIdentity,
+    ordered: () => void,
+  ) {
+    this.session = session;
+    this.services = services;
+    this.apiName = identity.apiName;
+    this.apiKey = identity.apiKey;
+    this.apiVersion = identity.apiVersion;
+    this.clientId = identity.clientId;
+    this.ordered = ordered;
+  }
+
+  /** The tenant's view of the engine. */
+  get engine(): Engine {
+    return this.session.engine;
+  }
+
+  get call(): EngineCall {
+    return { apiVersion: this.apiVersion, signal: this.session.closing, ordered: this.ordered };
+  }
+
+  /** True once something was refused: the answer then waits for the record of it. */
+  get denied(): boolean {
+    return this.#denied;
+  }
+
+  get policyEpoch(): number {
+    return this.services.authorizer.epoch;
+  }
+
+  /** Decides and records one access. */
+  authorize(operation: Operation, resourceType: ResourceTypeName, resourceName: string): boolean {
+    const { authorizer, audit } = this.services;
+    const { session } = this;
+    const epoch = authorizer.epoch;
+    const slot = this.#slot(operation, resourceType);
+    const known = session.recall(epoch, slot, resourceName);
+    if (known !== undefined && known.clientId === this.clientId && audit.healthy) {
+      audit.access(session.subject, known);
+      return true;
+    }
+    const result = authorizer.authorize(session.principal, session.host, {
+      operation,
+      resourceType,
+      resourceName,
+    });
+    const allowed = result.allowed && audit.healthy;
+    const event: AccessEvent = {
+      api: this.apiName,
+      apiVersion: this.apiVersion,
+      clientId: this.clientId,
+      operation,
+      resourceType,
+      resourceName,
+      allowed,
+      rule: result.rule,
+      origin: result.origin,
+    };
+    audit.access(session.subject, event);
+    if (allowed) session.remember(epoch, slot, event);
+    else this.#denied = true;
+    return allowed;
+  }
+
+  authorizeCluster(operation: Operation): boolean {
+    return this.authorize(operation, 'CLUSTER', CLUSTER_NAME);
+  }
+
+  /** May the caller do this to at least one resource of the type (KIP-679)? Recorded as `*`. */
+  authorizeByResourceType(operation: Operation, resourceType: ResourceTypeName): boolean {
+    const { authorizer, audit } = this.services;
+    const { session } = this;
+    const result = authorizer.authorizeByResourceType(
+      session.principal,
+      session.host,
+      operation,
+      resourceType,
+    );
+    const allowed = result.allowed && audit.healthy;
+    audit.access(session.subject, {
+      api: this.apiName,
+      apiVersion: this.apiVersion,
+      clientId: this.clientId,
+      operation,
+      resourceType,
+      resourceName: '*',
+      allowed,
+      rule: result.rule,
+      origin: result.origin,
+    });
+    if (!allowed) this.#denied = true;
+    return allowed;
+  }
+
+  /**
+   * Keeps what the caller may see of a listing. What is dropped was never asked for by name, so it
+   * is no denial; the listing itself is recorded once, with the number of names shown.
+   */
+  visible<T>(
+    operation: Operation,
+    resourceType: ResourceTypeName,
+    items: readonly T[],
+    nameOf: (item: T) => string,
+  ): T[] {
+    const { audit } = this.services;
+    if (!audit.healthy) return [];
+    const seen = items.filter((item) => this.permits(operation, resourceType, nameOf(item)));
+    audit.access(this.session.subject, {
+      api: this.apiName,
+      apiVersion: this.apiVersion,
+      clientId: this.clientId,
+      operation,
+      resourceType,
+      resourceName: '*',
+      allowed: true,
+      rule: `listing filtered to what each rule allows`,
+      origin: null,
+    });
+    return seen;
+  }
+
+  /** Asks without recording: for what an answer describes, never for what a request does. */
+  permits(operation: Operation, resourceType: ResourceTypeName, resourceName: string): boolean {
+    const { principal, host } = this.session;
+    const action = { operation, resourceType, resourceName };
+    return this.services.authorizer.authorize(principal, host, action).allowed;
+  }
+
+  /** The bit field of KIP-430: bit n is the operation with code n; 0 when nothing is permitted. */
+  authorizedOperations(resourceType: ResourceTypeName, resourceName: string): number {
+    let bits = 0;
+    for (const operation of SUPPORTED_OPERATIONS[resourceType]) {
+      if (this.permits(operation, resourceType, resourceName)) bits |= 1 << AclOperation[operation];
+    }
+    return bits;
+  }
+
+  /** Records an administrative change; `recorded` must resolve before it is acted upon. */
+  administration(reason: string, facts: NonNullable<SecurityEvent['facts']>): void {
+    this.services.audit.security(this.session.subject, {
+      type: 'administration',
+      outcome: 'success',
+      reason,
+      facts: { api: this.apiName, ...facts },
+    });
+  }
+
+  /** Resolves once every denial and change recorded so far is on stable storage. */
+  recorded(): Promise<void> {
+    return this.services.audit.durable();
+  }
+
+  #slot(operation: Operation, resourceType: ResourceTypeName): number {
+    return (this.apiKey << 8) | (ResourceType[resourceType] << 4) | AclOperation[operation];
+  }
+}

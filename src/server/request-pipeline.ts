@@ -1,0 +1,158 @@
+/**
+ * The ordered steps of every request: header, API by key, version, body, cluster authorization,
+ * handler, record of what was refused, answer.
+ *
+ * Invariants: a request that cannot be understood closes the connection and is recorded; an answer
+ * that contains a refusal leaves only when the refusal is on stable storage; an exception becomes
+ * an error code in one place, and its details stay in our own log. The way stays synchronous unless
+ * the handler suspends, so that a small Produce costs no promise.
+ */
+import { KafkaError, ProtocolError, StorageError, UpstreamError } from '../base/errors.ts';
+import type { Answer } from '../network/connection.ts';
+import { ApiKey, apiName } from '../protocol/api-keys.ts';
+import { ErrorCode } from '../protocol/error-codes.ts';
+import {
+  decodeRequest,
+  decodeRequestHeader,
+  encodeResponse,
+  type RequestHeader,
+} from '../protocol/headers.ts';
+import { servedApi } from './apis/index.ts';
+import type { ApiDefinition } from './define-api.ts';
+import { RequestContext, type ServerServices } from './request-context.ts';
+import type { Session } from './session.ts';
+
+type Outcome = unknown | null | 'close';
+
+export class RequestPipeline {
+  readonly #services: ServerServices;
+
+  constructor(services: ServerServices) {
+    this.#services = services;
+  }
+
+  /**
+   * Handles one frame (without its size). Throws ProtocolError where the connection must close;
+   * `ordered` is called once a later Produce of the connection may begin.
+   */
+  handle(session: Session, frame: Buffer, ordered: () => void): Answer | Promise<Answer> {
+    const header = decodeRequestHeader(frame, 0, frame.length);
+    const api = servedApi(header.apiKey);
+    if (api === undefined) throw new ProtocolError(`API key ${header.apiKey} is not served`);
+    const { min, max } = api.versions;
+    if (header.apiVersion < min || header.apiVersion > max) {
+      if (api.key === ApiKey.ApiVersions) return unsupportedApiVersions(header, api);
+      throw new ProtocolError(
+        `${apiName(api.key)} version ${header.apiVersion} is outside ${min}-${max}`,
+      );
+    }
+    const request = decodeRequest(
+      api.key,
+      header.apiVersion,
+      frame,
+      header.bodyOffset,
+      frame.length,
+    );
+    const identity = { apiName: apiName(api.key), ...header };
+    const ctx = new RequestContext(session, this.#services, identity, ordered);
+    return this.#run(api, ctx, request, header);
+  }
+
+  #run(
+    api: ApiDefinition,
+    ctx: RequestContext,
+    request: unknown,
+    header: RequestHeader,
+  ): Answer | Promise<Answer> {
+    let outcome: Outcome | Promise<Outcome>;
+    try {
+      const { authorization } = api;
+      if (authorization.stance === 'cluster' && !ctx.authorizeCluster(authorization.operation)) {
+        const refused = ErrorCode.CLUSTER_AUTHORIZATION_FAILED;
+        outcome = api.fail(request, refused, header.apiVersion);
+      } else {
+        outcome = api.handle(ctx, request);
+      }
+    } catch (error) {
+      outcome = this.#failed(api, ctx, request, error);
+    }
+    if (outcome instanceof Promise) {
+      return outcome
+        .catch((error: unknown) => this.#failed(api, ctx, request, error))
+        .then((settled) => this.#answer(api, ctx, header, settled));
+    }
+    return this.#answer(api, ctx, header, outcome);
+  }
+
+  #answer(
+    api: ApiDefinition,
+    ctx: RequestContext,
+    header: RequestHeader,
+    outcome: Outcome,
+  ): Answer | Promise<Answer> {
+    if (ctx.denied && this.#services.audit.pending) {
+      return ctx.recorded().then(
+        () => encode(api, header, outcome),
+        (error: unknown) => {
+          this.#services.logger.error(
+            { err: error, api: ctx.apiName },
+            'a refusal could not be recorded: its connection is closed',
+          );
+          return 'close' as const;
+        },
+      );
+    }
+    return encode(api, header, outcome);
+  }
+
+  /** The one place where a throwable becomes an error code. */
+  #failed(api: ApiDefinition, ctx: RequestContext, request: unknown, error: unknown): Outcome {
+    if (error instanceof ProtocolError) throw error;
+    const errorCode = errorCodeOf(error);
+    if (!(error instanceof KafkaError)) {
+      const { tenant, principal, connectionId } = ctx.session.subject;
+      this.#services.logger.error(
+        {
+          err: error,
+          api: ctx.apiName,
+          apiVersion: ctx.apiVersion,
+          tenant,
+          principal,
+          connectionId,
+        },
+        'a request failed',
+      );
+    }
+    return api.fail(request, errorCode, ctx.apiVersion);
+  }
+}
+
+export function errorCodeOf(error: unknown): number {
+  if (error instanceof KafkaError) return error.errorCode;
+  if (error instanceof StorageError) return ErrorCode.KAFKA_STORAGE_ERROR;
+  if (error instanceof UpstreamError) return ErrorCode.BROKER_NOT_AVAILABLE;
+  return ErrorCode.UNKNOWN_SERVER_ERROR;
+}
+
+function encode(api: ApiDefinition, header: RequestHeader, outcome: Outcome): Answer {
+  if (outcome === 'close') return 'close';
+  if (outcome === null) return { frame: null, muteMs: 0 };
+  const { apiVersion, correlationId } = header;
+  const body = outcome as Record<string, unknown>;
+  return { frame: encodeResponse({ apiKey: api.key, apiVersion, correlationId, body }), muteMs: 0 };
+}
+
+/** KIP-511: answered in version 0, with our range, and the connection stays open. */
+function unsupportedApiVersions(header: RequestHeader, api: ApiDefinition): Answer {
+  const { min, max } = api.versions;
+  const frame = encodeResponse({
+    apiKey: ApiKey.ApiVersions,
+    apiVersion: 0,
+    correlationId: header.correlationId,
+    body: {
+      errorCode: ErrorCode.UNSUPPORTED_VERSION,
+      apiKeys: [{ apiKey: ApiKey.ApiVersions, minVersion: min, maxVersion: max }],
+    },
+  });
+  return { frame, muteMs: 0 };
+}

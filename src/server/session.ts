@@ -1,0 +1,87 @@
+/**
+ * What the server knows of one admitted connection: who it is, whose view of the engine it has, and
+ * the decisions already taken for it.
+ *
+ * Invariant: identity never changes after construction; a cached decision is an ALLOW taken under
+ * the Authorizer's current epoch, for exactly this principal, host, API and resource.
+ */
+import type { AccessEvent, AuditSubject } from '../audit/audit-event.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { KafkaPrincipal } from '../security/principal.ts';
+
+/** Resources remembered for a connection before its memory starts afresh. */
+const CACHED_DECISIONS_MAX = 8192;
+
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+export class Session {
+  readonly principal: KafkaPrincipal;
+  readonly subject: AuditSubject;
+  /** The tenant's view: visible names only. */
+  readonly engine: Engine;
+  /** The tenant's own cluster id. */
+  readonly clusterId: string;
+  /** Where this listener tells clients to connect. */
+  readonly advertised: Endpoint;
+  readonly #closing = new AbortController();
+  #epoch = -1;
+  #cached = 0;
+  readonly #allowed = new Map<number, Map<string, AccessEvent>>();
+
+  constructor(init: {
+    principal: KafkaPrincipal;
+    subject: AuditSubject;
+    engine: Engine;
+    clusterId: string;
+    advertised: Endpoint;
+  }) {
+    this.principal = init.principal;
+    this.subject = init.subject;
+    this.engine = init.engine;
+    this.clusterId = init.clusterId;
+    this.advertised = init.advertised;
+  }
+
+  get host(): string {
+    return this.subject.remoteAddress;
+  }
+
+  /** Aborted when the connection is gone: parked calls end early. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  close(): void {
+    this.#closing.abort();
+  }
+
+  /** The event of an allow taken earlier under `epoch`; undefined when it must be decided. */
+  recall(epoch: number, slot: number, resourceName: string): AccessEvent | undefined {
+    if (epoch !== this.#epoch) {
+      this.#allowed.clear();
+      this.#cached = 0;
+      this.#epoch = epoch;
+      return undefined;
+    }
+    return this.#allowed.get(slot)?.get(resourceName);
+  }
+
+  /** Remembers an allow under `epoch` (dropped when the epoch has moved on meanwhile). */
+  remember(epoch: number, slot: number, event: AccessEvent): void {
+    if (epoch !== this.#epoch) return;
+    if (this.#cached >= CACHED_DECISIONS_MAX) {
+      this.#allowed.clear();
+      this.#cached = 0;
+    }
+    let byName = this.#allowed.get(slot);
+    if (byName === undefined) {
+      byName = new Map();
+      this.#allowed.set(slot, byName);
+    }
+    byName.set(event.resourceName, event);
+    this.#cached++;
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * One tenant's view of an engine: an Engine that takes and gives visible names, around one that
+ * knows physical names `<tenant>.<name>`.
+ *
+ * Invariants: every topic name of a request is prefixed and every name of a response must bear the
+ * tenant's prefix, or the whole answer is refused (a foreign name never leaks by omission); topic
+ * ids of other tenants look unknown. Fields are found by their entityType in the message tables, so
+ * a new name field is covered when it is declared; the rest is classified in wire-fields.ts.
+ * Requests and responses are renamed in place: they belong to this call alone.
+ */
+import { StorageError } from '../base/errors.ts';
+import type { Engine, EngineCall, StateLog, TopicIdentity } from '../engine/engine.ts';
+import { ConfigResourceType } from '../protocol/config-resource-type.ts';
+import type { Message } from '../protocol/schema.ts';
+import * as produce from '../protocol/schemas/00-produce.ts';
+import * as fetch from '../protocol/schemas/01-fetch.ts';
+import * as listOffsets from '../protocol/schemas/02-list-offsets.ts';
+import * as metadata from '../protocol/schemas/03-metadata.ts';
+import * as createTopics from '../protocol/schemas/19-create-topics.ts';
+import * as deleteTopics from '../protocol/schemas/20-delete-topics.ts';
+import type * as initProducerId from '../protocol/schemas/22-init-producer-id.ts';
+import * as offsetForLeaderEpoch from '../protocol/schemas/23-offset-for-leader-epoch.ts';
+import * as describeConfigs from '../protocol/schemas/32-describe-configs.ts';
+import * as createPartitions from '../protocol/schemas/37-create-partitions.ts';
+import * as describeTopicPartitions from '../protocol/schemas/75-describe-topic-partitions.ts';
+import { compileRenamer, type Renamer } from '../protocol/walk-fields.ts';
+
+/** Visible topic names: what remains of Kafka's 249 with a prefix of 63 characters, a dot and room. */
+export const VISIBLE_TOPIC_NAME_CHARS_MAX = 184;
+
+/** Names remembered in each direction; past it the memory starts afresh. */
+const REMEMBERED_NAMES_MAX = 65_536;
+
+const renamers = new Map<Message, Renamer>();
+
+function topicRenamer(message: Message): Renamer {
+  let renamer = renamers.get(message);
+  if (renamer === undefined) {
+    renamer = compileRenamer(message, 'topicName');
+    renamers.set(message, renamer);
+  }
+  return renamer;
+}
+
+export class TenantNamespace implements Engine {
+  readonly #engine: Engine;
+  readonly #prefix: string;
+  readonly #tenant: string;
+  readonly #physical = new Map<string, string>();
+  readonly #toPhysical = (name: string): string => this.#physicalName(name);
+  readonly #toVisible = (name: string): string => this.#visibleName(name);
+
+  constructor(engine: Engine, tenant: string) {
+    this.#engine = engine;
+    this.#tenant = tenant;
+    this.#prefix = `${tenant}.`;
+  }
+
+  get features(): Engine['features'] {
+    return this.#engine.features;
+  }
+
+  topicByName(name: string): TopicIdentity | undefined {
+    return this.#visibleTopic(this.#engine.topicByName(this.#physicalName(name)));
+  }
+
+  topicById(topicId: string): TopicIdentity | undefined {
+    const topic = this.#engine.topicById(topicId);
+    return topic?.name.startsWith(this.#prefix) ? this.#visibleTopic(topic) : undefined;
+  }
+
+  topicsIn(): readonly TopicIdentity[] {
+    return this.#engine.topicsIn(this.#tenant).map((topic) => this.#visibleTopic(topic)!);
+  }
+
+  produce(request: produce.ProduceRequest, call: EngineCall) {
+    this.#inward(produce.produceRequest, request);
+    return this.#outward(produce.produceResponse, this.#engine.produce(request, call), (answer) => {
+      for (const topic of answer.responses) {
+        for (const partition of topic.partitionResponses) {
+          partition.errorMessage = this.#text(partition.errorMessage);
+          for (const record of partition.recordErrors) {
+            record.batchIndexErrorMessage = this.#text(record.batchIndexErrorMessage);
+          }
+        }
+      }
+    });
+  }
+
+  fetch(request: fetch.FetchRequest, call: EngineCall) {
+    this.#inward(fetch.fetchRequest, request);
+    return this.#outward(fetch.fetchResponse, this.#engine.fetch(request, call));
+  }
+
+  listOffsets(request: listOffsets.ListOffsetsRequest, call: EngineCall) {
+    this.#inward(listOffsets.listOffsetsRequest, request);
+    return this.#outward(listOffsets.listOffsetsResponse, this.#engine.listOffsets(request, call));
+  }
+
+  offsetForLeaderEpoch(
+    request: offsetForLeaderEpoch.OffsetForLeaderEpochRequest,
+    call: EngineCall,
+  ) {
+    this.#inward(offsetForLeaderEpoch.offsetForLeaderEpochRequest, request);
+    return this.#outward(
+      offsetForLeaderEpoch.offsetForLeaderEpochResponse,
+      this.#engine.offsetForLeaderEpoch(request, call),
+    );
+  }
+
+  initProducerId(request: initProducerId.InitProducerIdRequest, call: EngineCall) {
+    if (request.transactionalId !== null) {
+      request.transactionalId = this.#prefix + request.transactionalId;
+    }
+    return this.#engine.initProducerId(request, call);
+  }
+
+  metadata(request: metadata.MetadataRequest, call: EngineCall) {
+    this.#inward(metadata.metadataRequest, request);
+    return this.#outward(metadata.metadataResponse, this.#engine.metadata(request, call));
+  }
+
+  describeTopicPartitions(
+    request: describeTopicPartitions.DescribeTopicPartitionsRequest,
+    call: EngineCall,
+  ) {
+    this.#inward(describeTopicPartitions.describeTopicPartitionsRequest, request);
+    return this.#outward(
+      describeTopicPartitions.describeTopicPartitionsResponse,
+      this.#engine.describeTopicPartitions(request, call),
+    );
+  }
+
+  createTopics(request: createTopics.CreateTopicsRequest, call: EngineCall) {
+    this.#inward(createTopics.createTopicsRequest, request);
+    const answer = this.#engine.createTopics(request, call);
+    return this.#outward(createTopics.createTopicsResponse, answer, ({ topics }) => {
+      for (const topic of topics) topic.errorMessage = this.#text(topic.errorMessage);
+    });
+  }
+
+  deleteTopics(request: deleteTopics.DeleteTopicsRequest, call: EngineCall) {
+    this.#inward(deleteTopics.deleteTopicsRequest, request);
+    const answer = this.#engine.deleteTopics(request, call);
+    return this.#outward(deleteTopics.deleteTopicsResponse, answer, ({ responses }) => {
+      for (const topic of responses) topic.errorMessage = this.#text(topic.errorMessage);
+    });
+  }
+
+  createPartitions(request: createPartitions.CreatePartitionsRequest, call: EngineCall) {
+    this.#inward(createPartitions.createPartitionsRequest, request);
+    const answer = this.#engine.createPartitions(request, call);
+    return this.#outward(createPartitions.createPartitionsResponse, answer, ({ results }) => {
+      for (const topic of results) topic.errorMessage = this.#text(topic.errorMessage);
+    });
+  }
+
+  describeConfigs(request: describeConfigs.DescribeConfigsRequest, call: EngineCall) {
+    for (const resource of request.resources) {
+      if (resource.resourceType !== ConfigResourceType.TOPIC) {
+        throw new StorageError('only topic configurations exist in a tenant');
+      }
+      resource.resourceName = this.#physicalName(resource.resourceName);
+    }
+    const answer = this.#engine.describeConfigs(request, call);
+    return this.#outward(describeConfigs.describeConfigsResponse, answer, ({ results }) => {
+      for (const resource of results) {
+        resource.resourceName = this.#visibleName(resource.resourceName);
+        resource.errorMessage = this.#text(resource.errorMessage);
+      }
+    });
+  }
+
+  /** State logs are the broker's own; no tenant has any. */
+  openStateLog(): Promise<StateLog> {
+    return Promise.reject(new StorageError('a tenant has no state logs'));
+  }
+
+  /** The engine outlives every view of it. */
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #inward(message: Message, request: object): void {
+    topicRenamer(message)(request, this.#toPhysical);
+  }
+
+  #outward<T extends object>(
+    message: Message,
+    answer: T | Promise<T>,
+    also?: (response: T) => void,
+  ): T | Promise<T> {
+    const finish = (response: T): T => {
+      topicRenamer(message)(response, this.#toVisible);
+      also?.(response);
+      return response;
+    };
+    return answer instanceof Promise ? answer.then(finish) : finish(answer);
+  }
+
+  #physicalName(name: string): string {
+    let physical = this.#physical.get(name);
+    if (physical === undefined) {
+      physical = this.#prefix + name;
+      if (this.#physical.size >= REMEMBERED_NAMES_MAX) this.#physical.clear();
+      this.#physical.set(name, physical);
+    }
+    return physical;
+  }
+
+  /** '' stands for "no name" (asked by id, or denied) and has nothing to hide. */
+  #visibleName(name: string): string {
+    if (name === '') return name;
+    if (!name.startsWith(this.#prefix)) {
+      throw new StorageError(`a foreign topic name was about to reach tenant ${this.#tenant}`);
+    }
+    return name.slice(this.#prefix.length);
+  }
+
+  #visibleTopic(topic: TopicIdentity | undefined): TopicIdentity | undefined {
+    if (topic === undefined) return undefined;
+    return { ...topic, name: this.#visibleName(topic.name) };
+  }
+
+  /** The engine quotes names as it was given them: quoted physical names become visible ones. */
+  #text(message: string | null): string | null {
+    return message === null ? null : message.replaceAll(`'${this.#prefix}`, `'`);
+  }
+}
