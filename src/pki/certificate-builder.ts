@@ -150,19 +150,26 @@ function encodeAlternativeNames(profile: CertificateProfile): Asn1 {
 }
 
 /**
- * Permits one URI host and excludes every other kind of name that a TLS peer looks at (RFC 5280,
- * 4.2.1.10). Without the exclusions a kind that is not named would be unrestricted.
+ * Permits one URI host and no other kind of name that a TLS peer looks at (RFC 5280, 4.2.1.10): a
+ * kind that is not mentioned would be unrestricted. E-mail is confined to a host that cannot exist
+ * (RFC 6761), since Java refuses to read the empty constraint that would exclude it. Java 17 cannot
+ * evaluate the empty DNS constraint either (it takes a common name for an implied DNS name and
+ * throws): a Java server that shall accept these clients must have the tenant's CA, not the client
+ * root, in its truststore.
  */
 function nameConstraints(uriHost: string): Asn1 {
   const subtree = (tag: number, bytes: Buffer): Asn1 => sequence(contextBytes(tag, bytes));
   return sequence(
-    context(0, subtree(GeneralNameTag.uri, Buffer.from(uriHost, 'latin1'))),
+    context(
+      0,
+      subtree(GeneralNameTag.uri, Buffer.from(uriHost, 'latin1')),
+      subtree(GeneralNameTag.email, Buffer.from('invalid', 'latin1')),
+    ),
     context(
       1,
       subtree(GeneralNameTag.dns, Buffer.alloc(0)),
       subtree(GeneralNameTag.ip, Buffer.alloc(8)),
       subtree(GeneralNameTag.ip, Buffer.alloc(32)),
-      subtree(GeneralNameTag.email, Buffer.alloc(0)),
     ),
   );
 }

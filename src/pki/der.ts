@@ -55,9 +55,8 @@ export const nothing = (): Asn1 => primitive(Tag.NULL, '');
 export const utf8String = (text: string): Asn1 =>
   primitive(Tag.UTF8_STRING, Buffer.from(text, 'utf8').toString('latin1'));
 
-/** A BMPString: big-endian UTF-16, which PKCS#12 friendly names use. */
-export const bmpString = (text: string): Asn1 =>
-  primitive(Tag.BMP_STRING, Buffer.from(text, 'utf16le').swap16().toString('latin1'));
+/** A BMPString, which PKCS#12 friendly names use; the encoder itself makes two bytes a character. */
+export const bmpString = (text: string): Asn1 => primitive(Tag.BMP_STRING, text);
 
 export const octetString = (bytes: Buffer): Asn1 =>
   primitive(Tag.OCTET_STRING, bytes.toString('latin1'));

@@ -1,0 +1,262 @@
+/**
+ * Owns the decision whether a TLS connection gets in, and as whom.
+ *
+ * It runs on EVERY connection, resumed ones too, because a TLS stack does not: resumption checks
+ * neither dates nor revocation nor the server name, and on TLS 1.3 a client that never showed a
+ * certificate may resume and count as authorized. So nothing here relies on `authorized` alone: the
+ * certificate itself is verified again against the tenant's CA.
+ *
+ * Invariant: pure, and it fails closed; whatever is not positively shown is refused with a stable
+ * reason. The tenant is the issuing CA's; the URI and the server name can only contradict it.
+ */
+import type { KeyObject, X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import { type Identity, isTenantName, parseIdentity } from '../pki/identity-name.ts';
+import { type KafkaPrincipal, OPERATOR_TENANT } from './principal.ts';
+import type { TenantCaRegistry } from './tenant-ca-registry.ts';
+
+/** Stable codes: they stand in the audit log, and operators write alarms on them. */
+export type RefusalReason =
+  | 'no_certificate'
+  | 'unknown_issuer'
+  | 'bad_signature'
+  | 'not_yet_valid'
+  | 'expired'
+  | 'issuer_not_valid'
+  | 'ca_certificate'
+  | 'wrong_key_usage'
+  | 'malformed_identity'
+  | 'identity_not_allowed'
+  | 'tenant_mismatch'
+  | 'name_mismatch'
+  | 'untrusted_chain'
+  | 'revoked'
+  | 'tenant_inactive'
+  | 'server_name_mismatch';
+
+export type AdmissionResult =
+  | { readonly admitted: true; readonly principal: KafkaPrincipal }
+  | {
+      readonly admitted: false;
+      readonly reason: RefusalReason;
+      /** For our own log and audit, never for the peer. */
+      readonly detail: string;
+    };
+
+/** What the TLS stack knows of the peer. */
+export interface PeerFacts {
+  readonly certificate: X509Certificate | null;
+  /** The TLS stack's verdict on the chain. */
+  readonly authorized: boolean;
+  readonly authorizationError: string | null;
+  /** The server name that the client asked for, lower case; null when it named none. */
+  readonly serverName: string | null;
+  readonly resumed: boolean;
+}
+
+/** `issuerKeyId` as in RegisteredCa; `serial` is upper-case hexadecimal. */
+export type RevocationCheck = (issuerKeyId: string, serial: string) => boolean;
+
+export interface AdmissionRules {
+  readonly registry: TenantCaRegistry;
+  /** `<tenant>.<serverNameDomain>` names a tenant; '' or absent: every server name is neutral. */
+  readonly serverNameDomain?: string;
+  readonly isRevoked?: RevocationCheck;
+}
+
+/** An authority that may have issued the certificate. */
+interface Issuer {
+  readonly certificate: X509Certificate;
+  readonly publicKey: KeyObject;
+  readonly keyId: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
+export interface OperatorRules {
+  readonly operatorCas: readonly Issuer[];
+  readonly trustDomain: string;
+  readonly isRevoked?: RevocationCheck;
+}
+
+const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
+const URI_PREFIX = 'URI:';
+
+interface Refusal {
+  readonly admitted: false;
+  readonly reason: RefusalReason;
+  readonly detail: string;
+}
+
+const refuse = (reason: RefusalReason, detail: string): Refusal => ({
+  admitted: false,
+  reason,
+  detail,
+});
+
+/** Decides for a client listener: devices and services of active tenants. */
+export function admit(peer: PeerFacts, rules: AdmissionRules, nowMs: number): AdmissionResult {
+  const { certificate } = peer;
+  if (certificate === null) return refuse('no_certificate', 'the client showed no certificate');
+  const { registry } = rules;
+  const issuer = findIssuer(certificate, registry.findByIssuer(certificate.issuer));
+  if ('admitted' in issuer) return issuer;
+  const checked = checkLeaf(certificate, issuer, registry.trustDomain, nowMs);
+  if ('admitted' in checked) return checked;
+  const { identity, expiresAtMs } = checked;
+  if (identity.kind === 'operator') {
+    return refuse('identity_not_allowed', 'an operator has no place on a client listener');
+  }
+  if (identity.tenant !== issuer.tenant) {
+    return refuse('tenant_mismatch', `the CA of ${issuer.tenant} signed for ${identity.tenant}`);
+  }
+  const last =
+    checkChainAndRevocation(peer, issuer, certificate, rules.isRevoked) ??
+    checkTenant(peer, issuer.tenant, rules);
+  return last ?? { admitted: true, principal: principalOf(identity, certificate, expiresAtMs) };
+}
+
+/** Decides for the admin listener: operators only. */
+export function admitOperator(
+  peer: PeerFacts,
+  rules: OperatorRules,
+  nowMs: number,
+): AdmissionResult {
+  const { certificate } = peer;
+  if (certificate === null) return refuse('no_certificate', 'the client showed no certificate');
+  const named = rules.operatorCas.filter((ca) => ca.certificate.subject === certificate.issuer);
+  const issuer = findIssuer(certificate, named);
+  if ('admitted' in issuer) return issuer;
+  const checked = checkLeaf(certificate, issuer, rules.trustDomain, nowMs);
+  if ('admitted' in checked) return checked;
+  const { identity, expiresAtMs } = checked;
+  if (identity.kind !== 'operator') {
+    return refuse('identity_not_allowed', `a ${identity.kind} has no place on the admin listener`);
+  }
+  const last = checkChainAndRevocation(peer, issuer, certificate, rules.isRevoked);
+  return last ?? { admitted: true, principal: principalOf(identity, certificate, expiresAtMs) };
+}
+
+/** The candidate that really signed: names are free to choose, signatures are not. */
+function findIssuer<T extends Issuer>(
+  certificate: X509Certificate,
+  candidates: readonly T[],
+): T | Refusal {
+  if (candidates.length === 0) {
+    return refuse(
+      'unknown_issuer',
+      `no registered CA has the subject ${oneLine(certificate.issuer)}`,
+    );
+  }
+  const signer = candidates.find(
+    (ca) => certificate.checkIssued(ca.certificate) && certificate.verify(ca.publicKey),
+  );
+  return signer ?? refuse('bad_signature', 'no registered CA of that name signed the certificate');
+}
+
+/** What the leaf itself must say, whoever may connect here. */
+function checkLeaf(
+  certificate: X509Certificate,
+  issuer: Issuer,
+  trustDomain: string,
+  nowMs: number,
+): { readonly identity: Identity; readonly expiresAtMs: number } | Refusal {
+  const expiresAtMs = Date.parse(certificate.validTo);
+  // Written so that an unreadable date (NaN) is refused.
+  if (!(nowMs >= Date.parse(certificate.validFrom))) {
+    return refuse('not_yet_valid', `valid from ${certificate.validFrom}`);
+  }
+  if (!(nowMs <= expiresAtMs)) return refuse('expired', `valid until ${certificate.validTo}`);
+  if (!(nowMs >= issuer.notBeforeMs && nowMs <= issuer.notAfterMs)) {
+    return refuse('issuer_not_valid', `its CA is valid until ${issuer.certificate.validTo}`);
+  }
+  if (certificate.ca) return refuse('ca_certificate', 'a CA certificate is not an identity');
+  const usages: readonly string[] | undefined = certificate.keyUsage;
+  if (usages?.length !== 1 || usages[0] !== CLIENT_AUTH) {
+    return refuse('wrong_key_usage', `extended key usage: ${usages?.join(', ') ?? 'none'}`);
+  }
+  const names = certificate.subjectAltName ?? '';
+  const identity = names.startsWith(URI_PREFIX)
+    ? parseIdentity(names.slice(URI_PREFIX.length), trustDomain)
+    : null;
+  if (identity === null) {
+    return refuse('malformed_identity', `alternative names: ${oneLine(names)}`);
+  }
+  const commonNames = certificate.subject.split('\n').filter((line) => line.startsWith('CN='));
+  if (commonNames.length !== 1 || commonNames[0] !== `CN=${identity.name}`) {
+    return refuse('name_mismatch', `the subject ${oneLine(certificate.subject)} is not its URI's`);
+  }
+  return { identity, expiresAtMs };
+}
+
+/** `authorized` adds what is not checked above: root, path length, name constraints, criticality. */
+function checkChainAndRevocation(
+  peer: PeerFacts,
+  issuer: Issuer,
+  certificate: X509Certificate,
+  isRevoked: RevocationCheck | undefined,
+): Refusal | null {
+  if (!peer.authorized) {
+    return refuse('untrusted_chain', peer.authorizationError ?? 'the chain was not verified');
+  }
+  if (isRevoked?.(issuer.keyId, certificate.serialNumber) === true) {
+    return refuse('revoked', `serial ${certificate.serialNumber}`);
+  }
+  return null;
+}
+
+function checkTenant(peer: PeerFacts, tenant: string, rules: AdmissionRules): Refusal | null {
+  if (!rules.registry.isActive(tenant)) {
+    return refuse('tenant_inactive', `tenant ${tenant} is not active`);
+  }
+  const asked = tenantOfServerName(peer.serverName, rules.serverNameDomain ?? '');
+  if (asked !== null && asked !== tenant) {
+    return refuse('server_name_mismatch', `a certificate of ${tenant} asked for ${asked}`);
+  }
+  return null;
+}
+
+/** The tenant that a server name of the form `<tenant>.<domain>` names; null when it is neutral. */
+export function tenantOfServerName(serverName: string | null, domain: string): string | null {
+  if (serverName === null || domain === '') return null;
+  const name = serverName.toLowerCase().replace(/\.$/, '');
+  const suffix = `.${domain.toLowerCase()}`;
+  if (!name.endsWith(suffix)) return null;
+  const tenant = name.slice(0, -suffix.length);
+  return isTenantName(tenant) ? tenant : null;
+}
+
+function principalOf(
+  identity: Identity,
+  certificate: X509Certificate,
+  certificateExpiresAtMs: number,
+): KafkaPrincipal {
+  return {
+    principalType: 'User',
+    name: identity.name,
+    tenant: identity.kind === 'operator' ? OPERATOR_TENANT : identity.tenant,
+    kind: identity.kind,
+    fleet: identity.kind === 'device' ? identity.fleet : null,
+    authentication: 'mTLS',
+    certificateSerial: certificate.serialNumber,
+    certificateExpiresAtMs,
+  };
+}
+
+/** A peer's text for a log line: one line, bounded, no control characters. */
+function oneLine(text: string): string {
+  return JSON.stringify(text.slice(0, 200)).slice(1, -1);
+}
+
+/** Reads the facts of a server-side socket once its handshake is done. */
+export function peerFactsOf(socket: TLSSocket): PeerFacts {
+  const error: unknown = socket.authorizationError;
+  const serverName: unknown = 'servername' in socket ? socket.servername : null;
+  return {
+    certificate: socket.getPeerX509Certificate() ?? null,
+    authorized: socket.authorized,
+    authorizationError: error ? (error instanceof Error ? error.message : String(error)) : null,
+    serverName: typeof serverName === 'string' ? serverName.toLowerCase() : null,
+    resumed: socket.isSessionReused(),
+  };
+}

@@ -1,0 +1,143 @@
+/**
+ * Owns which CA certificates speak for which tenant, and whether the tenant may connect.
+ *
+ * Invariants: a CA key belongs to one tenant only; a CA is accepted only when the client root signed
+ * it, it may sign leaves only, and its critical name constraints permit that tenant's URI host and no
+ * other. A tenant is inactive until it is set active: what the registry was not told is refused.
+ * In memory, on one thread; the metadata log fills it.
+ */
+import { createHash, type KeyObject, X509Certificate } from 'node:crypto';
+import { ConfigError, PkiError } from '../base/errors.ts';
+import { readCaConstraints } from '../pki/certificate-extensions.ts';
+import { checkTenantName, tenantHost } from '../pki/identity-name.ts';
+
+export interface RegisteredCa {
+  readonly tenant: string;
+  readonly certificate: X509Certificate;
+  readonly publicKey: KeyObject;
+  /** SHA-256 over the public key, hexadecimal: names this CA in revocation sets and in the audit. */
+  readonly keyId: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
+export interface TenantCaRegistryOptions {
+  /** The client root, PEM. */
+  readonly clientRootPem: string;
+  readonly trustDomain: string;
+}
+
+export class TenantCaRegistry {
+  readonly trustDomain: string;
+  readonly #root: X509Certificate;
+  readonly #rootKey: KeyObject;
+  readonly #byKeyId = new Map<string, RegisteredCa>();
+  readonly #bySubject = new Map<string, RegisteredCa[]>();
+  readonly #active = new Set<string>();
+
+  /** Throws ConfigError when the client root cannot be read. */
+  constructor(options: TenantCaRegistryOptions) {
+    this.#root = parseCertificate(options.clientRootPem, 'the client root');
+    this.#rootKey = this.#root.publicKey;
+    this.trustDomain = options.trustDomain;
+  }
+
+  /**
+   * Makes `pem` a CA of the tenant; again with the same certificate changes nothing. Throws
+   * ConfigError, saying why, when the certificate may not speak for that tenant.
+   */
+  register(tenant: string, pem: string): RegisteredCa {
+    checkTenantName(tenant);
+    const certificate = parseCertificate(pem, `the CA of tenant ${tenant}`);
+    this.#checkSpeaksFor(tenant, certificate);
+    const keyId = keyIdOf(certificate);
+    const known = this.#byKeyId.get(keyId);
+    if (known !== undefined && known.tenant !== tenant) {
+      throw new ConfigError(`the CA of tenant ${tenant} belongs to another tenant already`);
+    }
+    if (known?.certificate.fingerprint256 === certificate.fingerprint256) return known;
+    if (known !== undefined) this.#forget(known);
+    const ca: RegisteredCa = {
+      tenant,
+      certificate,
+      publicKey: certificate.publicKey,
+      keyId,
+      notBeforeMs: Date.parse(certificate.validFrom),
+      notAfterMs: Date.parse(certificate.validTo),
+    };
+    this.#byKeyId.set(keyId, ca);
+    const sameSubject = this.#bySubject.get(certificate.subject) ?? [];
+    this.#bySubject.set(certificate.subject, [...sameSubject, ca]);
+    return ca;
+  }
+
+  /** Forgets every CA of the tenant and makes it inactive. */
+  unregister(tenant: string): void {
+    for (const ca of [...this.#byKeyId.values()]) if (ca.tenant === tenant) this.#forget(ca);
+    this.#active.delete(tenant);
+  }
+
+  setActive(tenant: string, active: boolean): void {
+    if (active) this.#active.add(checkTenantName(tenant));
+    else this.#active.delete(tenant);
+  }
+
+  isActive(tenant: string): boolean {
+    return this.#active.has(tenant);
+  }
+
+  /** Those whose subject is `issuer`, as node:crypto prints it; which one signed is in the signature. */
+  findByIssuer(issuer: string): readonly RegisteredCa[] {
+    return this.#bySubject.get(issuer) ?? [];
+  }
+
+  casOf(tenant: string): RegisteredCa[] {
+    return [...this.#byKeyId.values()].filter((ca) => ca.tenant === tenant);
+  }
+
+  #forget(ca: RegisteredCa): void {
+    this.#byKeyId.delete(ca.keyId);
+    const subject = ca.certificate.subject;
+    const rest = (this.#bySubject.get(subject) ?? []).filter((other) => other !== ca);
+    if (rest.length === 0) this.#bySubject.delete(subject);
+    else this.#bySubject.set(subject, rest);
+  }
+
+  #checkSpeaksFor(tenant: string, certificate: X509Certificate): void {
+    const refuse = (why: string): never => {
+      throw new ConfigError(`the CA of tenant ${tenant} is refused: ${why}`);
+    };
+    if (!certificate.ca) refuse('it is not a CA certificate');
+    if (!certificate.checkIssued(this.#root) || !certificate.verify(this.#rootKey)) {
+      refuse('the client root did not sign it');
+    }
+    const { pathLength, permittedUriHosts } = constraintsOf(certificate);
+    if (pathLength !== 0) refuse('it may sign further CAs (its path length must be 0)');
+    const host = tenantHost(tenant, this.trustDomain);
+    if (permittedUriHosts?.length !== 1 || permittedUriHosts[0] !== host) {
+      refuse(`its critical name constraints do not permit exactly the URI host ${host}`);
+    }
+  }
+}
+
+function parseCertificate(pem: string, what: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (cause) {
+    throw new ConfigError(`${what} is not a PEM certificate`, { cause });
+  }
+}
+
+function constraintsOf(certificate: X509Certificate): ReturnType<typeof readCaConstraints> {
+  try {
+    return readCaConstraints(certificate);
+  } catch (cause) {
+    if (!(cause instanceof PkiError)) throw cause;
+    throw new ConfigError(`a tenant's CA is refused: ${cause.message}`, { cause });
+  }
+}
+
+function keyIdOf(certificate: X509Certificate): string {
+  const key = certificate.publicKey.export({ format: 'der', type: 'spki' });
+  return createHash('sha256').update(key).digest('hex');
+}
