@@ -14,13 +14,12 @@ import { awaitExit, spawnReaped } from '../../test/tools/child-process.ts';
 import { writeProperties } from '../../test/tools/client-identity.ts';
 import { freePort } from '../../test/tools/free-port.ts';
 import { kafkaBrokerArguments, kafkaCli } from '../../test/tools/java.ts';
-import { makeServerCertificate } from '../../test/tools/openssl-pki.ts';
 
 export interface KafkaPeerOptions {
-  /** Everything the peer keeps: its server certificate, its properties, its log. */
+  /** Everything the peer keeps: its key store, its properties, its log. */
   readonly directory: string;
-  /** PEM file with the CA under which clients' certificates are accepted. */
-  readonly clientCaFile: string;
+  /** A directory like certs-dev: the peer presents Breakwater's own broker certificate. */
+  readonly certsDir: string;
   /** `num.partitions` and such, over the defaults below. */
   readonly overrides?: Readonly<Record<string, string>>;
 }
@@ -30,34 +29,39 @@ export interface KafkaPeer {
   readonly port: number;
   readonly pid: number;
   readonly dataDir: string;
-  /** The server CA that clients of the peer trust. */
-  readonly caFile: string;
   stop(): Promise<void>;
   kill9(): Promise<void>;
 }
 
 /** The broker's private key and certificate in one file, as Kafka's PEM key store wants them. */
-const makeKeyStore = (certificates: string): string => {
-  makeServerCertificate(certificates);
-  const parts = ['server.key', 'server.crt'].map((name) => readFileSync(join(certificates, name)));
-  const path = join(certificates, 'server.pem');
+const makeKeyStore = (certsDir: string, directory: string): string => {
+  const parts = ['broker.key', 'broker.crt'].map((name) => readFileSync(join(certsDir, name)));
+  const path = join(directory, 'broker.pem');
   writeFileSync(path, Buffer.concat(parts), { mode: 0o600 });
   return path;
 };
 
+interface Ports {
+  readonly tls: number;
+  /** Plaintext on loopback, used by the node itself: it would not trust its own certificate. */
+  readonly internal: number;
+  readonly controller: number;
+}
+
 const brokerProperties = (
   dataDir: string,
-  ports: { readonly tls: number; readonly controller: number },
+  ports: Ports,
   keyStore: string,
   trustStore: string,
 ): Record<string, string> => ({
   'process.roles': 'broker,controller',
   'node.id': '1',
   'controller.quorum.voters': `1@127.0.0.1:${ports.controller}`,
-  listeners: `SSL://127.0.0.1:${ports.tls},CONTROLLER://127.0.0.1:${ports.controller}`,
-  'advertised.listeners': `SSL://127.0.0.1:${ports.tls}`,
-  'listener.security.protocol.map': 'SSL:SSL,CONTROLLER:PLAINTEXT',
-  'inter.broker.listener.name': 'SSL',
+  listeners:
+    `SSL://127.0.0.1:${ports.tls},INTERNAL://127.0.0.1:${ports.internal},` +
+    `CONTROLLER://127.0.0.1:${ports.controller}`,
+  'listener.security.protocol.map': 'SSL:SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT',
+  'inter.broker.listener.name': 'INTERNAL',
   'controller.listener.names': 'CONTROLLER',
   'log.dirs': dataDir,
   'ssl.client.auth': 'required',
@@ -65,9 +69,9 @@ const brokerProperties = (
   'ssl.keystore.location': keyStore,
   'ssl.truststore.type': 'PEM',
   'ssl.truststore.location': trustStore,
-  'ssl.principal.mapping.rules': 'RULE:^.*?CN=([^,/]+).*$/$1/,DEFAULT',
+  'ssl.principal.mapping.rules': 'RULE:^.*?CN=([^,]+).*$/$1/,DEFAULT',
   'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-  // The controller's own listener is plaintext on loopback: nobody else reaches it.
+  // Only the node's own two listeners let anyone in without a certificate.
   'super.users': 'User:ANONYMOUS;User:admin-1',
   'auto.create.topics.enable': 'false',
   'offsets.topic.replication.factor': '1',
@@ -104,7 +108,6 @@ const awaitPort = async (child: ChildProcess, port: number, log: () => string): 
 /** A prepared peer: formatted once, started as often as wanted. */
 export interface PreparedPeer {
   readonly dataDir: string;
-  readonly caFile: string;
   start(): Promise<KafkaPeer>;
 }
 
@@ -112,7 +115,6 @@ const launch = async (
   propertiesFile: string,
   port: number,
   dataDir: string,
-  caFile: string,
 ): Promise<KafkaPeer> => {
   let log = '';
   const child = spawnReaped('java', kafkaBrokerArguments(propertiesFile), {
@@ -133,21 +135,25 @@ const launch = async (
     port,
     pid: child.pid ?? -1,
     dataDir,
-    caFile,
     stop: () => end('SIGTERM'),
     kill9: () => end('SIGKILL'),
   };
 };
 
-/** Makes the peer's certificate, writes its properties and formats its storage. */
+/** Writes the peer's properties and formats its storage. */
 export const preparePeer = async (options: KafkaPeerOptions): Promise<PreparedPeer> => {
-  const certificates = join(options.directory, 'certificates');
   const dataDir = join(options.directory, 'data');
   mkdirSync(dataDir, { recursive: true });
-  const keyStore = makeKeyStore(certificates);
-  const trustStore = join(certificates, 'clients.pem');
-  copyFileSync(options.clientCaFile, trustStore);
-  const ports = { tls: await freePort(), controller: await freePort() };
+  const keyStore = makeKeyStore(options.certsDir, options.directory);
+  // The tenant's CA itself is the anchor: JDK 17 throws on the empty DNS name that the chain's name
+  // constraints exclude, and it does not apply the constraints of an anchor.
+  const trustStore = join(options.directory, 'clients.pem');
+  copyFileSync(join(options.certsDir, 'acme', 'ca.crt'), trustStore);
+  const ports = {
+    tls: await freePort(),
+    internal: await freePort(),
+    controller: await freePort(),
+  };
   const properties = writeProperties(options.directory, 'server', {
     ...brokerProperties(dataDir, ports, keyStore, trustStore),
     ...options.overrides,
@@ -155,6 +161,5 @@ export const preparePeer = async (options: KafkaPeerOptions): Promise<PreparedPe
   const id = 'QnJlYWt3YXRlclBlZXIwMQ';
   const format = await kafkaCli('kafka-storage', ['format', '-t', id, '-c', properties]);
   if (format.code !== 0) throw new Error(`kafka-storage format failed:\n${format.text}`);
-  const caFile = join(certificates, 'ca.crt');
-  return { dataDir, caFile, start: () => launch(properties, ports.tls, dataDir, caFile) };
+  return { dataDir, start: () => launch(properties, ports.tls, dataDir) };
 };

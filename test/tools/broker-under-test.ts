@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import { preparePeer } from '../../bench/kafka-peer/kafka-peer.ts';
+import { ensureDevCertificates } from '../../src/pki/dev-certificates.ts';
 import { startBroker } from './broker-process.ts';
 import {
   type ClientIdentity,
@@ -13,7 +14,6 @@ import {
   writeProperties,
 } from './client-identity.ts';
 import { runJava } from './java.ts';
-import { makeOpensslPki } from './openssl-pki.ts';
 import { removeDirectory, temporaryDirectory } from './temporary-directory.ts';
 import type { ToolName } from './tool-detection.ts';
 
@@ -21,9 +21,7 @@ import type { ToolName } from './tool-detection.ts';
 export const againstKafka = process.env.BREAKWATER_TEST_BROKER === 'kafka';
 
 /** What the broker under test itself needs. */
-export const brokerTools: readonly ToolName[] = againstKafka
-  ? ['java-tools', 'openssl']
-  : ['built-broker'];
+export const brokerTools: readonly ToolName[] = againstKafka ? ['java-tools'] : ['built-broker'];
 
 export interface BrokerUnderTest {
   readonly bootstrap: string;
@@ -43,7 +41,6 @@ export interface BrokerUnderTest {
 
 type Core = Pick<BrokerUnderTest, 'bootstrap' | 'port' | 'dataDir' | 'log'> & {
   readonly certsDir: string;
-  readonly caFile: string;
   end(): Promise<void>;
 };
 
@@ -54,7 +51,6 @@ const startBreakwater = async (): Promise<Core> => {
     port: broker.port,
     dataDir: broker.dataDir,
     certsDir: broker.certsDir,
-    caFile: join(broker.certsDir, 'ca.crt'),
     log: () => broker.stdout() + broker.stderr(),
     end: () => broker.dispose(),
   };
@@ -62,13 +58,10 @@ const startBreakwater = async (): Promise<Core> => {
 
 const startKafka = async (workDir: string): Promise<Core> => {
   const certsDir = join(workDir, 'certs');
-  makeOpensslPki(certsDir, { acme: ['device-1', 'device-2', 'service-1', 'admin-1'] });
-  const peer = await preparePeer({
-    directory: join(workDir, 'kafka'),
-    clientCaFile: join(certsDir, 'client-ca.crt'),
-  });
+  await ensureDevCertificates(certsDir);
+  const peer = await preparePeer({ directory: join(workDir, 'kafka'), certsDir });
   const running = await peer.start();
-  const admin = { ...clientIdentity(certsDir, 'acme', 'admin-1'), caFile: peer.caFile };
+  const admin = clientIdentity(certsDir, 'acme', 'admin-1');
   const properties = writeProperties(workDir, 'set-up', javaProperties(admin, running.bootstrap));
   const setUp = await runJava('PeerSetUp', [properties]);
   if (setUp.code !== 0) throw new Error(`PeerSetUp failed:\n${setUp.text}`);
@@ -77,7 +70,6 @@ const startKafka = async (workDir: string): Promise<Core> => {
     port: running.port,
     dataDir: peer.dataDir,
     certsDir,
-    caFile: peer.caFile,
     log: () => '',
     end: () => running.stop(),
   };
@@ -87,10 +79,8 @@ const startKafka = async (workDir: string): Promise<Core> => {
 export const startBrokerUnderTest = async (): Promise<BrokerUnderTest> => {
   const workDir = temporaryDirectory('interop');
   const core = await (againstKafka ? startKafka(workDir) : startBreakwater());
-  const identity = (name: string, tenant = 'acme'): ClientIdentity => ({
-    ...clientIdentity(core.certsDir, tenant, name),
-    caFile: core.caFile,
-  });
+  const identity = (name: string, tenant = 'acme'): ClientIdentity =>
+    clientIdentity(core.certsDir, tenant, name);
   let files = 0;
   return {
     bootstrap: core.bootstrap,

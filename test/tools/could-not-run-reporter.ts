@@ -5,18 +5,28 @@
  */
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 
-const noteOf = (test: TestCase): string => {
+/** One line for a skipped test: its suite and the reason; without a reason its own name. */
+const lineOf = (module: TestModule, test: TestCase): string => {
   const result = test.result();
-  return result.state === 'skipped' && result.note !== undefined ? result.note : 'skipped';
+  const note = result.state === 'skipped' ? result.note : undefined;
+  if (note === undefined) return `  ${module.relativeModuleId}: ${test.fullName}: skipped`;
+  const suite = test.parent.type === 'suite' ? test.parent.fullName : test.fullName;
+  return `  ${module.relativeModuleId}: ${suite}: ${note}`;
 };
 
-/** Suite title -> reason; the tests of one suite that share a reason make one line. */
+/** Tests below a failed beforeAll are skipped too, but the failure already tells about them. */
+const isBelowFailure = (test: TestCase): boolean => {
+  let parent = test.parent;
+  while (parent.type === 'suite' && parent.errors().length === 0) parent = parent.parent;
+  return parent.errors().length > 0;
+};
+
+/** The tests of one suite that share a reason make one line. */
 const skippedLines = (modules: readonly TestModule[]): string[] => {
   const lines = new Set<string>();
   for (const module of modules) {
     for (const test of module.children.allTests('skipped')) {
-      const suite = test.parent.type === 'suite' ? test.parent.fullName : test.fullName;
-      lines.add(`  ${module.relativeModuleId}: ${suite}: ${noteOf(test)}`);
+      if (!isBelowFailure(test)) lines.add(lineOf(module, test));
     }
   }
   return [...lines];
