@@ -114,7 +114,7 @@ function extensions(request: CertificateRequest, subjectPublicKey: Buffer): Asn1
     extension(
       ExtensionOid.extendedKeyUsage,
       false,
-      sequence(objectId(EXTENDED_KEY_USAGE[profile.extendedKeyUsage])),
+      sequence(...profile.extendedKeyUsages.map((usage) => objectId(EXTENDED_KEY_USAGE[usage]))),
     ),
     extension(ExtensionOid.subjectAltName, false, encodeAlternativeNames(profile)),
     ...(profile.permittedUriHost === null

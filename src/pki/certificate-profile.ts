@@ -30,7 +30,7 @@ export interface AlternativeNames {
 export interface CertificateProfile {
   readonly subject: SubjectName;
   readonly days: number;
-  readonly extendedKeyUsage: ExtendedKeyUsage;
+  readonly extendedKeyUsages: readonly ExtendedKeyUsage[];
   /** null for a leaf; else how many CAs may stand below this one. */
   readonly pathLength: number | null;
   readonly alternativeNames: AlternativeNames;
@@ -42,12 +42,12 @@ const root = (
   trustDomain: string,
   commonName: string,
   pathLength: number,
-  extendedKeyUsage: ExtendedKeyUsage,
+  usage: ExtendedKeyUsage,
   permittedUriHost: string | null,
 ): CertificateProfile => ({
   subject: { organization: trustDomain, commonName },
   days: ROOT_DAYS,
-  extendedKeyUsage,
+  extendedKeyUsages: [usage],
   pathLength,
   alternativeNames: { uri: [`spiffe://${trustDomain}`] },
   permittedUriHost,
@@ -70,7 +70,7 @@ export function tenantCaProfile(tenant: string, trustDomain: string): Certificat
   return {
     subject: { organization: trustDomain, unit: tenant, commonName: 'Breakwater tenant CA' },
     days: TENANT_CA_DAYS,
-    extendedKeyUsage: 'clientAuth',
+    extendedKeyUsages: ['clientAuth'],
     pathLength: 0,
     alternativeNames: { uri: [`spiffe://${host}`] },
     permittedUriHost: host,
@@ -93,7 +93,7 @@ export function brokerProfile(names: readonly string[], trustDomain: string): Ce
   return {
     subject: { organization: trustDomain, commonName: 'broker' },
     days: LEAF_DAYS,
-    extendedKeyUsage: 'serverAuth',
+    extendedKeyUsages: ['serverAuth'],
     pathLength: null,
     alternativeNames: { dns, ip },
     permittedUriHost: null,
@@ -117,7 +117,7 @@ export function identityProfile(identity: Identity, trustDomain: string): Certif
       commonName: identity.name,
     },
     days: LEAF_DAYS,
-    extendedKeyUsage: 'clientAuth',
+    extendedKeyUsages: ['clientAuth'],
     pathLength: null,
     alternativeNames: { uri: [formatIdentity(identity, trustDomain)] },
     permittedUriHost: null,

@@ -9,11 +9,11 @@
  * Invariant: pure, and it fails closed; whatever is not positively shown is refused with a stable
  * reason. The tenant is the issuing CA's; the URI and the server name can only contradict it.
  */
-import type { KeyObject, X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { type Identity, isTenantName, parseIdentity } from '../pki/identity-name.ts';
 import { type KafkaPrincipal, OPERATOR_TENANT } from './principal.ts';
-import type { TenantCaRegistry } from './tenant-ca-registry.ts';
+import { type Issuer, issuerOf, type TenantCaRegistry } from './tenant-ca-registry.ts';
 
 /** Stable codes: they stand in the audit log, and operators write alarms on them. */
 export type RefusalReason =
@@ -64,19 +64,23 @@ export interface AdmissionRules {
   readonly isRevoked?: RevocationCheck;
 }
 
-/** An authority that may have issued the certificate. */
-interface Issuer {
-  readonly certificate: X509Certificate;
-  readonly publicKey: KeyObject;
-  readonly keyId: string;
-  readonly notBeforeMs: number;
-  readonly notAfterMs: number;
-}
-
 export interface OperatorRules {
   readonly operatorCas: readonly Issuer[];
   readonly trustDomain: string;
   readonly isRevoked?: RevocationCheck;
+}
+
+/** Rules of the admin listener from the certificates in the operator CA file. */
+export function operatorRulesOf(
+  operatorCas: readonly X509Certificate[],
+  trustDomain: string,
+  isRevoked?: RevocationCheck,
+): OperatorRules {
+  return {
+    operatorCas: operatorCas.map(issuerOf),
+    trustDomain,
+    ...(isRevoked === undefined ? {} : { isRevoked }),
+  };
 }
 
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';

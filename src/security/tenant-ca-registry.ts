@@ -11,14 +11,18 @@ import { ConfigError, PkiError } from '../base/errors.ts';
 import { readCaConstraints } from '../pki/certificate-extensions.ts';
 import { checkTenantName, tenantHost } from '../pki/identity-name.ts';
 
-export interface RegisteredCa {
-  readonly tenant: string;
+/** A CA made ready for checking what it signed. */
+export interface Issuer {
   readonly certificate: X509Certificate;
   readonly publicKey: KeyObject;
   /** SHA-256 over the public key, hexadecimal: names this CA in revocation sets and in the audit. */
   readonly keyId: string;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+}
+
+export interface RegisteredCa extends Issuer {
+  readonly tenant: string;
 }
 
 export interface TenantCaRegistryOptions {
@@ -50,22 +54,14 @@ export class TenantCaRegistry {
     checkTenantName(tenant);
     const certificate = parseCertificate(pem, `the CA of tenant ${tenant}`);
     this.#checkSpeaksFor(tenant, certificate);
-    const keyId = keyIdOf(certificate);
-    const known = this.#byKeyId.get(keyId);
+    const ca: RegisteredCa = { tenant, ...issuerOf(certificate) };
+    const known = this.#byKeyId.get(ca.keyId);
     if (known !== undefined && known.tenant !== tenant) {
       throw new ConfigError(`the CA of tenant ${tenant} belongs to another tenant already`);
     }
     if (known?.certificate.fingerprint256 === certificate.fingerprint256) return known;
     if (known !== undefined) this.#forget(known);
-    const ca: RegisteredCa = {
-      tenant,
-      certificate,
-      publicKey: certificate.publicKey,
-      keyId,
-      notBeforeMs: Date.parse(certificate.validFrom),
-      notAfterMs: Date.parse(certificate.validTo),
-    };
-    this.#byKeyId.set(keyId, ca);
+    this.#byKeyId.set(ca.keyId, ca);
     const sameSubject = this.#bySubject.get(certificate.subject) ?? [];
     this.#bySubject.set(certificate.subject, [...sameSubject, ca]);
     return ca;
@@ -137,7 +133,14 @@ function constraintsOf(certificate: X509Certificate): ReturnType<typeof readCaCo
   }
 }
 
-function keyIdOf(certificate: X509Certificate): string {
-  const key = certificate.publicKey.export({ format: 'der', type: 'spki' });
-  return createHash('sha256').update(key).digest('hex');
+export function issuerOf(certificate: X509Certificate): Issuer {
+  const { publicKey } = certificate;
+  const spki = publicKey.export({ format: 'der', type: 'spki' });
+  return {
+    certificate,
+    publicKey,
+    keyId: createHash('sha256').update(spki).digest('hex'),
+    notBeforeMs: Date.parse(certificate.validFrom),
+    notAfterMs: Date.parse(certificate.validTo),
+  };
 }

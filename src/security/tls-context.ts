@@ -13,7 +13,7 @@
  * ones. Ticket keys are random, live in memory, and are changed by a reload.
  */
 import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import type { SecureContextOptions, TlsOptions } from 'node:tls';
+import { createSecureContext, type SecureContextOptions, type TlsOptions } from 'node:tls';
 import type { Clock, Timer } from '../base/clock.ts';
 import { readIfThere } from '../base/credential-files.ts';
 import { ConfigError, PkiError } from '../base/errors.ts';
@@ -213,23 +213,27 @@ export function watchTlsFiles(options: TlsWatchOptions): TlsWatch {
   let timer: Timer | null = null;
 
   const check = (): void => {
+    let material: TlsMaterial | null;
     try {
-      const texts = textsOf(readTlsTexts(files));
-      if (texts === inUse) {
-        reported = null;
-        return;
-      }
-      const material = loadTlsMaterial(files, clock.nowMs());
-      for (const server of options.servers) server.setSecureContext(secureContextOptions(material));
-      inUse = textsOf(material);
-      reported = null;
-      options.onReload(material);
+      material = takeUp();
     } catch (cause) {
       const error = asConfigError(cause);
       if (error.message === reported) return;
       reported = error.message;
       options.onError(error);
+      return;
     }
+    reported = null;
+    if (material !== null) options.onReload(material);
+  };
+  const takeUp = (): TlsMaterial | null => {
+    if (textsOf(readTlsTexts(files)) === inUse) return null;
+    const material = loadTlsMaterial(files, clock.nowMs());
+    const context = secureContextOptions(material);
+    createSecureContext(context); // Throws before any of the servers has changed.
+    for (const server of options.servers) server.setSecureContext(context);
+    inUse = textsOf(material);
+    return material;
   };
   const arm = (): void => {
     timer = clock.setTimer(options.intervalMs, () => {
