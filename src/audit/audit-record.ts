@@ -1,0 +1,171 @@
+/**
+ * Owns the shape of a line of the audit log, version 1, and keeps what strangers send from
+ * distorting it.
+ *
+ * Invariants: every value is a name, a code or a number; strings of a peer are cut to a bounded
+ * length; a line is ASCII, so nothing in it can end a line or steer a terminal, whatever reads it.
+ *
+ * Fields: level, v, seq, time (ISO 8601, UTC), type, then who (tenant, principal, certificate,
+ * address, port, connection, listener); for `access` what (api, apiVersion, clientId, operation,
+ * resourceType, resource, decision, rule, origin); for others outcome, reason, detail, facts, and
+ * decision for an authentication or a connection. A line that stands for several events has count,
+ * first and last.
+ */
+import { pino } from 'pino';
+import type { AccessEvent, AuditSubject, SecurityEvent } from './audit-event.ts';
+
+export const AUDIT_SCHEMA_VERSION = 1;
+
+const NAME_LENGTH_MAX = 255;
+const TEXT_LENGTH_MAX = 1_024;
+const FACTS_MAX = 32;
+
+/** Several equal events in one line. */
+export interface Repeats {
+  readonly count: number;
+  readonly firstMs: number;
+  readonly lastMs: number;
+}
+
+type RecordFields = Record<string, unknown>;
+
+/** A value of a peer, cut to a bounded length; the length it had stays visible. */
+function bounded(text: string, lengthMax = NAME_LENGTH_MAX): string {
+  if (text.length <= lengthMax) return text;
+  return `${text.slice(0, lengthMax)}...(${text.length} characters)`;
+}
+
+const boundedOrNull = (text: string | null): string | null =>
+  text === null ? null : bounded(text);
+
+const isoTime = (atMs: number): string => new Date(atMs).toISOString();
+
+function subjectFields(subject: AuditSubject): RecordFields {
+  return {
+    tenant: boundedOrNull(subject.tenant),
+    principal: boundedOrNull(subject.principal),
+    certificate: boundedOrNull(subject.certificateSerial),
+    address: bounded(subject.remoteAddress),
+    port: subject.remotePort,
+    connection: subject.connectionId,
+    listener: subject.listener,
+  };
+}
+
+function repeatFields(repeats: Repeats | null): RecordFields {
+  if (repeats === null) return {};
+  return {
+    count: repeats.count,
+    first: isoTime(repeats.firstMs),
+    last: isoTime(repeats.lastMs),
+  };
+}
+
+export function accessFields(
+  subject: AuditSubject,
+  event: AccessEvent,
+  repeats: Repeats | null,
+): RecordFields {
+  return {
+    type: 'access',
+    ...subjectFields(subject),
+    api: bounded(event.api),
+    apiVersion: event.apiVersion,
+    clientId: boundedOrNull(event.clientId),
+    operation: event.operation,
+    resourceType: event.resourceType,
+    resource: bounded(event.resourceName),
+    decision: event.allowed ? 'allow' : 'deny',
+    rule: event.rule === null ? null : bounded(event.rule, TEXT_LENGTH_MAX),
+    origin: boundedOrNull(event.origin),
+    ...repeatFields(repeats),
+  };
+}
+
+function boundedFacts(facts: NonNullable<SecurityEvent['facts']>): RecordFields {
+  return Object.fromEntries(
+    Object.entries(facts)
+      .slice(0, FACTS_MAX)
+      .map(([name, value]) => [
+        bounded(name),
+        typeof value === 'string' ? bounded(value, TEXT_LENGTH_MAX) : value,
+      ]),
+  );
+}
+
+const DECISION_TYPES: ReadonlySet<SecurityEvent['type']> = new Set([
+  'authentication',
+  'connection',
+]);
+
+export function securityFields(subject: AuditSubject | null, event: SecurityEvent): RecordFields {
+  return {
+    type: event.type,
+    ...(subject === null ? {} : subjectFields(subject)),
+    outcome: event.outcome,
+    reason: bounded(event.reason),
+    ...(DECISION_TYPES.has(event.type) && {
+      decision: event.outcome === 'success' ? 'allow' : 'deny',
+    }),
+    ...(event.detail !== undefined && { detail: bounded(event.detail, TEXT_LENGTH_MAX) }),
+    ...(event.facts !== undefined && { facts: boundedFacts(event.facts) }),
+  };
+}
+
+/** Who a line that stands for a flood is about. */
+export interface FloodSource {
+  readonly type: 'access' | SecurityEvent['type'];
+  readonly reason: string;
+  readonly tenant: string | null;
+  readonly principal: string | null;
+  /** Null in the line for the sources that are too many to tell apart. */
+  readonly address: string | null;
+}
+
+export function floodFields(source: FloodSource, repeats: Repeats): RecordFields {
+  return {
+    type: source.type,
+    tenant: boundedOrNull(source.tenant),
+    principal: boundedOrNull(source.principal),
+    address: boundedOrNull(source.address),
+    decision: 'deny',
+    reason: bounded(source.reason),
+    detail: 'Further events of this source within a second, counted instead of written out.',
+    ...repeatFields(repeats),
+  };
+}
+
+const NOT_ASCII = /[\u007f-\uffff]/;
+
+/** JSON strings may hold such characters raw; as escapes they mean the same. */
+function toAscii(line: string): string {
+  if (!NOT_ASCII.test(line)) return line;
+  return line.replace(
+    /[\u007f-\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+export interface RecordWriter {
+  write(level: 'info' | 'warn', sequence: number, atMs: number, fields: RecordFields): void;
+}
+
+/** Turns fields into lines with pino and hands each to `append`. */
+export function openRecordWriter(append: (line: string) => void): RecordWriter {
+  const logger = pino(
+    {
+      level: 'info',
+      base: null,
+      timestamp: false,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write: (line: string) => append(toAscii(line)) },
+  );
+  return {
+    write(level, sequence, atMs, fields) {
+      const record = { v: AUDIT_SCHEMA_VERSION, seq: sequence, time: isoTime(atMs), ...fields };
+      if (level === 'info') logger.info(record);
+      else logger.warn(record);
+    },
+  };
+}
