@@ -171,7 +171,8 @@ export function auditFolder(): AuditFolder {
 
 /** Lets the loop turn until the condition holds. */
 export async function until(condition: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 10_000; turn += 1) {
+  const deadlineMs = performance.now() + 10_000;
+  while (performance.now() < deadlineMs) {
     if (condition()) return;
     await new Promise((resolve) => setImmediate(resolve));
   }
