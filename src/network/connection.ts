@@ -12,6 +12,7 @@ import type { Duplex } from 'node:stream';
 import { ProtocolError } from '../base/errors.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
 import { type FrameLimit, FrameReader } from './frame-reader.ts';
+import type { ReceiveBudget } from './receive-budget.ts';
 
 /** An answer: the frame's buffers; null = none is sent (acks=0); 'close' = hang up, no answer. */
 export type Answer =
@@ -27,6 +28,8 @@ export interface ConnectionLimits {
   readonly maxBegun: number;
   /** Unsent answer bytes above which no further request is begun and nothing is read. */
   readonly maxUnsentBytes: number;
+  /** Shared by all connections. */
+  readonly receiveBudget: ReceiveBudget;
 }
 
 export type CloseReason =
@@ -41,7 +44,8 @@ export type CloseReason =
 
 interface Slot {
   answer: Answer | null;
-  isProduce: boolean;
+  readonly isProduce: boolean;
+  readonly frameBytes: number;
   ordered: boolean;
 }
 
@@ -61,6 +65,10 @@ export class Connection {
   #muteTimer: NodeJS.Timeout | null = null;
   #lastActiveMs: number;
   readonly #nowMs: () => number;
+  /** Bytes of the frames that wait or are begun, and what the budget knows of this connection. */
+  #frameBytes = 0;
+  #accountedBytes = 0;
+  readonly #roomAgain = (): void => this.#pump();
 
   constructor(
     socket: Duplex,
@@ -77,7 +85,10 @@ export class Connection {
     this.#onClose = hooks.onClose;
     this.#nowMs = hooks.nowMs;
     this.#lastActiveMs = hooks.nowMs();
-    this.#reader = new FrameReader(limits.frameLimit, (frame) => this.#waiting.push(frame));
+    this.#reader = new FrameReader(limits.frameLimit, (frame) => {
+      this.#waiting.push(frame);
+      this.#frameBytes += frame.length;
+    });
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.close('peer-closed'));
@@ -116,6 +127,9 @@ export class Connection {
     if (this.#closed) return;
     this.#closed = true;
     this.#waiting.length = 0;
+    this.#limits.receiveBudget.forget(this.#roomAgain);
+    this.#limits.receiveBudget.change(-this.#accountedBytes);
+    this.#accountedBytes = 0;
     if (this.#muteTimer !== null) clearTimeout(this.#muteTimer);
     this.#socket.destroy();
     this.#onClose(reason, detail);
@@ -154,8 +168,18 @@ export class Connection {
     this.#pumping = false;
     if (this.#closed) return;
     this.#flush();
+    this.#account();
     if (this.#waiting.length > this.#limits.maxBegun || this.#choked()) this.#pause();
-    else this.#resume();
+    else if (this.#limits.receiveBudget.spent) {
+      this.#pause();
+      this.#limits.receiveBudget.whenRoom(this.#roomAgain);
+    } else this.#resume();
+  }
+
+  #account(): void {
+    const heldBytes = this.#reader.heldBytes + this.#frameBytes;
+    this.#limits.receiveBudget.change(heldBytes - this.#accountedBytes);
+    this.#accountedBytes = heldBytes;
   }
 
   #choked(): boolean {
@@ -171,7 +195,12 @@ export class Connection {
   }
 
   #begin(frame: Buffer): void {
-    const slot: Slot = { answer: null, isProduce: isProduce(frame), ordered: false };
+    const slot: Slot = {
+      answer: null,
+      isProduce: isProduce(frame),
+      frameBytes: frame.length,
+      ordered: false,
+    };
     this.#begun.push(slot);
     let begun: Answer | Promise<Answer>;
     try {
@@ -217,7 +246,9 @@ export class Connection {
   /** Moves finished answers, in order, to `#ready`. */
   #collect(): void {
     while (this.#begun.length > 0 && this.#begun[0]!.answer !== null) {
-      const answer = this.#begun.shift()!.answer!;
+      const { answer: done, frameBytes } = this.#begun.shift()!;
+      const answer = done!;
+      this.#frameBytes -= frameBytes;
       if (answer === 'close') {
         this.#endAfterFlush('refused-by-handler');
         return;

@@ -36,6 +36,11 @@ export class FrameReader {
     return this.#body !== null || this.#prefixBytes > 0;
   }
 
+  /** Bytes of memory that the open frame holds. */
+  get heldBytes(): number {
+    return this.#body?.length ?? 0;
+  }
+
   /** Takes the next bytes of the stream. Throws ProtocolError on a size that is not allowed. */
   push(chunk: Buffer): void {
     let at = 0;

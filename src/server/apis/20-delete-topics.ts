@@ -31,12 +31,14 @@ export const deleteTopicsApi = defineApi({
     for (const { name } of accepted) ctx.administration('topic-delete', { topic: name });
     await ctx.recorded();
 
-    // The engine is asked as version 6 asks, by name and with the id that was authorised: a topic
-    // re-created under the same name while the record was written is another topic.
-    request.topics = accepted.map(({ name, topicId }) => ({ name, topicId }));
+    // The engine is asked by id, whatever the client asked by: a topic that was re-created under
+    // the same name while the record was written is another topic.
+    request.topics = accepted.map(({ topicId }) => ({ name: null, topicId }));
     request.topicNames = [];
     const answer = await ctx.engine.deleteTopics(request, { ...ctx.call, apiVersion: 6 });
 
+    const names = new Map(accepted.map(({ name, topicId }) => [topicId, name]));
+    for (const deleted of answer.responses) deleted.name = names.get(deleted.topicId) ?? null;
     answer.responses.push(...refused);
     return answer;
   },
