@@ -1,0 +1,171 @@
+/**
+ * The admin listener: HTTPS for operators, JSON in and out, every route of routes/index.ts behind
+ * the gate (operator-gate.ts) and the pipeline (route-pipeline.ts).
+ *
+ * Invariants: bodies, headers, connections and times are bounded; an error leaves as
+ * application/problem+json with nothing internal; every method that a path does not have is 405.
+ */
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { type SecureContextOptions, TLSSocket } from 'node:tls';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import type { AdminRoute } from './admin-route.ts';
+import type { AdminDeps } from './admin-services.ts';
+import { type OperatorConnection, OperatorGate } from './operator-gate.ts';
+import { AdminError, PROBLEM_CONTENT_TYPE, problemOf, toProblem } from './problem.ts';
+import { RequestFields } from './request-fields.ts';
+import { runRoute } from './route-pipeline.ts';
+import { ADMIN_ROUTES } from './routes/index.ts';
+
+export interface AdminServer {
+  readonly port: number;
+  readonly connectionCount: number;
+  /** New certificates for new connections. */
+  setSecureContext(options: SecureContextOptions): void;
+  /** Finishes the requests under way, at most for `graceMs`. */
+  close(graceMs: number): Promise<void>;
+}
+
+const HEADER_BYTES_MAX = 16 * 1024;
+const HEADERS_MAX = 64;
+const KEEP_ALIVE_MS = 5_000;
+/** The longest path parameter: a topic's name, percent-encoded or not. */
+const PARAMETER_LENGTH_MAX = 256;
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'] as const;
+
+/** Resolves once it listens. Throws when the address is taken. */
+export async function startAdminServer(deps: AdminDeps): Promise<AdminServer> {
+  const gate = new OperatorGate(deps);
+  const app = createApp(deps, gate);
+  await app.listen({ host: deps.host, port: deps.port });
+  const server = app.server as Server;
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    get connectionCount() {
+      return gate.connectionCount;
+    },
+    setSecureContext: (options) => server.setSecureContext(options),
+    close: async (graceMs) => {
+      const timer = deps.clock.setTimer(graceMs, () => gate.destroyAll());
+      await app.close();
+      timer.cancel();
+    },
+  };
+}
+
+function createApp(deps: AdminDeps, gate: OperatorGate): FastifyInstance {
+  const app = fastify({
+    serverFactory: (handler) => createHttpsServer(deps, gate, handler),
+    bodyLimit: deps.limits.bodyMaxBytes,
+    exposeHeadRoutes: false,
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+    routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
+    frameworkErrors: (error, _request, reply) => sendProblem(deps, reply, error),
+  });
+  app.removeContentTypeParser('text/plain');
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+    operatorOf(request, gate);
+  });
+  app.setErrorHandler((error, _request, reply) => sendProblem(deps, reply, error));
+  app.setNotFoundHandler((_request, reply) => sendProblem(deps, reply, { statusCode: 404 }));
+  for (const route of ADMIN_ROUTES) register(app, route, deps, gate);
+  refuseOtherMethods(app);
+  return app;
+}
+
+type Handler = Parameters<typeof createServer>[1];
+
+function createHttpsServer(deps: AdminDeps, gate: OperatorGate, handler: Handler): Server {
+  const { requestTimeoutMs, handshakeTimeoutMs } = deps.limits;
+  const server = createServer(
+    {
+      ...deps.tls,
+      handshakeTimeout: handshakeTimeoutMs,
+      maxHeaderSize: HEADER_BYTES_MAX,
+      headersTimeout: requestTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: Math.max(100, Math.min(1_000, requestTimeoutMs)),
+    },
+    handler,
+  );
+  server.maxHeadersCount = HEADERS_MAX;
+  server.on('clientError', (error: Error, socket: Socket) => answerBadHttp(error, socket));
+  gate.guard(server);
+  return server;
+}
+
+/** What the HTTP parser refused: one answer, then the end. Failed handshakes come by here too. */
+function answerBadHttp(error: Error, socket: Socket): void {
+  const code = 'code' in error ? String(error.code) : '';
+  const isTimeout = code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  if (!socket.writable || !(isTimeout || code.startsWith('HPE_'))) {
+    socket.destroy();
+    return;
+  }
+  const status = isTimeout ? 408 : code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
+  const { problem } = toProblem({ statusCode: status });
+  const body = JSON.stringify(problem);
+  socket.end(
+    `HTTP/1.1 ${status} ${problem.title}\r\ncontent-type: ${PROBLEM_CONTENT_TYPE}\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}
+
+function operatorOf(request: FastifyRequest, gate: OperatorGate): OperatorConnection {
+  const { socket } = request.raw;
+  const operator = socket instanceof TLSSocket ? gate.operatorOf(socket) : null;
+  if (operator === null) throw new AdminError(403, 'not-admitted', 'This certificate is refused.');
+  return operator;
+}
+
+function register(
+  app: FastifyInstance,
+  route: AdminRoute,
+  deps: AdminDeps,
+  gate: OperatorGate,
+): void {
+  app.route({
+    method: route.method,
+    url: route.path,
+    handler: async (request, reply) => {
+      const fields = new RequestFields([request.params, request.query, request.body]);
+      const answer = await runRoute(route, fields, operatorOf(request, gate), deps);
+      reply.code(answer.status);
+      return answer.body === null ? reply.send() : reply.send(answer.body);
+    },
+  });
+}
+
+function refuseOtherMethods(app: FastifyInstance): void {
+  for (const path of new Set(ADMIN_ROUTES.map((route) => route.path))) {
+    const allowed: string[] = ADMIN_ROUTES.filter((route) => route.path === path).map(
+      (route) => route.method,
+    );
+    app.route({
+      method: METHODS.filter((method) => !allowed.includes(method)),
+      url: path,
+      // Before the body is read: it does not matter what it is.
+      onRequest: async (_request, reply) => {
+        const allow = allowed.join(', ');
+        const problem = problemOf(405, 'method-not-allowed', `Here one may ${allow}.`);
+        return reply
+          .code(405)
+          .headers({ allow, 'content-type': PROBLEM_CONTENT_TYPE })
+          .send(problem);
+      },
+      handler: () => {},
+    });
+  }
+}
+
+function sendProblem(deps: AdminDeps, reply: FastifyReply, error: unknown): FastifyReply {
+  const { problem, isInternal } = toProblem(error);
+  if (isInternal) deps.logger.error({ err: error, code: problem.code }, 'admin request failed');
+  // What is left of a body that was refused is not worth reading.
+  if (problem.status === 413) reply.header('connection', 'close');
+  return reply.code(problem.status).header('content-type', PROBLEM_CONTENT_TYPE).send(problem);
+}

@@ -1,0 +1,164 @@
+/**
+ * What the admin API needs of the rest of the broker: narrow interfaces, filled in by the
+ * composition root. Names are a tenant's own (visible) names.
+ */
+import type { TLSSocket, TlsOptions } from 'node:tls';
+import type { AuditLog } from '../audit/audit-log.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Random } from '../base/random.ts';
+import type { AclBinding } from '../security/acl/acl-binding.ts';
+import type { AclFilter } from '../security/acl/acl-filter.ts';
+import type { AdmissionResult } from '../security/admission.ts';
+import type { Action, Authorizer } from '../security/authorizer.ts';
+
+export interface TenantView {
+  readonly name: string;
+  readonly state: 'active' | 'suspended';
+  readonly createdAtMs: number;
+  /** SHA-256 of the tenant's CA certificate, as openssl prints it. */
+  readonly caFingerprint: string;
+  readonly caExpiresAtMs: number;
+}
+
+/** Methods that change something resolve once the change is durable and in force. */
+export interface AdminTenants {
+  list(): readonly TenantView[];
+  get(name: string): TenantView | undefined;
+  /** Throws AdminError when it exists or the certificate is not a CA under the client root. */
+  create(name: string, caCertificatePem: string): Promise<TenantView>;
+  /** A suspended tenant's connections are closed and new ones refused. */
+  setState(name: string, state: TenantView['state']): Promise<TenantView>;
+}
+
+export interface TopicView {
+  readonly name: string;
+  readonly topicId: string;
+  readonly partitions: number;
+}
+
+export interface TopicDetails extends TopicView {
+  readonly partitionStates: readonly {
+    readonly partition: number;
+    readonly leader: number;
+    readonly leaderEpoch: number;
+    readonly online: boolean;
+  }[];
+  readonly configs: readonly {
+    readonly name: string;
+    readonly value: string | null;
+    readonly isDefault: boolean;
+  }[];
+}
+
+export interface NewTopic {
+  readonly name: string;
+  /** Null: the broker's num.partitions. */
+  readonly partitions: number | null;
+  readonly configs: ReadonlyMap<string, string>;
+}
+
+/** Every method throws AdminError for what the engine refuses. */
+export interface AdminTopics {
+  list(tenant: string): readonly TopicView[];
+  describe(tenant: string, topic: string): Promise<TopicDetails>;
+  create(tenant: string, topic: NewTopic): Promise<TopicView>;
+  delete(tenant: string, topic: string): Promise<void>;
+}
+
+export interface AclView extends AclBinding {
+  /** `acme.csv:12` or `dynamic`; only dynamic ones can be removed here. */
+  readonly origin: string;
+}
+
+/** Who is asked about in `explain`: a principal that need not be connected. */
+export interface AskedPrincipal {
+  readonly name: string;
+  readonly fleet: string | null;
+}
+
+export interface AclExplanation {
+  readonly allowed: boolean;
+  readonly sentence: string;
+  readonly considered: readonly {
+    readonly rule: string;
+    readonly origin: string;
+    readonly effect: 'allow' | 'deny';
+    readonly via: string;
+    readonly hostMatches: boolean;
+  }[];
+}
+
+export interface AdminAcls {
+  list(tenant: string, filter: AclFilter): readonly AclView[];
+  /** Null when the binding is in order, else a sentence that says what is wrong with it. */
+  problem(tenant: string, binding: AclBinding): string | null;
+  /** False when that rule is there already. */
+  add(tenant: string, binding: AclBinding): Promise<boolean>;
+  /** How many dynamic rules were removed: 0 or 1. */
+  remove(tenant: string, binding: AclBinding): Promise<number>;
+  explain(tenant: string, who: AskedPrincipal, host: string, action: Action): AclExplanation;
+}
+
+/** `degraded`: works, but an operator has to look; `failed`: send no clients here. */
+export interface HealthCheck {
+  readonly name: string;
+  readonly state: 'ok' | 'degraded' | 'failed';
+  /** One plain sentence; null when ok. */
+  readonly reason: string | null;
+}
+
+export interface StatusReport {
+  readonly version: string;
+  readonly nodeVersion: string;
+  readonly nodeId: number;
+  readonly startedAtMs: number;
+  readonly mtls: { readonly host: string; readonly port: number; readonly connections: number };
+  readonly policy: {
+    readonly healthy: boolean;
+    readonly epoch: number;
+    readonly files: readonly string[];
+    readonly fileRules: number;
+    readonly dynamicRules: number;
+    readonly loadedAtMs: number;
+    readonly refusal: {
+      readonly file: string;
+      readonly line: number;
+      readonly reason: string;
+      readonly atMs: number;
+    } | null;
+  };
+  readonly certificates: {
+    readonly loadedAtMs: number;
+    /** Why the newest files are refused; null when they are in use. */
+    readonly refusal: string | null;
+    readonly serverExpiresAtMs: number;
+  };
+}
+
+export interface AdminLimits {
+  readonly bodyMaxBytes: number;
+  readonly requestTimeoutMs: number;
+  readonly handshakeTimeoutMs: number;
+  readonly connectionsMax: number;
+}
+
+export interface AdminDeps {
+  readonly host: string;
+  readonly port: number;
+  /** tlsServerOptions of the operator CA: a client certificate is asked for, `admit` judges it. */
+  readonly tls: TlsOptions;
+  /** admitOperator; asked on every connection, resumed ones too, and again on every request. */
+  readonly admit: (socket: TLSSocket) => AdmissionResult;
+  readonly authorizer: Pick<Authorizer, 'authorizeIn'>;
+  readonly audit: AuditLog;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly limits: AdminLimits;
+  readonly tenants: AdminTenants;
+  readonly topics: AdminTopics;
+  readonly acls: AdminAcls;
+  readonly health: () => readonly HealthCheck[];
+  readonly status: () => StatusReport;
+}

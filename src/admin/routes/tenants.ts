@@ -1,0 +1,82 @@
+/**
+ * /v1/tenants: list and create (DESCRIBE, CREATE on the broker), look at one, suspend and resume it
+ * (DESCRIBE, ALTER on the tenant's virtual cluster). A tenant's CA certificate comes with its
+ * creation; its key never does.
+ */
+import {
+  type AdminRoute,
+  broker,
+  created,
+  defineRoute,
+  ok,
+  tenantCluster,
+} from '../admin-route.ts';
+import { AdminError } from '../problem.ts';
+import { Grammars, type RequestFields } from '../request-fields.ts';
+
+export const noSuchTenant = (): AdminError =>
+  new AdminError(404, 'no-such-tenant', 'There is no such tenant: "tenant list" shows them.');
+
+const tenantOf = (fields: RequestFields) => ({ tenant: fields.text('tenant', Grammars.tenant) });
+
+const list = defineRoute({
+  method: 'GET',
+  path: '/v1/tenants',
+  authorization: broker('DESCRIBE'),
+  change: null,
+  input: () => ({}),
+  handle: (_input, { deps }) => ok({ tenants: deps.tenants.list() }),
+});
+
+const create = defineRoute({
+  method: 'POST',
+  path: '/v1/tenants',
+  authorization: broker('CREATE'),
+  change: 'tenant-create',
+  input: (fields) => ({
+    name: fields.text('name', Grammars.tenant),
+    caCertificate: fields.text('caCertificate', Grammars.pem),
+  }),
+  facts: ({ name }) => ({ tenant: name }),
+  handle: async ({ name, caCertificate }, { deps }) => {
+    if (deps.tenants.get(name) !== undefined) {
+      throw new AdminError(409, 'tenant-exists', `Tenant ${name} exists already.`);
+    }
+    return created(await deps.tenants.create(name, caCertificate));
+  },
+});
+
+const describe = defineRoute({
+  method: 'GET',
+  path: '/v1/tenants/:tenant',
+  authorization: tenantCluster('DESCRIBE'),
+  change: null,
+  input: tenantOf,
+  handle: ({ tenant }, { deps }) => {
+    const view = deps.tenants.get(tenant);
+    if (view === undefined) throw noSuchTenant();
+    return ok(view);
+  },
+});
+
+const setState = (verb: 'suspend' | 'resume', state: 'suspended' | 'active'): AdminRoute =>
+  defineRoute({
+    method: 'POST',
+    path: `/v1/tenants/:tenant/${verb}`,
+    authorization: tenantCluster('ALTER'),
+    change: `tenant-${verb}`,
+    input: tenantOf,
+    facts: ({ tenant }) => ({ tenant }),
+    handle: async ({ tenant }, { deps }) => {
+      if (deps.tenants.get(tenant) === undefined) throw noSuchTenant();
+      return ok(await deps.tenants.setState(tenant, state));
+    },
+  });
+
+export const tenantRoutes: readonly AdminRoute[] = [
+  list,
+  create,
+  describe,
+  setState('suspend', 'suspended'),
+  setState('resume', 'active'),
+];

@@ -1,0 +1,330 @@
+/**
+ * An admin server over real HTTPS with certificates of a PKI made for the test, on services kept in
+ * memory. Fakes stand in for the seams only: audit log, authorizer, tenants, topics, rules.
+ */
+import { readFileSync } from 'node:fs';
+import type { IncomingHttpHeaders } from 'node:http';
+import { request } from 'node:https';
+import { join } from 'node:path';
+import { connect, type TLSSocket } from 'node:tls';
+import { type AdminServer, startAdminServer } from '../../src/admin/admin-server.ts';
+import type {
+  AclView,
+  AdminDeps,
+  AdminLimits,
+  HealthCheck,
+  TenantView,
+  TopicDetails,
+} from '../../src/admin/admin-services.ts';
+import { AdminError } from '../../src/admin/problem.ts';
+import type { AccessEvent, AuditSubject, SecurityEvent } from '../../src/audit/audit-event.ts';
+import type { AuditLog } from '../../src/audit/audit-log.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { StorageError } from '../../src/base/errors.ts';
+import { type Logger, silentLogger } from '../../src/base/logger.ts';
+import { systemRandom } from '../../src/base/random.ts';
+import { ensureDevCertificates } from '../../src/pki/dev-certificates.ts';
+import type { AclBinding } from '../../src/security/acl/acl-binding.ts';
+import { admitOperator, operatorRulesOf, peerFactsOf } from '../../src/security/admission.ts';
+import type { Action, AuthorizationResult } from '../../src/security/authorizer.ts';
+import { loadTlsMaterial, tlsServerOptions } from '../../src/security/tls-context.ts';
+import { removeDirectory, temporaryDirectory } from '../tools/temporary-directory.ts';
+
+export interface Recorded {
+  readonly kind: 'access' | 'security' | 'durable' | 'acted';
+  readonly subject?: AuditSubject | null;
+  readonly access?: AccessEvent;
+  readonly security?: SecurityEvent;
+  readonly what?: string;
+}
+
+/** Keeps what was recorded, in order, together with what was done. */
+export class RecordingAudit implements AuditLog {
+  readonly events: Recorded[] = [];
+  healthy = true;
+  failing = false;
+  #pending = false;
+
+  get pending(): boolean {
+    return this.#pending;
+  }
+
+  access(subject: AuditSubject, access: AccessEvent): void {
+    this.events.push({ kind: 'access', subject, access });
+    if (!access.allowed) this.#pending = true;
+  }
+
+  security(subject: AuditSubject | null, security: SecurityEvent): void {
+    this.events.push({ kind: 'security', subject, security });
+    this.#pending = true;
+  }
+
+  async durable(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.failing) throw new StorageError('the disk under the audit log is gone');
+    this.#pending = false;
+    this.events.push({ kind: 'durable' });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** `access POST /x CREATE TOPIC acme/t allow`, `security reason outcome`, `durable`, `acted x`. */
+  story(): string[] {
+    return this.events.map(({ kind, access, security, what }) => {
+      if (access !== undefined) {
+        const verdict = access.allowed ? 'allow' : 'deny';
+        const { api, operation, resourceType, resourceName } = access;
+        return `access ${api} ${operation} ${resourceType} ${resourceName} ${verdict}`;
+      }
+      if (security !== undefined) return `security ${security.reason} ${security.outcome}`;
+      return what === undefined ? kind : `acted ${what}`;
+    });
+  }
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+  readonly json: Record<string, unknown>;
+}
+
+export interface CallOptions {
+  readonly body?: unknown;
+  /** Sent as it is, with `contentType`. */
+  readonly rawBody?: string | Buffer;
+  readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Base name of the certificate in the PKI; null for none. */
+  readonly as?: string | null;
+}
+
+export interface AdminFixture {
+  readonly server: AdminServer;
+  readonly port: number;
+  readonly certsDir: string;
+  readonly audit: RecordingAudit;
+  readonly tenants: Map<string, TenantView>;
+  readonly topics: Map<string, TopicDetails>;
+  readonly rules: AclView[];
+  readonly checks: HealthCheck[];
+  /** Who may do what; everything is allowed until a test says otherwise. */
+  decide: (tenant: string | null, action: Action) => AuthorizationResult;
+  call(method: string, path: string, options?: CallOptions): Promise<Answer>;
+  /** A TLS connection on which a test speaks for itself. */
+  connect(as?: string | null): Promise<TLSSocket>;
+  dispose(): Promise<void>;
+}
+
+const ALLOWED: AuthorizationResult = { allowed: true, rule: 'p, test', origin: 'test.csv:1' };
+export const DENIED: AuthorizationResult = { allowed: false, rule: null, origin: null };
+
+const tenantView = (name: string): TenantView => ({
+  name,
+  state: 'active',
+  createdAtMs: 1_700_000_000_000,
+  caFingerprint: 'AA:BB',
+  caExpiresAtMs: 1_800_000_000_000,
+});
+
+const LIMITS: AdminLimits = {
+  bodyMaxBytes: 16 * 1024,
+  requestTimeoutMs: 1_000,
+  handshakeTimeoutMs: 1_000,
+  connectionsMax: 8,
+};
+
+export async function startFixture(
+  options: { limits?: Partial<AdminLimits>; logger?: Logger } = {},
+): Promise<AdminFixture> {
+  const certsDir = temporaryDirectory('admin');
+  const { pki } = await ensureDevCertificates(certsDir);
+  const file = (name: string): string => join(certsDir, name);
+  const limits = { ...LIMITS, ...options.limits };
+  const material = loadTlsMaterial(
+    { certificate: file('broker.crt'), key: file('broker.key'), clientCa: file('operator-ca.crt') },
+    systemClock.nowMs(),
+  );
+  const rules = operatorRulesOf(material.clientCas, pki.trustDomain);
+  const state = inMemory();
+  const deps: AdminDeps = {
+    ...state.services,
+    host: '127.0.0.1',
+    port: 0,
+    tls: tlsServerOptions(material, limits.handshakeTimeoutMs),
+    admit: (socket) => admitOperator(peerFactsOf(socket), rules, systemClock.nowMs()),
+    authorizer: {
+      authorizeIn: (tenant, _principal, _host, action) => fixture.decide(tenant, action),
+    },
+    audit: state.audit,
+    clock: systemClock,
+    random: systemRandom,
+    logger: options.logger ?? silentLogger,
+    limits,
+  };
+  const server = await startAdminServer(deps);
+  const tlsOptions = (as: string | null) => ({
+    host: '127.0.0.1',
+    port: server.port,
+    ca: readFileSync(file('ca.crt')),
+    ...(as === null
+      ? {}
+      : { cert: readFileSync(file(`${as}.crt`)), key: readFileSync(file(`${as}.key`)) }),
+  });
+  const fixture: AdminFixture = {
+    server,
+    port: server.port,
+    certsDir,
+    ...state,
+    decide: () => ALLOWED,
+    call: (method, path, call = {}) =>
+      callHttps(
+        { ...tlsOptions(call.as === undefined ? 'operator' : call.as) },
+        method,
+        path,
+        call,
+      ),
+    connect: (as = 'operator') =>
+      new Promise((resolve, reject) => {
+        const socket = connect(tlsOptions(as), () => resolve(socket));
+        socket.once('error', reject);
+      }),
+    dispose: async () => {
+      await server.close(100);
+      removeDirectory(certsDir);
+    },
+  };
+  return fixture;
+}
+
+function inMemory() {
+  const audit = new RecordingAudit();
+  const tenants = new Map([['acme', tenantView('acme')]]);
+  const topics = new Map<string, TopicDetails>();
+  const rules: AclView[] = [];
+  const checks: HealthCheck[] = [{ name: 'policy', state: 'ok', reason: null }];
+  const acted = (what: string): void => {
+    audit.events.push({ kind: 'acted', what });
+  };
+  const same = (a: AclBinding, b: AclBinding): boolean =>
+    a.principal === b.principal && a.resourceName === b.resourceName && a.operation === b.operation;
+  const services: Pick<AdminDeps, 'tenants' | 'topics' | 'acls' | 'health' | 'status'> = {
+    tenants: {
+      list: () => [...tenants.values()],
+      get: (name) => tenants.get(name),
+      create: async (name) => {
+        acted('tenant-create');
+        tenants.set(name, tenantView(name));
+        return tenantView(name);
+      },
+      setState: async (name, newState) => {
+        acted(`tenant-${newState}`);
+        const view = { ...tenantView(name), state: newState };
+        tenants.set(name, view);
+        return view;
+      },
+    },
+    topics: {
+      list: () => [...topics.values()],
+      describe: async (_tenant, topic) => {
+        const found = topics.get(topic);
+        if (found === undefined) throw new AdminError(404, 'no-such-topic', 'There is none.');
+        return found;
+      },
+      create: async (_tenant, { name, partitions }) => {
+        acted('topic-create');
+        if (topics.has(name)) throw new AdminError(409, 'topic-already-exists', 'It exists.');
+        const view = { name, topicId: 'x'.repeat(22), partitions: partitions ?? 1 };
+        topics.set(name, { ...view, partitionStates: [], configs: [] });
+        return view;
+      },
+      delete: async (_tenant, topic) => {
+        acted('topic-delete');
+        if (topic === 'broken') throw new Error('secret detail at /var/lib/somewhere');
+        topics.delete(topic);
+      },
+    },
+    acls: {
+      list: () => rules,
+      problem: (_tenant, { host }) => (host === '999.1.1.1' ? 'the host is no address' : null),
+      add: async (_tenant, binding) => {
+        acted('acl-add');
+        if (rules.some((rule) => same(rule, binding))) return false;
+        rules.push({ ...binding, origin: 'dynamic' });
+        return true;
+      },
+      remove: async (_tenant, binding) => {
+        const at = rules.findIndex((rule) => same(rule, binding));
+        if (at >= 0) rules.splice(at, 1);
+        return at >= 0 ? 1 : 0;
+      },
+      explain: (tenant, who, host, action) => ({
+        allowed: false,
+        sentence: `${who.name} in ${tenant} from ${host}: ${action.operation}`,
+        considered: [],
+      }),
+    },
+    health: () => checks,
+    status: () => ({
+      version: '0.0.0',
+      nodeVersion: process.versions.node,
+      nodeId: 1,
+      startedAtMs: 0,
+      mtls: { host: '127.0.0.1', port: 9093, connections: 0 },
+      policy: {
+        healthy: true,
+        epoch: 1,
+        files: [],
+        fileRules: 0,
+        dynamicRules: 0,
+        loadedAtMs: 0,
+        refusal: null,
+      },
+      certificates: { loadedAtMs: 0, refusal: null, serverExpiresAtMs: 0 },
+    }),
+  };
+  return { audit, tenants, topics, rules, checks, services };
+}
+
+function callHttps(
+  tls: object,
+  method: string,
+  path: string,
+  { body, rawBody, contentType, headers }: CallOptions,
+): Promise<Answer> {
+  const content = rawBody ?? (body === undefined ? undefined : JSON.stringify(body));
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      {
+        ...tls,
+        method,
+        path,
+        agent: false,
+        headers: {
+          ...(content === undefined ? {} : { 'content-type': contentType ?? 'application/json' }),
+          ...(content === undefined ? {} : { 'content-length': Buffer.byteLength(content) }),
+          ...headers,
+        },
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString('utf8');
+          const isJson = /json/.test(response.headers['content-type'] ?? '');
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            text,
+            json: isJson && text !== '' ? JSON.parse(text) : {},
+          });
+        });
+      },
+    );
+    outgoing.on('error', reject);
+    outgoing.end(content);
+  });
+}

@@ -1,0 +1,225 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { ADMIN_ROUTES } from '../../src/admin/routes/index.ts';
+import { type AdminFixture, DENIED, startFixture } from './admin-fixture.ts';
+
+let admin: AdminFixture;
+const allowAll = () => ({ allowed: true, rule: 'p, test', origin: 'test.csv:1' });
+
+beforeAll(async () => {
+  admin = await startFixture();
+});
+afterAll(() => admin.dispose());
+afterEach(() => {
+  admin.decide = allowAll;
+  admin.audit.events.length = 0;
+});
+
+const RULE = {
+  principal: 'User:pump-17',
+  permission: 'ALLOW',
+  operation: 'WRITE',
+  resourceType: 'TOPIC',
+  resourceName: 'alarms',
+};
+
+describe('the registry', () => {
+  test('every /v1 route asks for an access; only the probes do not, and say why', () => {
+    for (const route of ADMIN_ROUTES) {
+      if (route.path.startsWith('/v1/')) expect(route.openTo, route.name).toBeNull();
+      else expect(route.openTo, route.name).toMatch(/probe/);
+    }
+  });
+
+  test('every route that is not a GET or a question names the change that it makes', () => {
+    for (const { method, path, change, name } of ADMIN_ROUTES) {
+      const reads = method === 'GET' || path.endsWith('/explain');
+      expect(change === null, name).toBe(reads);
+    }
+  });
+});
+
+describe('authorization', () => {
+  /** One request a route, all of them in order: the denial must come before anything else. */
+  const requests = ADMIN_ROUTES.filter(({ path }) => path.startsWith('/v1/')).map((route) => ({
+    route,
+    path: route.path.replace(':tenant', 'acme').replace(':topic', 'alarms'),
+    body: bodyOf(route.name),
+  }));
+
+  test.each(requests)(
+    '$route.name is denied, recorded and durable before the answer',
+    async ({ route, path, body }) => {
+      admin.decide = () => DENIED;
+      const isDelete = route.method === 'DELETE' && path.endsWith('/acls');
+      const query = isDelete ? `?${new URLSearchParams(RULE).toString()}` : '';
+      const call = body === undefined ? {} : { body };
+      const answer = await admin.call(route.method, path + query, call);
+      expect(answer.status).toBe(403);
+      expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+      expect(answer.json.code).toBe('not-authorized');
+      const story = admin.audit.story();
+      const denied = story.findIndex((line) => line.startsWith(`access ${route.name} `));
+      expect(story[denied]).toMatch(/ deny$/);
+      expect(story.slice(denied)).toContain('durable');
+      expect(story.some((line) => line.startsWith('acted'))).toBe(false);
+    },
+  );
+
+  function bodyOf(name: string): object | undefined {
+    if (name === 'POST /v1/tenants') return { name: 'initech', caCertificate: 'PEM' };
+    if (name === 'POST /v1/tenants/:tenant/topics') return { name: 'alarms' };
+    if (name === 'POST /v1/tenants/:tenant/acls') return RULE;
+    if (name === 'POST /v1/tenants/:tenant/acls/explain') {
+      const { principal: _principal, permission: _permission, ...action } = RULE;
+      return { user: 'pump-17', ...action };
+    }
+    return undefined;
+  }
+
+  test('an access names operation, resource and tenant as the operators policy does', async () => {
+    await admin.call('POST', '/v1/tenants/acme/topics', { body: { name: 'named' } });
+    expect(admin.audit.story()).toContain(
+      'access POST /v1/tenants/:tenant/topics CREATE TOPIC acme/named allow',
+    );
+    const [first] = admin.audit.events.filter(({ kind }) => kind === 'access');
+    expect(first?.subject).toMatchObject({ listener: 'admin', principal: 'User:operator' });
+    expect(first?.subject?.certificateSerial).toMatch(/^[0-9A-F]+$/);
+  });
+
+  test('a change is recorded and durable before it is acted upon', async () => {
+    await admin.call('POST', '/v1/tenants/acme/suspend');
+    const story = admin.audit.story();
+    const recorded = story.indexOf('security tenant-suspend success');
+    const durable = story.indexOf('durable', recorded);
+    expect(recorded).toBeGreaterThanOrEqual(0);
+    expect(durable).toBeGreaterThan(recorded);
+    expect(story.indexOf('acted tenant-suspended')).toBeGreaterThan(durable);
+    await admin.call('POST', '/v1/tenants/acme/resume');
+  });
+
+  test('a change that fails leaves a second record that says so', async () => {
+    const answer = await admin.call('DELETE', '/v1/tenants/acme/topics/broken');
+    expect(answer.status).toBe(500);
+    expect(answer.text).not.toContain('/var/lib');
+    expect(admin.audit.story()).toContain('security topic-delete failure');
+  });
+
+  test('a listing leaves out what the operator may not describe', async () => {
+    await admin.call('POST', '/v1/tenants/acme/topics', { body: { name: 'seen' } });
+    await admin.call('POST', '/v1/tenants/acme/topics', { body: { name: 'hidden' } });
+    admin.decide = (_tenant, action) => (action.resourceName === 'hidden' ? DENIED : allowAll());
+    const { json } = await admin.call('GET', '/v1/tenants/acme/topics');
+    const names = (json.topics as { name: string }[]).map(({ name }) => name);
+    expect(names).toContain('seen');
+    expect(names).not.toContain('hidden');
+  });
+});
+
+describe('while the audit log cannot be written', () => {
+  afterEach(() => {
+    admin.audit.failing = false;
+    admin.audit.healthy = true;
+  });
+
+  test('nothing is done, and the answer is 503 without the cause', async () => {
+    admin.audit.failing = true;
+    const answer = await admin.call('POST', '/v1/tenants/acme/topics', { body: { name: 'never' } });
+    expect(answer.status).toBe(503);
+    expect(answer.json.code).toBe('audit-offline');
+    expect(answer.text).not.toContain('disk');
+    expect(admin.topics.has('never')).toBe(false);
+  });
+
+  test('reading is refused too, and the probes still answer', async () => {
+    admin.audit.healthy = false;
+    expect((await admin.call('GET', '/v1/tenants')).status).toBe(503);
+    expect((await admin.call('GET', '/readyz')).status).toBe(200);
+  });
+});
+
+describe('tenants, topics and rules', () => {
+  test('a tenant is created once', async () => {
+    const body = { name: 'initech', caCertificate: '-----BEGIN CERTIFICATE-----\nAA==\n' };
+    expect((await admin.call('POST', '/v1/tenants', { body })).status).toBe(201);
+    const again = await admin.call('POST', '/v1/tenants', { body });
+    expect([again.status, again.json.code]).toEqual([409, 'tenant-exists']);
+    expect((await admin.call('GET', '/v1/tenants/initech')).json.name).toBe('initech');
+    const { json } = await admin.call('GET', '/v1/tenants');
+    expect((json.tenants as object[]).length).toBe(2);
+  });
+
+  test('an unknown tenant is 404 on every route below it', async () => {
+    for (const path of ['', '/topics', '/topics/alarms', '/acls']) {
+      const answer = await admin.call('GET', `/v1/tenants/nobody${path}`);
+      expect([answer.status, answer.json.code]).toEqual([404, 'no-such-tenant']);
+    }
+  });
+
+  test('a topic is created, described, deleted', async () => {
+    const body = { name: 'alarms', partitions: 3, configs: { 'retention.ms': '1000' } };
+    const made = await admin.call('POST', '/v1/tenants/acme/topics', { body });
+    expect([made.status, made.json.partitions]).toEqual([201, 3]);
+    const again = await admin.call('POST', '/v1/tenants/acme/topics', { body });
+    expect([again.status, again.json.code]).toEqual([409, 'topic-already-exists']);
+    expect((await admin.call('GET', '/v1/tenants/acme/topics/alarms')).json.name).toBe('alarms');
+    const removed = await admin.call('DELETE', '/v1/tenants/acme/topics/alarms');
+    expect([removed.status, removed.text]).toEqual([204, '']);
+    expect((await admin.call('GET', '/v1/tenants/acme/topics/alarms')).status).toBe(404);
+  });
+
+  test('a rule is added once, listed, removed once', async () => {
+    expect((await admin.call('POST', '/v1/tenants/acme/acls', { body: RULE })).status).toBe(201);
+    expect((await admin.call('POST', '/v1/tenants/acme/acls', { body: RULE })).status).toBe(200);
+    const { json } = await admin.call('GET', '/v1/tenants/acme/acls');
+    expect(json.acls).toEqual([{ ...RULE, patternType: 'LITERAL', host: '*', origin: 'dynamic' }]);
+    const path = `/v1/tenants/acme/acls?${new URLSearchParams(RULE).toString()}`;
+    expect((await admin.call('DELETE', path)).status).toBe(204);
+    expect((await admin.call('DELETE', path)).json.code).toBe('no-such-rule');
+  });
+
+  test('a rule that makes no sense is refused with the reason', async () => {
+    const body = { ...RULE, host: '999.1.1.1' };
+    const answer = await admin.call('POST', '/v1/tenants/acme/acls', { body });
+    expect([answer.status, answer.json.detail]).toEqual([400, 'the host is no address.']);
+  });
+
+  test('a question about a decision is answered in a sentence', async () => {
+    const body = {
+      user: 'pump-17',
+      operation: 'WRITE',
+      resourceType: 'TOPIC',
+      resourceName: 'alarms',
+    };
+    const answer = await admin.call('POST', '/v1/tenants/acme/acls/explain', { body });
+    expect(answer.status).toBe(200);
+    expect(answer.json.sentence).toBe('pump-17 in acme from 127.0.0.1: WRITE');
+  });
+
+  test('status shows versions, policy and the checks', async () => {
+    const { status, json } = await admin.call('GET', '/v1/status');
+    expect(status).toBe(200);
+    expect(json).toMatchObject({ nodeId: 1, checks: [{ name: 'policy', state: 'ok' }] });
+  });
+});
+
+describe('probes', () => {
+  afterEach(() => {
+    admin.checks.length = 1;
+  });
+
+  test('/healthz says that the process answers', async () => {
+    const answer = await admin.call('GET', '/healthz');
+    expect([answer.status, answer.text]).toEqual([200, '{"status":"ok"}']);
+  });
+
+  test('/readyz tells degraded (200) from failed (503), with the reasons', async () => {
+    admin.checks.push({ name: 'certificates', state: 'degraded', reason: 'broker.key is broken' });
+    const degraded = await admin.call('GET', '/readyz');
+    expect([degraded.status, degraded.json.status]).toEqual([200, 'degraded']);
+    expect(degraded.text).toContain('broker.key is broken');
+    admin.checks.push({ name: 'log directory', state: 'failed', reason: 'it is offline' });
+    const failed = await admin.call('GET', '/readyz');
+    expect([failed.status, failed.json.status]).toEqual([503, 'failed']);
+    expect(failed.text).toContain('it is offline');
+  });
+});
