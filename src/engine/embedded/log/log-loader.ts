@@ -1,0 +1,314 @@
+/**
+ * Owns the opening of a log that is on disk (Kafka's LogLoader).
+ *
+ * Below the recovery point everything was synced: segments there are believed, and what turns out
+ * to be missing or broken is damage (`DamagedLogError`), never cut off. The segment that holds the
+ * recovery point and those after it are read whole, checksums included; at the first batch that is
+ * torn, or that does not follow its predecessor, the log ends and the rest is cut off. Their
+ * indexes are made anew. What remains is synced, so that the loaded end is durable.
+ */
+import { join } from 'node:path';
+import { StorageError } from '../../../base/errors.ts';
+import { isCrcValid } from '../../../protocol/records/crc32c.ts';
+import * as batchOf from '../../../protocol/records/record-batch.ts';
+import { walkBatches, walkHeaders } from './batch-walk.ts';
+import { LEADER_EPOCH_FILE, LeaderEpochCache } from './leader-epoch-cache.ts';
+import { LocalLog } from './local-log.ts';
+import type { LogConfig } from './log-config.ts';
+import type { LogDirectory } from './log-directory.ts';
+import {
+  INDEX_SUFFIX,
+  LOG_SUFFIX,
+  LogSegment,
+  SNAPSHOT_SUFFIX,
+  segmentFileName,
+  TIME_INDEX_SUFFIX,
+} from './log-segment.ts';
+import { PARTITION_METADATA_FILE, parsePartitionMetadata } from './partition-metadata.ts';
+import { decodeProducerSnapshot } from './producer-snapshot.ts';
+import { ProducerState } from './producer-state.ts';
+import { UnifiedLog } from './unified-log.ts';
+
+export interface LoadRequest {
+  readonly topic: string;
+  readonly partition: number;
+  readonly path: string;
+  readonly config: LogConfig;
+  /** Everything below was on stable storage. */
+  readonly recoveryPoint: number;
+  readonly logStartOffset: number;
+  /** The last broker ended in order: the log ends at the recovery point. */
+  readonly wasClean: boolean;
+}
+
+/** Data that was on stable storage is gone or broken: this partition stays offline. */
+export class DamagedLogError extends StorageError {}
+
+export async function loadLog(directory: LogDirectory, request: LoadRequest): Promise<UnifiedLog> {
+  return new LogLoader(directory, request).load();
+}
+
+class LogLoader {
+  readonly #directory: LogDirectory;
+  readonly #request: LoadRequest;
+  readonly #names: Set<string>;
+  readonly #producers = new ProducerState();
+  readonly #epochs = new LeaderEpochCache();
+  readonly #nowMs: number;
+  #isEpochFileValid = false;
+  /** Read whole because they are not below the recovery point. */
+  #scanned: LogSegment[] = [];
+  #endOffset: number;
+
+  constructor(directory: LogDirectory, request: LoadRequest) {
+    this.#directory = directory;
+    this.#request = request;
+    this.#names = new Set(directory.files.readdirSync(request.path));
+    this.#nowMs = directory.clock.nowMs();
+    this.#endOffset = request.logStartOffset;
+  }
+
+  async load(): Promise<UnifiedLog> {
+    const { topic, partition, path, config, recoveryPoint } = this.#request;
+    this.#removeLeftovers();
+    this.#loadEpochs();
+    const found = this.#findSegments();
+    const segments = await this.#recover(found);
+    if (segments.length === 0) segments.push(this.#segment(this.#endOffset));
+    if (this.#endOffset < recoveryPoint) {
+      throw this.#damage(`the log ends at ${this.#endOffset}, but ${recoveryPoint} was durable`);
+    }
+    this.#epochs.truncateFromEnd(this.#endOffset);
+    this.#removeSnapshots(segments);
+    const local = new LocalLog(this.#directory, config, path, segments);
+    local.noteUnindexed(this.#scanned.filter((segment) => segment !== segments.at(-1)));
+    const topicId = this.#readTopicId();
+    await this.#syncScanned(topicId);
+    return new UnifiedLog({
+      topic,
+      partition,
+      topicId,
+      local,
+      logStartOffset: Math.max(this.#request.logStartOffset, segments[0]!.baseOffset),
+      logEndOffset: this.#endOffset,
+      producers: this.#producers,
+      epochs: this.#epochs,
+    });
+  }
+
+  #path(name: string): string {
+    return join(this.#request.path, name);
+  }
+
+  #segment(base: number): LogSegment {
+    const { files, openFiles } = this.#directory;
+    return new LogSegment(files, openFiles, this.#request.path, base, this.#nowMs);
+  }
+
+  #damage(what: string): DamagedLogError {
+    const { topic, partition } = this.#request;
+    return new DamagedLogError(
+      `Partition ${topic}-${partition} is damaged and stays offline: ${what}`,
+    );
+  }
+
+  #remove(name: string): void {
+    this.#directory.files.unlinkSync(this.#path(name));
+    this.#names.delete(name);
+  }
+
+  /** Half-written replacements, and indexes whose segment is gone. */
+  #removeLeftovers(): void {
+    for (const name of [...this.#names]) {
+      const suffix = [INDEX_SUFFIX, TIME_INDEX_SUFFIX].find((end) => name.endsWith(end));
+      const isOrphan =
+        suffix !== undefined && !this.#names.has(name.slice(0, -suffix.length) + LOG_SUFFIX);
+      if (isOrphan || name.endsWith('.tmp')) this.#remove(name);
+    }
+  }
+
+  #loadEpochs(): void {
+    if (!this.#names.has(LEADER_EPOCH_FILE)) return;
+    const bytes = this.#directory.files.readFileSync(this.#path(LEADER_EPOCH_FILE));
+    this.#isEpochFileValid = this.#epochs.load(bytes);
+  }
+
+  #readTopicId(): string | undefined {
+    if (!this.#names.has(PARTITION_METADATA_FILE)) return undefined;
+    const bytes = this.#directory.files.readFileSync(this.#path(PARTITION_METADATA_FILE));
+    return parsePartitionMetadata(bytes);
+  }
+
+  #findSegments(): LogSegment[] {
+    const bases: number[] = [];
+    for (const name of this.#names) {
+      if (/^\d{20}\.log$/.test(name)) bases.push(Number.parseInt(name, 10));
+    }
+    return bases.sort((one, other) => one - other).map((base) => this.#segment(base));
+  }
+
+  /** The segments to keep; sets the end, the producers and the epochs. */
+  async #recover(found: LogSegment[]): Promise<LogSegment[]> {
+    const firstScanned = await this.#believeSynced(found);
+    const scanFrom = found[firstScanned]?.baseOffset ?? this.#endOffset;
+    this.#replaySynced(found.slice(0, firstScanned), scanFrom);
+    for (let index = firstScanned; index < found.length; index += 1) {
+      const segment = found[index]!;
+      const follows = index === 0 || segment.baseOffset === this.#endOffset;
+      if (index === 0) this.#endOffset = segment.baseOffset;
+      const isWhole = follows && (await this.#scan(segment));
+      if (isWhole) continue;
+      const kept = follows ? index + 1 : index;
+      for (const lost of found.slice(kept)) this.#removeSegment(lost);
+      return found.slice(0, kept);
+    }
+    return found;
+  }
+
+  /** Takes over the segments below the recovery point; the index of the first one to be read. */
+  async #believeSynced(found: LogSegment[]): Promise<number> {
+    const { recoveryPoint, wasClean } = this.#request;
+    for (const [index, segment] of found.entries()) {
+      const next = found[index + 1];
+      const isBelow = next !== undefined && next.baseOffset <= recoveryPoint;
+      if (!isBelow && (!wasClean || next !== undefined)) return index;
+      segment.sizeBytes = segment.file.handle().sizeBytesSync();
+      const end = await this.#adopt(segment);
+      if (!isBelow && end !== recoveryPoint) return index;
+      if (next !== undefined && end > next.baseOffset) {
+        throw this.#damage(`${segment.file.path} runs into the next segment`);
+      }
+      this.#endOffset = next?.baseOffset ?? end;
+    }
+    return found.length;
+  }
+
+  /** Indexes as they are, or made anew; the offset at which the segment ends. */
+  async #adopt(segment: LogSegment): Promise<number> {
+    try {
+      const hasIndexes = segment.offsetIndex.file.adopt() && segment.timeIndex.file.adopt();
+      if (!hasIndexes || !isPlausible(segment)) await this.#rebuildIndexes(segment);
+      segment.readMaxTimestamp();
+      return segment.readNextOffset();
+    } catch (error) {
+      if (error instanceof DamagedLogError || !(error instanceof Error)) throw error;
+      if ('code' in error) throw error;
+      throw this.#damage(error.message);
+    }
+  }
+
+  async #rebuildIndexes(segment: LogSegment): Promise<void> {
+    const sizeBytes = segment.sizeBytes;
+    segment.resetForScan();
+    const { indexIntervalBytes } = this.#request.config;
+    const end = await segment.file.whilePinned((handle) =>
+      walkBatches(handle, 0, sizeBytes, (buffer, at) => {
+        if (!isCrcValid(buffer, at)) return false;
+        const bytes = batchOf.batchSizeBytes(buffer, at);
+        segment.noteBatch(buffer, at, bytes, indexIntervalBytes);
+        return true;
+      }),
+    );
+    if (end !== sizeBytes) throw this.#damage(`${segment.file.path} is broken at ${end}`);
+    segment.writeIndexes();
+    await segment.syncIndexes();
+  }
+
+  /** Producers (and epochs, if their file is lost) from the segments that are not read whole. */
+  #replaySynced(synced: readonly LogSegment[], scanFrom: number): void {
+    const snapshotOffset = this.#loadSnapshot(scanFrom);
+    for (const [index, segment] of synced.entries()) {
+      const next = synced[index + 1]?.baseOffset ?? scanFrom;
+      if (this.#isEpochFileValid && next <= snapshotOffset) continue;
+      walkHeaders(segment.file.handle(), 0, segment.sizeBytes, (buffer, at) => {
+        if (!this.#isEpochFileValid) this.#noteEpoch(buffer, at);
+        if (batchOf.baseOffset(buffer, at) >= snapshotOffset) this.#noteProducer(buffer, at);
+        return true;
+      });
+    }
+  }
+
+  /** Reads the whole segment and cuts it at the first batch that is not sound; true if none was. */
+  async #scan(segment: LogSegment): Promise<boolean> {
+    const sizeBytes = segment.file.handle().sizeBytesSync();
+    segment.resetForScan();
+    this.#scanned.push(segment);
+    const { indexIntervalBytes } = this.#request.config;
+    await segment.file.whilePinned((handle) =>
+      walkBatches(handle, 0, sizeBytes, (buffer, at) => {
+        if (batchOf.baseOffset(buffer, at) < this.#endOffset || !isCrcValid(buffer, at))
+          return false;
+        segment.noteBatch(buffer, at, batchOf.batchSizeBytes(buffer, at), indexIntervalBytes);
+        this.#noteEpoch(buffer, at);
+        this.#noteProducer(buffer, at);
+        this.#endOffset = batchOf.nextOffset(buffer, at);
+        return true;
+      }),
+    );
+    if (segment.sizeBytes === sizeBytes) return true;
+    if (this.#endOffset < this.#request.recoveryPoint) {
+      throw this.#damage(`${segment.file.path} is broken at ${segment.sizeBytes}`);
+    }
+    segment.cutFailedWrite();
+    return false;
+  }
+
+  #noteEpoch(buffer: Buffer, at: number): void {
+    this.#epochs.assign(batchOf.partitionLeaderEpoch(buffer, at), batchOf.baseOffset(buffer, at));
+  }
+
+  #noteProducer(buffer: Buffer, at: number): void {
+    if (batchOf.hasProducerId(buffer, at)) this.#producers.update(buffer, at, this.#nowMs);
+  }
+
+  /** The newest sound snapshot at or before `offset`; its offset, or -1. */
+  #loadSnapshot(offset: number): number {
+    const offsets = this.#snapshotOffsets().filter((candidate) => candidate <= offset);
+    for (const candidate of offsets.sort((one, other) => other - one)) {
+      const path = this.#path(segmentFileName(candidate, SNAPSHOT_SUFFIX));
+      const entries = decodeProducerSnapshot(this.#directory.files.readFileSync(path), this.#nowMs);
+      if (entries === undefined) continue;
+      for (const entry of entries) this.#producers.load(entry);
+      return candidate;
+    }
+    return -1;
+  }
+
+  #snapshotOffsets(): number[] {
+    const names = [...this.#names].filter((name) => /^\d{20}\.snapshot$/.test(name));
+    return names.map((name) => Number.parseInt(name, 10));
+  }
+
+  /** Keeps those at the beginning of a segment, and the newest. */
+  #removeSnapshots(segments: readonly LogSegment[]): void {
+    const bases = new Set(segments.map((segment) => segment.baseOffset));
+    bases.add(this.#endOffset);
+    for (const offset of this.#snapshotOffsets()) {
+      if (!bases.has(offset)) this.#remove(segmentFileName(offset, SNAPSHOT_SUFFIX));
+    }
+  }
+
+  #removeSegment(segment: LogSegment): void {
+    segment.file.close();
+    for (const suffix of [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
+      const name = segmentFileName(segment.baseOffset, suffix);
+      if (this.#names.has(name)) this.#remove(name);
+    }
+  }
+
+  /** The bytes that were read may be in the page cache only. */
+  async #syncScanned(topicId: string | undefined): Promise<void> {
+    const { files } = this.#directory;
+    if (this.#scanned.length === 0) return;
+    for (const segment of this.#scanned) await segment.file.datasync();
+    if (topicId !== undefined) {
+      const handle = files.openSync(this.#path(PARTITION_METADATA_FILE), 'readWrite');
+      await handle.datasync().finally(() => handle.closeSync());
+    }
+    await files.syncDirectory(this.#request.path);
+  }
+}
+
+function isPlausible(segment: LogSegment): boolean {
+  return segment.offsetIndex.isPlausible(segment.sizeBytes) && segment.timeIndex.isPlausible();
+}

@@ -1,0 +1,113 @@
+/**
+ * Owns the search for offsets by timestamp: segments by their youngest record, then the time index,
+ * then batch headers, then the records of one batch, inflated if need be. Everything is read in the
+ * thread pool, as such searches go anywhere in the log.
+ */
+import { decompress } from '../../../protocol/records/compression.ts';
+import { readRecords, type StoredRecord } from '../../../protocol/records/record.ts';
+import * as batchOf from '../../../protocol/records/record-batch.ts';
+import { walkBatches } from './batch-walk.ts';
+import type { LogSegment } from './log-segment.ts';
+import type { UnifiedLog } from './unified-log.ts';
+
+export interface OffsetAndTimestamp {
+  readonly offset: number;
+  readonly timestampMs: number;
+  readonly leaderEpoch: number;
+}
+
+/** Stored batches were validated; this only bounds what a damaged one may inflate to. */
+const INFLATED_BYTES_MAX = 256 * 1024 * 1024;
+
+export async function offsetByTimestamp(
+  log: UnifiedLog,
+  timestampMs: number,
+): Promise<OffsetAndTimestamp | undefined> {
+  const first = log.local.indexOfSegment(log.logStartOffset);
+  for (const segment of log.local.segments.slice(first)) {
+    if (segment.maxTimestampMs < timestampMs) continue;
+    const from = await positionByTimestamp(log, segment, timestampMs);
+    const found = await findInSegment(segment, from, log.logStartOffset, timestampMs);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+export async function offsetOfMaxTimestamp(
+  log: UnifiedLog,
+): Promise<OffsetAndTimestamp | undefined> {
+  const first = log.local.indexOfSegment(log.logStartOffset);
+  let youngest: LogSegment | undefined;
+  for (const segment of log.local.segments.slice(first)) {
+    if (segment.maxTimestampMs > (youngest?.maxTimestampMs ?? -1)) youngest = segment;
+  }
+  if (youngest === undefined) return undefined;
+  const { maxTimestampMs } = youngest;
+  const from = await positionByTimestamp(log, youngest, maxTimestampMs);
+  return findInSegment(youngest, from, log.logStartOffset, maxTimestampMs);
+}
+
+async function positionByTimestamp(
+  log: UnifiedLog,
+  segment: LogSegment,
+  timestampMs: number,
+): Promise<number> {
+  await segment.timeIndex.file.load();
+  await segment.offsetIndex.file.load();
+  const position = segment.offsetIndex.lookup(segment.timeIndex.lookup(timestampMs));
+  log.local.noteIndexUse(segment);
+  return position;
+}
+
+/** The first record from `from` on that is neither older than asked nor before the log's start. */
+async function findInSegment(
+  segment: LogSegment,
+  from: number,
+  logStartOffset: number,
+  timestampMs: number,
+): Promise<OffsetAndTimestamp | undefined> {
+  const end = segment.sizeBytes;
+  let position = from;
+  while (position < end) {
+    let batch: Buffer | undefined;
+    position = await segment.file.whilePinned((handle) =>
+      walkBatches(handle, position, end, (buffer, at) => {
+        const isCandidate =
+          batchOf.maxTimestamp(buffer, at) >= timestampMs &&
+          batchOf.lastOffset(buffer, at) >= logStartOffset;
+        if (isCandidate) batch = Buffer.from(wholeBatch(buffer, at));
+        return !isCandidate;
+      }),
+    );
+    if (position < 0) {
+      throw new Error(`no batch can stand at ${-1 - position} in ${segment.file.path}`);
+    }
+    if (batch === undefined) return undefined;
+    const found = await findInBatch(batch, logStartOffset, timestampMs);
+    if (found !== undefined) return found;
+    position += batch.length;
+  }
+  return undefined;
+}
+
+function wholeBatch(buffer: Buffer, at: number): Buffer {
+  return buffer.subarray(at, at + batchOf.batchSizeBytes(buffer, at));
+}
+
+async function findInBatch(
+  batch: Buffer,
+  logStartOffset: number,
+  timestampMs: number,
+): Promise<OffsetAndTimestamp | undefined> {
+  const codec = batchOf.compressionCodec(batch, 0);
+  if (!batchOf.isCodec(codec)) throw new Error(`a stored batch names the unknown codec ${codec}`);
+  const section = await decompress(codec, batchOf.recordsSection(batch, 0), INFLATED_BYTES_MAX);
+  const matches = (record: StoredRecord): boolean =>
+    record.timestampMs >= timestampMs && record.offset >= logStartOffset;
+  for (const record of readRecords(batch, 0, section)) {
+    if (!matches(record)) continue;
+    const leaderEpoch = batchOf.partitionLeaderEpoch(batch, 0);
+    return { offset: record.offset, timestampMs: record.timestampMs, leaderEpoch };
+  }
+  return undefined;
+}
