@@ -35,6 +35,12 @@ export const kcatRead = async (
 
 const printed = (bytes: Buffer | null): Buffer => bytes ?? Buffer.alloc(0);
 
+/** kcat prints a header's value as a C string. */
+const untilNul = (bytes: Buffer): Buffer => {
+  const nul = bytes.indexOf(0);
+  return nul === -1 ? bytes : bytes.subarray(0, nul);
+};
+
 /** What `kcatRead` prints for these records of one partition, in offset order. */
 export const kcatOutput = (records: readonly TestRecord[]): Buffer => {
   const parts: Buffer[] = [];
@@ -45,7 +51,7 @@ export const kcatOutput = (records: readonly TestRecord[]): Buffer => {
     parts.push(printed(key), Buffer.from('|'), printed(value), Buffer.from('|'));
     headers.forEach((header, index) => {
       parts.push(Buffer.from(`${index === 0 ? '' : ','}${header.name}=`));
-      parts.push(header.value ?? Buffer.from('NULL'));
+      parts.push(header.value === null ? Buffer.from('NULL') : untilNul(header.value));
     });
     parts.push(Buffer.from('\n'));
   }

@@ -103,12 +103,17 @@ const anyBytes = (below: (bound: number) => number, lengthMax: number): Buffer =
 /**
  * `count` records over `partitions` partitions: a tenth with a null key, a twentieth tombstones,
  * a third with one to three headers (some null, some binary), now and then an empty or a large
- * value. Offsets are those of a topic that is empty before.
+ * value. Offsets are those of a topic that is empty before. Timestamps count up from
+ * `firstTimestamp`, by default an hour ago, so that retention leaves them alone.
  */
-export const makeRecords = (seed: number, count: number, partitions: number): TestRecord[] => {
+export const makeRecords = (
+  seed: number,
+  count: number,
+  partitions: number,
+  firstTimestamp = Date.now() - 3_600_000,
+): TestRecord[] => {
   const below = numbersFrom(seed);
   const next = new Array<bigint>(partitions).fill(0n);
-  const firstTimestamp = 1_760_000_000_000n;
   return Array.from({ length: count }, (_, index) => {
     const partition = below(partitions);
     const offset = next[partition] ?? 0n;
@@ -120,7 +125,7 @@ export const makeRecords = (seed: number, count: number, partitions: number): Te
     const key = below(10) === 0 ? null : Buffer.from(`key-${below(5000)}`);
     const large = below(2000) === 0;
     const value = below(20) === 0 ? null : anyBytes(below, large ? 60_000 : 200);
-    const timestamp = firstTimestamp + BigInt(index);
+    const timestamp = BigInt(firstTimestamp + index);
     return { partition, offset, timestamp, key, value, headers };
   });
 };
