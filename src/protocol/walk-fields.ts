@@ -8,6 +8,9 @@ import type { EntityType, Field, FieldKind, Fields, Message, Struct } from './sc
 import type { VersionRange } from './versions.ts';
 import { propertyName } from './wire-layout.ts';
 
+/** The entity types whose fields hold text. */
+export type NameType = 'topicName' | 'groupId' | 'transactionalId';
+
 /**
  * Changes every name of its kind in a decoded message, in place. null stays null. A field that the
  * version on the wire lacked holds its default, mostly '', and goes through `rename` as well: what
@@ -16,61 +19,57 @@ import { propertyName } from './wire-layout.ts';
 export type Renamer = (message: object, rename: (name: string) => string) => void;
 
 /** Compiles the renamer of one message; keep the result. */
-export function compileRenamer(
-  message: Message,
-  entityType: 'topicName' | 'groupId' | 'transactionalId',
-): Renamer {
-  const functions: string[] = [];
-  const main = renamerOf(message, entityType, functions, new Map());
-  const last = main === undefined ? '() => {}' : main;
-  const source = `'use strict';\n${functions.join('\n')}\nreturn ${last};`;
-  return compileSource(source, {}, `${message.name}.rename-${entityType}`) as Renamer;
+export function compileRenamer(message: Message, entityType: NameType): Renamer {
+  const source = new RenamerSource(entityType);
+  const main = source.struct(message.fields) ?? '() => {}';
+  const text = `'use strict';\n${source.functions.join('\n')}\nreturn ${main};`;
+  return compileSource(text, {}, `${message.name}.rename-${entityType}`) as Renamer;
 }
 
-/** Emits the function for one struct; undefined if nothing in it is to be renamed. */
-function renamerOf(
-  { fields }: Struct,
-  entityType: EntityType,
-  functions: string[],
-  names: Map<Fields, string | undefined>,
-): string | undefined {
-  if (names.has(fields)) return names.get(fields);
-  const lines = Object.entries(fields).flatMap(([name, field]) =>
-    renameField(`o.${propertyName(name)}`, field, (inner) =>
-      renamerOf(inner, entityType, functions, names),
-    )(entityType),
-  );
-  const name = lines.length === 0 ? undefined : `rename${functions.length}`;
-  names.set(fields, name);
-  if (name !== undefined) {
-    functions.push([`function ${name}(o, rename) {`, ...lines, '}'].join('\n'));
+class RenamerSource {
+  readonly functions: string[] = [];
+  readonly #entityType: NameType;
+  readonly #names = new Map<Fields, string | undefined>();
+
+  constructor(entityType: NameType) {
+    this.#entityType = entityType;
   }
-  return name;
-}
 
-function renameField(
-  value: string,
-  field: Field,
-  renamerOfStruct: (inner: Struct) => string | undefined,
-): (entityType: EntityType) => string[] {
-  return (entityType) => {
+  /** Emits the function for a struct, once; undefined if nothing in it is to be renamed. */
+  struct(fields: Fields): string | undefined {
+    if (this.#names.has(fields)) return this.#names.get(fields);
+    const lines = Object.entries(fields).flatMap(([name, field]) =>
+      this.#rename(`o.${propertyName(name)}`, field),
+    );
+    const name = lines.length === 0 ? undefined : `rename${this.#names.size}`;
+    this.#names.set(fields, name);
+    if (name !== undefined) {
+      this.functions.push([`function ${name}(o, rename) {`, ...lines, '}'].join('\n'));
+    }
+    return name;
+  }
+
+  /** Statements that rename what lies in `value`. */
+  #rename(value: string, field: Field): string[] {
     if (field.kind === 'struct') {
-      const inner = renamerOfStruct({ fields: field.fields! });
+      const inner = this.struct(field.fields!);
       return inner === undefined ? [] : [`if (${value} !== null) ${inner}(${value}, rename);`];
     }
-    if (field.kind !== 'array') {
-      if (field.entityType !== entityType) return [];
-      return [`if (${value} !== null) ${value} = rename(${value});`];
-    }
-    const element = renameField('a[i]', field.element!, renamerOfStruct)(entityType);
-    if (element.length === 0) return [];
+    if (field.kind === 'array') return this.#renameElements(value, field.element!);
+    if (field.entityType !== this.#entityType) return [];
+    return [`if (${value} !== null) ${value} = rename(${value});`];
+  }
+
+  #renameElements(value: string, element: Field): string[] {
+    const lines = this.#rename('a[i]', element);
+    if (lines.length === 0) return [];
     return [
       `if (${value} !== null) {`,
       `  const a = ${value};`,
-      `  for (let i = 0; i < a.length; i++) { ${element.join(' ')} }`,
+      `  for (let i = 0; i < a.length; i++) { ${lines.join(' ')} }`,
       '}',
     ];
-  };
+  }
 }
 
 export interface FieldPath {
