@@ -1,0 +1,210 @@
+/**
+ * The embedded engine: one machine's log behind the Engine interface. The controller has the
+ * topics, the log manager the bytes; produce, fetch and offsets meet both through PartitionLookup.
+ *
+ *   <directory>/<topic>-<partition>/   Kafka's layout, one folder a partition
+ *   <directory>/metadata/__<name>-0/   state logs: cluster_metadata and those of the broker
+ */
+import { join } from 'node:path';
+import type { Clock } from '../../base/clock.ts';
+import type { StorageError } from '../../base/errors.ts';
+import { type FileSystem, makeDirectoriesSync } from '../../base/file-system.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { Random } from '../../base/random.ts';
+import type { ProduceRequest } from '../../protocol/schemas/00-produce.ts';
+import type { FetchRequest } from '../../protocol/schemas/01-fetch.ts';
+import type { ListOffsetsRequest } from '../../protocol/schemas/02-list-offsets.ts';
+import type { MetadataRequest } from '../../protocol/schemas/03-metadata.ts';
+import type { CreateTopicsRequest } from '../../protocol/schemas/19-create-topics.ts';
+import type { DeleteTopicsRequest } from '../../protocol/schemas/20-delete-topics.ts';
+import type { InitProducerIdRequest } from '../../protocol/schemas/22-init-producer-id.ts';
+import type { OffsetForLeaderEpochRequest } from '../../protocol/schemas/23-offset-for-leader-epoch.ts';
+import type { DescribeConfigsRequest } from '../../protocol/schemas/32-describe-configs.ts';
+import type { CreatePartitionsRequest } from '../../protocol/schemas/37-create-partitions.ts';
+import type { DescribeTopicPartitionsRequest } from '../../protocol/schemas/75-describe-topic-partitions.ts';
+import type { Engine, EngineCall, EngineFeatures, StateLog, TopicIdentity } from '../engine.ts';
+import { CLUSTER_METADATA_LOG } from './controller/cluster-records.ts';
+import { Controller } from './controller/controller.ts';
+import type { ControllerSettings } from './controller/controller-settings.ts';
+import { Fetching } from './fetch.ts';
+import type { LogDirectoryConfig } from './log/log-config.ts';
+import { LogManager } from './log/log-manager.ts';
+import { ManagedPartitionLogs } from './managed-partition-logs.ts';
+import { Offsets } from './offsets.ts';
+import { PartitionLookup } from './partition-lookup.ts';
+import { type ProduceLimits, Producing } from './produce.ts';
+import { type EmbeddedStateLog, openStateLog } from './state-log.ts';
+
+const STATE_LOG_FOLDER = 'metadata';
+
+export interface EmbeddedEngineOptions {
+  /** The data folder, locked by the caller. */
+  readonly directory: string;
+  readonly fileSystem: FileSystem;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly controller: ControllerSettings;
+  readonly log: Partial<LogDirectoryConfig>;
+  readonly produce: ProduceLimits;
+}
+
+/** What an operator must know of the storage. */
+export interface StorageHealth {
+  /** Why nothing can be stored any more; null while all is well. */
+  readonly failure: string | null;
+  readonly offlinePartitions: readonly string[];
+}
+
+export class EmbeddedEngine implements Engine {
+  readonly features: EngineFeatures = { name: 'embedded', acksAllIsDurable: true };
+  readonly #options: EmbeddedEngineOptions;
+  readonly #logs: LogManager;
+  readonly #controller: Controller;
+  readonly #producing: Producing;
+  readonly #fetching: Fetching;
+  readonly #offsets: Offsets;
+  readonly #stateLogs: EmbeddedStateLog[];
+  /** State logs that went offline. */
+  readonly #stateFailures: StorageError[];
+
+  private constructor(
+    options: EmbeddedEngineOptions,
+    logs: LogManager,
+    controller: Controller,
+    clusterLog: EmbeddedStateLog,
+    stateFailures: StorageError[],
+  ) {
+    const lookup = new PartitionLookup(options.controller.nodeId, controller, logs);
+    this.#options = options;
+    this.#logs = logs;
+    this.#controller = controller;
+    this.#producing = new Producing(lookup, options.clock, options.produce);
+    this.#fetching = new Fetching(lookup, options.clock);
+    this.#offsets = new Offsets(lookup);
+    this.#stateLogs = [clusterLog];
+    this.#stateFailures = stateFailures;
+  }
+
+  /** Recovers the logs and the metadata. Rejects with ConfigError or StorageError. */
+  static async open(options: EmbeddedEngineOptions): Promise<EmbeddedEngine> {
+    const { directory, fileSystem, clock, random, logger } = options;
+    const logs = await LogManager.open({
+      fileSystem,
+      clock,
+      random,
+      directory,
+      config: options.log,
+    });
+    try {
+      logs.onOffline((failure) =>
+        logger.fatal({ err: failure }, 'the log directory is offline until the broker restarts'),
+      );
+      const failures: StorageError[] = [];
+      const log = await openNamedStateLog(options, CLUSTER_METADATA_LOG, failures);
+      const partitions = new ManagedPartitionLogs(logs);
+      const settings = options.controller;
+      const parts = { log, logs: partitions, clock, random, logger, settings };
+      const controller = await Controller.open(parts);
+      return new EmbeddedEngine(options, logs, controller, log, failures);
+    } catch (error) {
+      await logs.close().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  get health(): StorageHealth {
+    const failure = this.#logs.failure ?? this.#stateFailures[0];
+    return {
+      failure: failure?.message ?? null,
+      offlinePartitions: [...this.#logs.offlinePartitions.keys()],
+    };
+  }
+
+  topicByName(name: string): TopicIdentity | undefined {
+    return this.#controller.topicByName(name);
+  }
+
+  topicById(topicId: string): TopicIdentity | undefined {
+    return this.#controller.topicById(topicId);
+  }
+
+  topicsIn(namespace: string): readonly TopicIdentity[] {
+    return this.#controller.topicsIn(namespace);
+  }
+
+  produce(request: ProduceRequest, call: EngineCall) {
+    return this.#producing.produce(request, call);
+  }
+
+  fetch(request: FetchRequest, call: EngineCall) {
+    return this.#fetching.fetch(request, call);
+  }
+
+  listOffsets(request: ListOffsetsRequest, call: EngineCall) {
+    return this.#offsets.list(request, call);
+  }
+
+  offsetForLeaderEpoch(request: OffsetForLeaderEpochRequest) {
+    return this.#offsets.forLeaderEpoch(request);
+  }
+
+  initProducerId(request: InitProducerIdRequest) {
+    return this.#controller.initProducerId(request);
+  }
+
+  metadata(request: MetadataRequest) {
+    return this.#controller.metadata(request);
+  }
+
+  describeTopicPartitions(request: DescribeTopicPartitionsRequest) {
+    return this.#controller.describeTopicPartitions(request);
+  }
+
+  createTopics(request: CreateTopicsRequest) {
+    return this.#controller.createTopics(request);
+  }
+
+  deleteTopics(request: DeleteTopicsRequest) {
+    return this.#controller.deleteTopics(request);
+  }
+
+  createPartitions(request: CreatePartitionsRequest) {
+    return this.#controller.createPartitions(request);
+  }
+
+  describeConfigs(request: DescribeConfigsRequest) {
+    return this.#controller.describeConfigs(request);
+  }
+
+  async openStateLog(name: string): Promise<StateLog> {
+    const log = await openNamedStateLog(this.#options, name, this.#stateFailures);
+    this.#stateLogs.push(log);
+    return log;
+  }
+
+  async close(): Promise<void> {
+    await this.#controller.close();
+    for (const log of this.#stateLogs) await log.close();
+    await this.#logs.close();
+  }
+}
+
+async function openNamedStateLog(
+  { directory, fileSystem, clock, logger }: EmbeddedEngineOptions,
+  name: string,
+  failures: StorageError[],
+): Promise<EmbeddedStateLog> {
+  const folder = join(directory, STATE_LOG_FOLDER);
+  makeDirectoriesSync(fileSystem, folder);
+  return openStateLog({
+    files: fileSystem,
+    clock,
+    directory: folder,
+    name,
+    onOffline: (failure) => {
+      logger.fatal({ err: failure, log: name }, 'a state log is offline until the broker restarts');
+      failures.push(failure);
+    },
+  });
+}
