@@ -121,7 +121,7 @@ function checkRecords(
   }
   if (!isCodec(codec)) throw new RangeError('the codec has been checked');
   const inflation = planInflation(codec, recordsSection(batch, 0), rules.maxInflatedBytes);
-  if (inflation.bytesMax > SYNC_BYTES_MAX || batch.length > SYNC_BYTES_MAX) {
+  if (!inflation.isSmall) {
     const budget = rules.inflationBudget ?? PROCESS_BUDGET;
     return budget.spend(inflation.bytesMax, async () =>
       walk(batch, await inflation.run(), 0, rules),

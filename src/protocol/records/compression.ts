@@ -24,7 +24,7 @@ const CODECS: Record<CompressionCodec, Codec> = {
 };
 
 function planNothing(section: Buffer): Inflation {
-  return { bytesMax: section.length, run: () => section };
+  return { bytesMax: section.length, isSmall: true, run: () => section };
 }
 
 /** `section` itself for `none`. The input must not change before the promise is settled. */
@@ -34,7 +34,7 @@ export function compress(codec: CompressionCodec, section: Buffer): Buffer | Pro
 
 /**
  * Looks at a compressed section without inflating it. Throws KafkaError: INVALID_RECORD for what is
- * not exactly one well-formed stream, MESSAGE_TOO_LARGE when more than `maxBytes` may come out.
+ * not exactly one well-formed stream of one byte or more, MESSAGE_TOO_LARGE when more than `maxBytes` may come out.
  */
 export function planInflation(
   codec: CompressionCodec,

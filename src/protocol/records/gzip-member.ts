@@ -67,20 +67,17 @@ export function planGzip(member: Buffer, maxBytes: number): Inflation {
   const sum = member.readUInt32LE(member.length - TRAILER_BYTES);
   const statedBytes = member.readUInt32LE(member.length - 4);
   if (statedBytes > maxBytes) throw inflatedTooLarge(maxBytes);
-  if (statedBytes > stream.length * EXPANSION_MAX + EXPANSION_SLACK_BYTES) throw malformed();
-  return {
-    bytesMax: statedBytes,
-    run: () =>
-      Math.max(statedBytes, member.length) > SYNC_BYTES_MAX
-        ? inflateOffLoop(stream, statedBytes, sum)
-        : inflateAtOnce(stream, statedBytes, sum),
-  };
+  const plausibleBytes = stream.length * EXPANSION_MAX + EXPANSION_SLACK_BYTES;
+  if (statedBytes === 0 || statedBytes > plausibleBytes) throw malformed();
+  const isSmall = Math.max(statedBytes, member.length) <= SYNC_BYTES_MAX;
+  const inflate = isSmall ? inflateAtOnce : inflateOffLoop;
+  return { bytesMax: statedBytes, isSmall, run: () => inflate(stream, statedBytes, sum) };
 }
 
 function zlibOptions(statedBytes: number) {
   return {
     info: true,
-    maxOutputLength: Math.max(1, statedBytes),
+    maxOutputLength: statedBytes,
     // One chunk for all of it, and a spare byte, so that zlib need not be asked twice.
     chunkSize: Math.max(CHUNK_BYTES_MIN, statedBytes + 1),
   };

@@ -8,6 +8,8 @@
 export interface Inflation {
   /** No more than this comes out. */
   readonly bytesMax: number;
+  /** So little work that it is done at once; what is not small takes from the budget. */
+  readonly isSmall: boolean;
   /** Rejects with, or throws, KafkaError INVALID_RECORD when the stream breaks its word. */
   run(): Buffer | Promise<Buffer>;
 }

@@ -132,13 +132,11 @@ export function planLz4(frame: Buffer, maxBytes: number): Inflation {
   const header = readHeader(frame);
   if (header.contentBytes > maxBytes) throw inflatedTooLarge(maxBytes);
   const totalBytes = measureFrame(frame, header, maxBytes);
-  return {
-    bytesMax: totalBytes,
-    run: () =>
-      Math.max(totalBytes, frame.length) > SYNC_BYTES_MAX
-        ? inflateOffLoop(frame, totalBytes)
-        : inflateAtOnce(frame, header, totalBytes),
-  };
+  if (totalBytes === 0) throw malformed();
+  const isSmall = Math.max(totalBytes, frame.length) <= SYNC_BYTES_MAX;
+  const run = () =>
+    isSmall ? inflateAtOnce(frame, header, totalBytes) : inflateOffLoop(frame, totalBytes);
+  return { bytesMax: totalBytes, isSmall, run };
 }
 
 export function compressLz4(section: Buffer): Buffer | Promise<Buffer> {

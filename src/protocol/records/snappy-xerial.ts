@@ -128,13 +128,10 @@ export function planSnappy(stream: Buffer, maxBytes: number): Inflation {
     totalBytes += cursor.inflatedBytes;
     if (totalBytes > maxBytes) throw inflatedTooLarge(maxBytes);
   }
-  return {
-    bytesMax: totalBytes,
-    run: () =>
-      Math.max(totalBytes, stream.length) > SYNC_BYTES_MAX
-        ? inflateInSlices(stream, totalBytes)
-        : inflateAtOnce(stream, totalBytes),
-  };
+  if (totalBytes === 0) throw malformed();
+  const isSmall = Math.max(totalBytes, stream.length) <= SYNC_BYTES_MAX;
+  const inflate = isSmall ? inflateAtOnce : inflateInSlices;
+  return { bytesMax: totalBytes, isSmall, run: () => inflate(stream, totalBytes) };
 }
 
 /** Writes the xerial stream block by block. */

@@ -8,6 +8,7 @@
  */
 import { createRequire } from 'node:module';
 import * as zlib from 'node:zlib';
+import { KafkaError } from '../../base/errors.ts';
 import { SYNC_BYTES_MAX } from './event-loop-slices.ts';
 import type { Inflation } from './inflation.ts';
 import { inflatedTooLarge, invalidRecord, unsupportedCompression } from './record-errors.ts';
@@ -143,31 +144,52 @@ function packaged(): ZstdOfPackage {
 /** zstd's own default. */
 const LEVEL = 3;
 
-async function inflateWithPackage(frame: Buffer, zstd: ZstdOfPackage): Promise<Buffer> {
+/** Up to two blocks are inflated at once: most small batches of Java state no size. */
+const SMALL_BOUND_BYTES_MAX = 2 * BLOCK_BYTES_MAX;
+
+interface Bounds {
+  /** By the frame: its stated size, or what its blocks could become. */
+  readonly frameBytes: number;
+  /** By the caller. */
+  readonly maxBytes: number;
+}
+
+async function inflateWithPackage(frame: Buffer, bounds: Bounds): Promise<Buffer> {
+  let inflated: Buffer;
   try {
-    return await zstd.decompress(frame);
-  } catch {
-    throw malformed();
+    inflated = await packaged().decompress(frame);
+  } catch (error) {
+    throw error instanceof KafkaError ? error : malformed();
+  }
+  if (inflated.length > bounds.maxBytes) throw inflatedTooLarge(bounds.maxBytes);
+  return inflated;
+}
+
+/** zlib stops at the lower bound; only the caller's tells that an honest frame was too large. */
+function whyZlibFailed(error: unknown, bounds: Bounds): Error {
+  const isTooLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
+  const isOverLimit = isTooLarge && bounds.maxBytes < bounds.frameBytes;
+  return isOverLimit ? inflatedTooLarge(bounds.maxBytes) : malformed();
+}
+
+function zlibOptions({ frameBytes, maxBytes }: Bounds): ZlibOptions {
+  const limitBytes = Math.min(frameBytes, maxBytes);
+  return { maxOutputLength: limitBytes, chunkSize: Math.max(64, limitBytes + 1) };
+}
+
+function inflateAtOnce(frame: Buffer, zstd: ZstdOfZlib, bounds: Bounds): Buffer {
+  try {
+    return zstd.zstdDecompressSync(frame, zlibOptions(bounds));
+  } catch (error) {
+    throw whyZlibFailed(error, bounds);
   }
 }
 
-function inflateWithZlib(
-  frame: Buffer,
-  zstd: ZstdOfZlib,
-  limitBytes: number,
-): Buffer | Promise<Buffer> {
-  const options = { maxOutputLength: limitBytes, chunkSize: Math.max(64, limitBytes + 1) };
-  if (Math.max(limitBytes, frame.length) <= SYNC_BYTES_MAX) {
-    try {
-      return zstd.zstdDecompressSync(frame, options);
-    } catch {
-      throw malformed();
-    }
-  }
+function inflateOffLoop(frame: Buffer, zstd: ZstdOfZlib, bounds: Bounds): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    zstd.zstdDecompress(frame, options, (error, inflated) => {
+    zstd.zstdDecompress(frame, zlibOptions(bounds), (error, inflated) => {
       if (error === null) resolve(inflated);
-      else reject(malformed());
+      else reject(whyZlibFailed(error, bounds));
     });
   });
 }
@@ -177,15 +199,24 @@ export function planZstd(frame: Buffer, maxBytes: number): Inflation {
   const header = readHeader(frame);
   const boundBytes = boundContent(frame, header);
   if (header.contentBytes > boundBytes || header.contentBytes === 0) throw malformed();
-  const limitBytes = header.contentBytes > 0 ? header.contentBytes : boundBytes;
-  if (limitBytes > maxBytes) throw inflatedTooLarge(maxBytes);
-  if (builtIn !== undefined) {
-    const zstd = builtIn;
-    return { bytesMax: limitBytes, run: () => inflateWithZlib(frame, zstd, limitBytes) };
+  if (header.contentBytes > maxBytes) throw inflatedTooLarge(maxBytes);
+  // What the last block could become may lie beyond the limit, what those before it could may not:
+  // content of exactly the limit, in full blocks, must pass.
+  if (header.contentBytes < 0 && boundBytes - header.blockBytesMax >= maxBytes) {
+    throw inflatedTooLarge(maxBytes);
   }
-  // The package cannot be told a limit: what the blocks could become must be allowed as a whole.
-  if (boundBytes > maxBytes) throw inflatedTooLarge(maxBytes);
-  return { bytesMax: boundBytes, run: () => inflateWithPackage(frame, packaged()) };
+  const frameBytes = header.contentBytes > 0 ? header.contentBytes : boundBytes;
+  const bounds = { frameBytes, maxBytes };
+  const isSmall = frame.length <= SYNC_BYTES_MAX && boundBytes <= SMALL_BOUND_BYTES_MAX;
+  if (builtIn === undefined) {
+    // The package cannot be told a limit: what the blocks could become must be allowed.
+    if (boundBytes - header.blockBytesMax >= maxBytes) throw inflatedTooLarge(maxBytes);
+    return { bytesMax: boundBytes, isSmall, run: () => inflateWithPackage(frame, bounds) };
+  }
+  const zstd = builtIn;
+  const inflate = isSmall ? inflateAtOnce : inflateOffLoop;
+  const bytesMax = Math.min(frameBytes, maxBytes);
+  return { bytesMax, isSmall, run: () => inflate(frame, zstd, bounds) };
 }
 
 export function compressZstd(section: Buffer): Buffer | Promise<Buffer> {
