@@ -1,0 +1,23 @@
+/** A change that the security state refuses: nothing was changed, and the message is public. */
+export type MetadataRefusal =
+  /** The input is not in order. */
+  | 'invalid'
+  /** A private key where a certificate belongs. */
+  | 'private-key'
+  | 'no-such-tenant'
+  | 'tenant-exists'
+  /** The CA, or its key, speaks for another tenant already. */
+  | 'ca-taken'
+  | 'limit'
+  | 'busy';
+
+export class MetadataError extends Error {
+  readonly code = 'METADATA_ERROR';
+  readonly reason: MetadataRefusal;
+
+  constructor(reason: MetadataRefusal, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'MetadataError';
+    this.reason = reason;
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Owns the security state in memory: the tenants with their CAs and dynamic rules. Applying the
+ * records of the log, one after the other, gives the state; an image is what others look at.
+ *
+ * Invariants: an image never changes, a newer one has a higher version; a CA key speaks for one
+ * tenant only.
+ */
+
+import type { AclBinding } from '../security/acl/acl-binding.ts';
+import { bindingKey, type MetadataRecord, malformed, type TenantRecord } from './metadata-log.ts';
+import { readTenantCa, type TenantCa } from './tenant-ca.ts';
+
+export type TenantState = 'active' | 'suspended';
+
+export interface Tenant {
+  readonly name: string;
+  readonly clusterId: string;
+  readonly state: TenantState;
+  readonly createdAtMs: number;
+  /** In the order in which they were added. */
+  readonly cas: readonly TenantCa[];
+  /** The dynamic rules; those of policy files are not here. */
+  readonly acls: readonly AclBinding[];
+}
+
+export interface MetadataImage {
+  readonly version: number;
+  readonly tenants: ReadonlyMap<string, Tenant>;
+}
+
+/** A tenant while records are applied; `view` is its part of the current image. */
+interface TenantEntry {
+  readonly name: string;
+  readonly clusterId: string;
+  readonly createdAtMs: number;
+  state: TenantState;
+  readonly cas: TenantCa[];
+  readonly acls: Map<string, AclBinding>;
+  view: Tenant | null;
+}
+
+export class MetadataState {
+  readonly #tenants = new Map<string, TenantEntry>();
+  /** The tenant of each CA key. */
+  readonly #caKeys = new Map<string, string>();
+  #version = 0;
+  #image: MetadataImage | null = null;
+
+  get image(): MetadataImage {
+    this.#image ??= {
+      version: this.#version,
+      tenants: new Map(Array.from(this.#tenants, ([name, entry]) => [name, viewOf(entry)])),
+    };
+    return this.#image;
+  }
+
+  get tenantCount(): number {
+    return this.#tenants.size;
+  }
+
+  /** The tenant for which this CA key speaks. */
+  tenantOfCaKey(keyId: string): string | undefined {
+    return this.#caKeys.get(keyId);
+  }
+
+  hasAcl(tenant: string, binding: AclBinding): boolean {
+    return this.#tenants.get(tenant)?.acls.has(bindingKey(binding)) ?? false;
+  }
+
+  /** Throws a StorageError for a record that contradicts the state. */
+  apply(record: MetadataRecord): void {
+    if (record.type === 'tenant') this.#addTenant(record);
+    else this.#change(this.#entry(record.tenant), record);
+    this.#version += 1;
+    this.#image = null;
+  }
+
+  #addTenant(record: TenantRecord): void {
+    const { tenant: name, clusterId, createdAtMs, state } = record;
+    if (this.#tenants.has(name)) throw malformed('a tenant is there twice');
+    const entry: TenantEntry = {
+      name,
+      clusterId,
+      createdAtMs,
+      state,
+      cas: [],
+      acls: new Map(),
+      view: null,
+    };
+    this.#tenants.set(name, entry);
+    for (const pem of record.caCertificates) this.#addCa(entry, pem);
+  }
+
+  #change(entry: TenantEntry, record: Exclude<MetadataRecord, TenantRecord>): void {
+    entry.view = null;
+    switch (record.type) {
+      case 'tenant-state':
+        entry.state = record.state;
+        break;
+      case 'tenant-ca':
+        this.#addCa(entry, record.caCertificate);
+        break;
+      case 'acls-added':
+        for (const binding of record.bindings) entry.acls.set(bindingKey(binding), binding);
+        break;
+      case 'acls-removed':
+        for (const binding of record.bindings) entry.acls.delete(bindingKey(binding));
+        break;
+    }
+  }
+
+  #addCa(entry: TenantEntry, pem: string): void {
+    const ca = readTenantCa(pem);
+    const owner = this.#caKeys.get(ca.keyId);
+    if (owner !== undefined && owner !== entry.name) throw malformed('two tenants share a CA key');
+    this.#caKeys.set(ca.keyId, entry.name);
+    entry.cas.push(ca);
+  }
+
+  #entry(tenant: string): TenantEntry {
+    const entry = this.#tenants.get(tenant);
+    if (entry === undefined) throw malformed('it changes a tenant that is not there');
+    return entry;
+  }
+}
+
+function viewOf(entry: TenantEntry): Tenant {
+  const { name, clusterId, state, createdAtMs } = entry;
+  entry.view ??= {
+    name,
+    clusterId,
+    state,
+    createdAtMs,
+    cas: [...entry.cas],
+    acls: [...entry.acls.values()],
+  };
+  return entry.view;
+}

@@ -1,0 +1,182 @@
+/**
+ * Owns the MetadataLog: the log of security events (on either engine, one fenced writer), and the
+ * types of its records. Invariants: private keys never enter it; a record that is unknown, newer or
+ * malformed stops the start, because skipping it could undo a denial.
+ */
+import { StorageError } from '../base/errors.ts';
+import type { StateLog, StateRecord } from '../engine/engine.ts';
+import type { AclBinding } from '../security/acl/acl-binding.ts';
+import { TENANT_GRAMMAR } from '../security/policy-rule.ts';
+import { bindingProblem } from '../security/policy-store.ts';
+import type { TenantState } from './metadata-image.ts';
+
+export type MetadataLog = StateLog;
+
+/** The name under which the engine opens it. */
+export const SECURITY_METADATA_LOG = 'security_metadata';
+
+export interface TenantRecord {
+  readonly type: 'tenant';
+  readonly tenant: string;
+  /** What the tenant's clients see as their cluster: 22 characters, Kafka's uuid text. */
+  readonly clusterId: string;
+  readonly state: TenantState;
+  readonly createdAtMs: number;
+  /** PEM, one certificate each. */
+  readonly caCertificates: readonly string[];
+}
+
+export interface TenantStateRecord {
+  readonly type: 'tenant-state';
+  readonly tenant: string;
+  readonly state: TenantState;
+}
+
+export interface TenantCaRecord {
+  readonly type: 'tenant-ca';
+  readonly tenant: string;
+  readonly caCertificate: string;
+}
+
+export interface AclsAddedRecord {
+  readonly type: 'acls-added';
+  readonly tenant: string;
+  readonly bindings: readonly AclBinding[];
+}
+
+export interface AclsRemovedRecord {
+  readonly type: 'acls-removed';
+  readonly tenant: string;
+  readonly bindings: readonly AclBinding[];
+}
+
+export type MetadataRecord =
+  | TenantRecord
+  | TenantStateRecord
+  | TenantCaRecord
+  | AclsAddedRecord
+  | AclsRemovedRecord;
+
+const VERSION = 1;
+
+export function toStateRecord(record: MetadataRecord): StateRecord {
+  const { type, ...data } = record;
+  return { type, version: VERSION, data };
+}
+
+/** Throws a StorageError for a record that this release does not understand. */
+export function fromStateRecord({ type, version, data }: StateRecord): MetadataRecord {
+  if (version !== VERSION) throw notUnderstood(type, version);
+  const tenant = tenantName(data);
+  switch (type) {
+    case 'tenant':
+      return {
+        type,
+        tenant,
+        clusterId: clusterId(data),
+        state: tenantState(data),
+        createdAtMs: timeMs(data),
+        caCertificates: texts(data.caCertificates),
+      };
+    case 'tenant-state':
+      return { type, tenant, state: tenantState(data) };
+    case 'tenant-ca':
+      return { type, tenant, caCertificate: text(data.caCertificate) };
+    case 'acls-added':
+    case 'acls-removed':
+      return { type, tenant, bindings: bindings(data, tenant) };
+    default:
+      throw notUnderstood(type, version);
+  }
+}
+
+function notUnderstood(type: string, version: number): StorageError {
+  return new StorageError(
+    `The ${SECURITY_METADATA_LOG} log holds a record that this release does not know ` +
+      `(${type}, version ${version}): start the release that wrote it, or a newer one.`,
+  );
+}
+
+export function malformed(what: string, cause?: unknown): StorageError {
+  return new StorageError(
+    `The ${SECURITY_METADATA_LOG} log holds a record that makes no sense (${what}): ` +
+      'restore the data folder from a backup.',
+    { cause },
+  );
+}
+
+type Data = StateRecord['data'];
+
+function text(value: unknown): string {
+  if (typeof value !== 'string') throw malformed('a text is missing');
+  return value;
+}
+
+function texts(value: unknown): readonly string[] {
+  if (!Array.isArray(value)) throw malformed('a list is missing');
+  return value.map(text);
+}
+
+function tenantName(data: Data): string {
+  const name = text(data.tenant);
+  if (!TENANT_GRAMMAR.test(name)) throw malformed('the tenant has no name');
+  return name;
+}
+
+function clusterId(data: Data): string {
+  const id = text(data.clusterId);
+  if (!/^[A-Za-z0-9_-]{22}$/.test(id)) throw malformed('the cluster id is none');
+  return id;
+}
+
+function tenantState(data: Data): TenantState {
+  const { state } = data;
+  if (state !== 'active' && state !== 'suspended') throw malformed('the state is unknown');
+  return state;
+}
+
+function timeMs(data: Data): number {
+  const { createdAtMs } = data;
+  if (typeof createdAtMs !== 'number') throw malformed('a time is missing');
+  return createdAtMs;
+}
+
+const BINDING_FIELDS = [
+  'resourceType',
+  'resourceName',
+  'patternType',
+  'principal',
+  'host',
+  'operation',
+  'permission',
+] as const satisfies readonly (keyof AclBinding)[];
+
+function bindings(data: Data, tenant: string): readonly AclBinding[] {
+  const list = data.bindings;
+  if (!Array.isArray(list)) throw malformed('the rules are missing');
+  return list.map((item) => {
+    const binding = Object(item) as AclBinding;
+    for (const field of BINDING_FIELDS) text(binding[field]);
+    const problem = bindingProblem(tenant, binding);
+    if (problem !== null) throw malformed(problem);
+    return copyBinding(binding);
+  });
+}
+
+/** The seven fields and nothing else, in a fixed order. */
+export function copyBinding(binding: AclBinding): AclBinding {
+  return {
+    resourceType: binding.resourceType,
+    resourceName: binding.resourceName,
+    patternType: binding.patternType,
+    principal: binding.principal,
+    host: binding.host,
+    operation: binding.operation,
+    permission: binding.permission,
+  };
+}
+
+/** Equal for equal bindings: no value of a binding in order holds a line end. */
+export function bindingKey(binding: AclBinding): string {
+  return BINDING_FIELDS.map((field) => binding[field]).join('\n');
+}

@@ -1,0 +1,266 @@
+/**
+ * Owns the security state: tenants with their CAs, and each tenant's dynamic rules, as events on the
+ * MetadataLog and in memory as a MetadataImage.
+ *
+ * Invariants: the image and its listeners see a change after its record is on stable storage, and
+ * before the caller does; a refused or failed change changes nothing; asking for what is so already
+ * succeeds and writes nothing. Who may change what is the caller's to settle, and to audit, before.
+ *
+ * Concurrency: changes run one at a time, in the order of the calls; reading never waits.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import { type Random, randomUuid } from '../base/random.ts';
+import type { AclBinding } from '../security/acl/acl-binding.ts';
+import { TENANT_GRAMMAR } from '../security/policy-rule.ts';
+import { bindingProblem } from '../security/policy-store.ts';
+import { MetadataError } from './metadata-error.ts';
+import {
+  type MetadataImage,
+  MetadataState,
+  type Tenant,
+  type TenantState,
+} from './metadata-image.ts';
+import {
+  bindingKey,
+  copyBinding,
+  fromStateRecord,
+  type MetadataLog,
+  type MetadataRecord,
+  toStateRecord,
+} from './metadata-log.ts';
+import { readTenantCa, type TenantCa } from './tenant-ca.ts';
+
+export interface SecurityLimits {
+  readonly tenantsMax: number;
+  readonly casPerTenantMax: number;
+  readonly aclsPerTenantMax: number;
+  readonly aclsPerChangeMax: number;
+  readonly waitingChangesMax: number;
+}
+
+export const DEFAULT_SECURITY_LIMITS: SecurityLimits = {
+  tenantsMax: 10_000,
+  casPerTenantMax: 16,
+  aclsPerTenantMax: 20_000,
+  aclsPerChangeMax: 5000,
+  waitingChangesMax: 1000,
+};
+
+export interface SecurityStateOptions {
+  /** The state log named SECURITY_METADATA_LOG, just opened. */
+  readonly log: MetadataLog;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly limits?: SecurityLimits;
+  /** A snapshot is taken once the log has grown by this much. */
+  readonly snapshotAfterBytes?: number;
+}
+
+/** Called with the new image and what led to it. It must not throw. */
+export type MetadataListener = (image: MetadataImage, changes: readonly MetadataRecord[]) => void;
+
+const SNAPSHOT_AFTER_BYTES = 4 * 1024 * 1024;
+/** Rules in one record of a snapshot. */
+const ACLS_PER_RECORD = 1000;
+
+export class SecurityState {
+  readonly #log: MetadataLog;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #logger: Logger;
+  readonly #limits: SecurityLimits;
+  readonly #snapshotAfterBytes: number;
+  readonly #state: MetadataState;
+  readonly #listeners = new Set<MetadataListener>();
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  private constructor(options: SecurityStateOptions, state: MetadataState) {
+    this.#log = options.log;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#logger = options.logger;
+    this.#limits = options.limits ?? DEFAULT_SECURITY_LIMITS;
+    this.#snapshotAfterBytes = options.snapshotAfterBytes ?? SNAPSHOT_AFTER_BYTES;
+    this.#state = state;
+  }
+
+  /** Replays the log; rejects with a StorageError when a record is not understood. */
+  static async open(options: SecurityStateOptions): Promise<SecurityState> {
+    const state = new MetadataState();
+    await options.log.replay((record) => state.apply(fromStateRecord(record)));
+    return new SecurityState(options, state);
+  }
+
+  get image(): MetadataImage {
+    return this.#state.image;
+  }
+
+  /** Calls `listener` after every change; the returned function ends that. */
+  onChange(listener: MetadataListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * A new tenant, active, with a cluster id of its own. Asked for again with the same CA it is the
+   * tenant that is there. Rejects with MetadataError 'tenant-exists', 'ca-taken', 'limit',
+   * 'invalid' or 'private-key'.
+   */
+  createTenant(name: string, caCertificatePem: string): Promise<Tenant> {
+    return this.#change(async () => {
+      if (!TENANT_GRAMMAR.test(name)) {
+        const message = 'A tenant name is 1 to 63 lower-case letters, digits and "-".';
+        throw new MetadataError('invalid', message);
+      }
+      const ca = readTenantCa(caCertificatePem);
+      const existing = this.image.tenants.get(name);
+      if (existing !== undefined) {
+        if (hasCa(existing, ca)) return existing;
+        throw new MetadataError('tenant-exists', `Tenant ${name} exists already.`);
+      }
+      this.#refuseTakenCa(name, ca);
+      this.#refuseBeyond(this.#state.tenantCount + 1, this.#limits.tenantsMax, 'tenants');
+      await this.#store({
+        type: 'tenant',
+        tenant: name,
+        clusterId: randomUuid(this.#random),
+        state: 'active',
+        createdAtMs: this.#clock.nowMs(),
+        caCertificates: [ca.pem],
+      });
+      return this.#tenant(name);
+    });
+  }
+
+  /** Suspends or resumes the tenant. Rejects with MetadataError 'no-such-tenant'. */
+  setTenantState(name: string, state: TenantState): Promise<Tenant> {
+    return this.#change(async () => {
+      if (this.#tenant(name).state !== state) {
+        await this.#store({ type: 'tenant-state', tenant: name, state });
+      }
+      return this.#tenant(name);
+    });
+  }
+
+  /** One more CA for the tenant, beside those it has: for the change from one to the next. */
+  addTenantCa(name: string, caCertificatePem: string): Promise<Tenant> {
+    return this.#change(async () => {
+      const ca = readTenantCa(caCertificatePem);
+      const tenant = this.#tenant(name);
+      if (hasCa(tenant, ca)) return tenant;
+      this.#refuseTakenCa(name, ca);
+      this.#refuseBeyond(tenant.cas.length + 1, this.#limits.casPerTenantMax, 'CAs of a tenant');
+      await this.#store({ type: 'tenant-ca', tenant: name, caCertificate: ca.pem });
+      return this.#tenant(name);
+    });
+  }
+
+  /** Adds all of the rules or none; answers how many were not there before. */
+  addAcls(tenant: string, bindings: readonly AclBinding[]): Promise<number> {
+    return this.#change(async () => {
+      const { acls } = this.#tenant(tenant);
+      const wanted = this.#inOrder(tenant, bindings);
+      const missing = wanted.filter((binding) => !this.#state.hasAcl(tenant, binding));
+      if (missing.length === 0) return 0;
+      const total = acls.length + missing.length;
+      this.#refuseBeyond(total, this.#limits.aclsPerTenantMax, 'rules of a tenant');
+      await this.#store({ type: 'acls-added', tenant, bindings: missing });
+      return missing.length;
+    });
+  }
+
+  /** Removes all of the rules that are there; answers how many. */
+  removeAcls(tenant: string, bindings: readonly AclBinding[]): Promise<number> {
+    return this.#change(async () => {
+      this.#tenant(tenant);
+      const wanted = this.#inOrder(tenant, bindings);
+      const present = wanted.filter((binding) => this.#state.hasAcl(tenant, binding));
+      if (present.length === 0) return 0;
+      await this.#store({ type: 'acls-removed', tenant, bindings: present });
+      return present.length;
+    });
+  }
+
+  /** Resolves when the changes that were begun have ended; the log is its owner's to close. */
+  async close(): Promise<void> {
+    await this.#last;
+  }
+
+  #change<T>(change: () => Promise<T>): Promise<T> {
+    if (this.#waiting >= this.#limits.waitingChangesMax) {
+      const refusal = new MetadataError('busy', 'Too many changes are waiting: try again later.');
+      return Promise.reject(refusal);
+    }
+    this.#waiting += 1;
+    const result = this.#last.then(() => {
+      this.#waiting -= 1;
+      return change();
+    });
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  async #store(record: MetadataRecord): Promise<void> {
+    await this.#log.append([toStateRecord(record)]);
+    this.#state.apply(record);
+    for (const listener of this.#listeners) listener(this.image, [record]);
+    if (this.#log.bytesSinceSnapshot < this.#snapshotAfterBytes) return;
+    try {
+      await this.#log.snapshot(snapshotOf(this.image).map(toStateRecord));
+    } catch (err) {
+      // The record itself is durable: the log is longer than it need be, no more.
+      this.#logger.error({ err }, 'the snapshot of the security metadata failed');
+    }
+  }
+
+  #tenant(name: string): Tenant {
+    const tenant = this.image.tenants.get(name);
+    if (tenant === undefined) throw new MetadataError('no-such-tenant', 'There is no such tenant.');
+    return tenant;
+  }
+
+  #refuseTakenCa(name: string, ca: TenantCa): void {
+    const owner = this.#state.tenantOfCaKey(ca.keyId);
+    if (owner === undefined || owner === name) return;
+    throw new MetadataError('ca-taken', 'The CA belongs to another tenant already.');
+  }
+
+  #refuseBeyond(count: number, most: number, what: string): void {
+    if (count <= most) return;
+    throw new MetadataError('limit', `The limit of ${most} ${what} is reached.`);
+  }
+
+  /** Each binding once, in order or refused. */
+  #inOrder(tenant: string, bindings: readonly AclBinding[]): AclBinding[] {
+    this.#refuseBeyond(bindings.length, this.#limits.aclsPerChangeMax, 'rules in one change');
+    const distinct = new Map<string, AclBinding>();
+    for (const binding of bindings) {
+      const problem = bindingProblem(tenant, binding);
+      if (problem !== null) throw new MetadataError('invalid', `The rule is refused: ${problem}.`);
+      distinct.set(bindingKey(binding), copyBinding(binding));
+    }
+    return [...distinct.values()];
+  }
+}
+
+function hasCa(tenant: Tenant, ca: TenantCa): boolean {
+  return tenant.cas.some(({ fingerprint256 }) => fingerprint256 === ca.fingerprint256);
+}
+
+/** The image as records that lead to it. */
+function* snapshotOfTenant(tenant: Tenant): Generator<MetadataRecord> {
+  const { name, clusterId, state, createdAtMs, cas, acls } = tenant;
+  const caCertificates = cas.map(({ pem }) => pem);
+  yield { type: 'tenant', tenant: name, clusterId, state, createdAtMs, caCertificates };
+  for (let at = 0; at < acls.length; at += ACLS_PER_RECORD) {
+    const bindings = acls.slice(at, at + ACLS_PER_RECORD);
+    yield { type: 'acls-added', tenant: name, bindings };
+  }
+}
+
+function snapshotOf(image: MetadataImage): MetadataRecord[] {
+  return [...image.tenants.values()].flatMap((tenant) => [...snapshotOfTenant(tenant)]);
+}
