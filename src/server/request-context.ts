@@ -31,6 +31,8 @@ export interface ServerServices {
   readonly fetchSessions: FetchSessionCache;
   readonly nodeId: number;
   readonly fetchMaxBytes: number;
+  /** Partitions in one DescribeTopicPartitions answer, whatever the client asks for. */
+  readonly describedPartitionsMax: number;
   readonly autoCreateTopics: boolean;
   /** What ApiVersions answers. */
   readonly advertisedApis: readonly {

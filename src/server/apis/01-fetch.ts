@@ -26,7 +26,10 @@ export const fetchApi = defineApi({
   authorization: perResource,
 
   handle(ctx, request) {
-    const { principal } = ctx.session;
+    const { principal, clusterId } = ctx.session;
+    if (request.clusterId !== null && request.clusterId !== clusterId) {
+      return failed(ErrorCode.INCONSISTENT_CLUSTER_ID);
+    }
     const owner = `${principal.tenant}/${principal.name}`;
     const context = ctx.services.fetchSessions.open(request, owner, ctx.apiVersion);
     if (typeof context === 'number') return failed(context);

@@ -31,6 +31,8 @@ export const describeTopicPartitionsApi = defineApi({
     const first = request.cursor?.topicName ?? '';
     names = names.filter((name) => name >= first).sort();
     request.topics = names.map((name) => ({ name }));
+    const limit = ctx.services.describedPartitionsMax;
+    request.responsePartitionLimit = Math.min(Math.max(1, request.responsePartitionLimit), limit);
     if (request.cursor !== null && names[0] !== first) request.cursor = null;
     const answer =
       names.length === 0
