@@ -26,6 +26,7 @@ export const brokerTools: readonly ToolName[] = againstKafka ? ['java-tools'] : 
 export interface BrokerUnderTest {
   readonly bootstrap: string;
   readonly port: number;
+  readonly pid: number;
   /** Directory with the folders `<topic>-<partition>`; names are physical ones. */
   readonly dataDir: string;
   /** Removed by `dispose`; for the test's own files. */
@@ -39,7 +40,7 @@ export interface BrokerUnderTest {
   dispose(): Promise<void>;
 }
 
-type Core = Pick<BrokerUnderTest, 'bootstrap' | 'port' | 'dataDir' | 'log'> & {
+type Core = Pick<BrokerUnderTest, 'bootstrap' | 'port' | 'pid' | 'dataDir' | 'log'> & {
   readonly certsDir: string;
   end(): Promise<void>;
 };
@@ -49,6 +50,7 @@ const startBreakwater = async (): Promise<Core> => {
   return {
     bootstrap: broker.bootstrap,
     port: broker.port,
+    pid: broker.pid,
     dataDir: broker.dataDir,
     certsDir: broker.certsDir,
     log: () => broker.stdout() + broker.stderr(),
@@ -68,6 +70,7 @@ const startKafka = async (workDir: string): Promise<Core> => {
   return {
     bootstrap: running.bootstrap,
     port: running.port,
+    pid: running.pid,
     dataDir: peer.dataDir,
     certsDir,
     log: () => '',
@@ -85,6 +88,7 @@ export const startBrokerUnderTest = async (): Promise<BrokerUnderTest> => {
   return {
     bootstrap: core.bootstrap,
     port: core.port,
+    pid: core.pid,
     dataDir: core.dataDir,
     workDir,
     identity,
