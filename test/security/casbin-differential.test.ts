@@ -1,0 +1,42 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  type DifferentialRun,
+  openDifferentialRun,
+  policyArbitrary,
+  requestArbitrary,
+} from './casbin-differential.ts';
+
+const POLICIES = 100;
+/** Each is asked twice: for a random resource and for one that a rule speaks about. */
+const REQUESTS_A_POLICY = 15;
+
+describe('the indexed and cached authorizer', () => {
+  let run: DifferentialRun;
+  beforeAll(async () => {
+    run = await openDifferentialRun();
+  });
+  afterAll(() => run.close());
+
+  it('decides as stock Casbin over all rules does, and as Kafka would', async () => {
+    const seed = Number(process.env.BREAKWATER_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
+    process.stdout.write(`casbin-differential seed ${seed}\n`);
+    await fc.assert(
+      fc.asyncProperty(
+        policyArbitrary,
+        fc.array(requestArbitrary, {
+          minLength: REQUESTS_A_POLICY,
+          maxLength: REQUESTS_A_POLICY,
+        }),
+        (policy, requests) => run.compare(policy, requests),
+      ),
+      { seed, numRuns: POLICIES },
+    );
+    process.stdout.write(
+      `${run.compared} compared, ${run.allowed} allowed, ${run.deniedByRule} denied by a rule\n`,
+    );
+    expect(run.compared).toBeGreaterThanOrEqual(2 * POLICIES * REQUESTS_A_POLICY);
+    expect(run.allowed / run.compared).toBeGreaterThan(0.03);
+    expect(run.deniedByRule / run.compared).toBeGreaterThan(0.02);
+  });
+});
