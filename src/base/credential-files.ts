@@ -1,7 +1,7 @@
 /**
  * Owns how certificates and keys reach the disk; the data folder has its own seam, `FileSystem`.
  *
- * Invariant: a file appears whole or not at all (written aside, synced, then linked or renamed); a
+ * Invariant: a file appears whole or not at all (written aside, then linked or renamed); a
  * key is never readable by others, not for a moment; without `replace` nothing is overwritten, even
  * when two processes write at once.
  */
@@ -31,6 +31,8 @@ export interface WriteOptions {
   readonly access: FileAccess;
   /** Overwrite what is there. */
   readonly replace: boolean;
+  /** Survive a power cut; false where the file can be made again. */
+  readonly durable: boolean;
 }
 
 const MODE = { public: 0o644, private: 0o600 } as const;
@@ -50,13 +52,14 @@ export function makeDirectory(path: string, access: FileAccess): void {
 export function writeWhole(path: string, content: string | Buffer, options: WriteOptions): void {
   const aside = join(dirname(path), `.${basename(path)}.${systemRandom.bytes(6).toString('hex')}`);
   try {
-    writeSynced(aside, content, MODE[options.access]);
+    writeNew(aside, content, options);
     if (options.replace) {
       renameSync(aside, path);
     } else {
       linkSync(aside, path);
       unlinkSync(aside);
     }
+    if (options.durable) syncDirectory(dirname(path));
   } catch (cause) {
     if (existsSync(aside)) unlinkSync(aside);
     if (systemErrorCode(cause) === 'EEXIST') {
@@ -66,15 +69,44 @@ export function writeWhole(path: string, content: string | Buffer, options: Writ
   }
 }
 
-function writeSynced(path: string, content: string | Buffer, mode: number): void {
+function writeNew(path: string, content: string | Buffer, options: WriteOptions): void {
+  const mode = MODE[options.access];
   const bytes = typeof content === 'string' ? Buffer.from(content) : content;
   const file = openSync(path, 'wx', mode);
   try {
     fchmodSync(file, mode);
     for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
-    fsyncSync(file);
+    if (options.durable) fsyncSync(file);
   } finally {
     closeSync(file);
+  }
+}
+
+/** Appends one line to a file, which is made when it is missing. */
+export function appendLine(
+  path: string,
+  line: string,
+  options: Omit<WriteOptions, 'replace'>,
+): void {
+  try {
+    const file = openSync(path, 'a', MODE[options.access]);
+    try {
+      writeSync(file, `${line}\n`);
+      if (options.durable) fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch (cause) {
+    throw new PkiError(`cannot write ${path} (${systemErrorCode(cause)})`, { cause });
+  }
+}
+
+function syncDirectory(path: string): void {
+  const directory = openSync(path, 'r');
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
   }
 }
 

@@ -13,6 +13,7 @@ type Register = (program: Command) => void;
 const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   serve: async () => (await import('./serve.ts')).registerServe,
   config: async () => (await import('./config.ts')).registerConfig,
+  cert: async () => (await import('./cert.ts')).registerCertCommands,
 };
 
 /** The program with the command of `args` registered, or with all of them if it names none. */

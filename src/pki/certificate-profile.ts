@@ -81,15 +81,9 @@ export const DEFAULT_BROKER_NAMES = ['localhost', '127.0.0.1', '::1'];
 
 /** `names` are DNS names and IP addresses that clients connect to. */
 export function brokerProfile(names: readonly string[], trustDomain: string): CertificateProfile {
+  checkBrokerNames(names);
   const ip = names.filter((name) => isIP(name) !== 0);
   const dns = names.filter((name) => isIP(name) === 0);
-  const wrong = dns.find((name) => !isDnsName(name));
-  if (names.length === 0 || wrong !== undefined) {
-    throw new PkiError(
-      `${JSON.stringify(wrong ?? '')} is not a DNS name or IP address: give the names that ` +
-        'clients connect to, separated by commas',
-    );
-  }
   return {
     subject: { organization: trustDomain, commonName: 'broker' },
     days: LEAF_DAYS,
@@ -98,6 +92,16 @@ export function brokerProfile(names: readonly string[], trustDomain: string): Ce
     alternativeNames: { dns, ip },
     permittedUriHost: null,
   };
+}
+
+/** Throws PkiError when there is no name, or one that no client could connect to. */
+export function checkBrokerNames(names: readonly string[]): void {
+  const wrong = names.find((name) => isIP(name) === 0 && !isDnsName(name));
+  if (names.length > 0 && wrong === undefined) return;
+  throw new PkiError(
+    `${JSON.stringify(wrong ?? '')} is not a DNS name or IP address: give the names that ` +
+      'clients connect to, separated by commas',
+  );
 }
 
 /** A host name, or a wildcard for its first label (tenants are reached as `tenant.domain`). */

@@ -6,7 +6,7 @@
  */
 import type { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
-import { makeDirectory, readIfThere, writeWhole } from '../base/credential-files.ts';
+import { fileExists, makeDirectory, readIfThere, writeWhole } from '../base/credential-files.ts';
 import { PkiError } from '../base/errors.ts';
 import { type CertificateAuthority, issueCredential } from './certificate-authority.ts';
 import {
@@ -15,7 +15,13 @@ import {
   DEFAULT_BROKER_NAMES,
   identityProfile,
 } from './certificate-profile.ts';
-import { checkSubjectName, checkTenantName, DEFAULT_FLEET } from './identity-name.ts';
+import {
+  checkSubjectName,
+  checkTenantName,
+  DEFAULT_FLEET,
+  type Identity,
+} from './identity-name.ts';
+import { checkNameIsFree, recordIssued } from './issue-record.ts';
 import type { KeyType } from './key-pair.ts';
 import { encodeKeyStore } from './pkcs12.ts';
 import {
@@ -27,6 +33,7 @@ import {
   parseChain,
   writeChain,
   writeKey,
+  writingTo,
 } from './pki-directory.ts';
 
 export interface LeafOptions {
@@ -56,8 +63,7 @@ export function issueDevice(
   const tenant = checkTenantName(names.tenant);
   const name = checkSubjectName('device', names.device);
   const fleet = checkSubjectName('fleet', names.fleet ?? DEFAULT_FLEET);
-  const profile = identityProfile({ kind: 'device', tenant, fleet, name }, pki.trustDomain);
-  return issueClient(pki, tenant, name, profile, options);
+  return issueClient(pki, { kind: 'device', tenant, fleet, name }, options);
 }
 
 /** A service or an administrator of a tenant: what it may do is the policy's, not the name's. */
@@ -68,26 +74,29 @@ export function issueService(
 ): IssuedFiles {
   const tenant = checkTenantName(names.tenant);
   const name = checkSubjectName('service', names.service);
-  const profile = identityProfile({ kind: 'service', tenant, name }, pki.trustDomain);
-  return issueClient(pki, tenant, name, profile, options);
+  return issueClient(pki, { kind: 'service', tenant, name }, options);
 }
 
-function issueClient(
-  pki: Pki,
-  tenant: string,
-  name: string,
-  profile: CertificateProfile,
-  options: LeafOptions,
-): IssuedFiles {
+type TenantIdentity = Exclude<Identity, { kind: 'operator' }>;
+
+function issueClient(pki: Pki, identity: TenantIdentity, options: LeafOptions): IssuedFiles {
+  const { tenant, kind, name } = identity;
   const issuer = loadTenantCa(pki, tenant);
-  const place = { dir: options.outDir ?? join(pki.dir, tenant), baseName: name };
-  return issueLeaf(
-    pki,
-    issuer,
-    profile,
-    { ...place, intermediates: [issuer.certificate] },
-    options,
-  );
+  if (options.force !== true) checkNameIsFree(pki, identity);
+  const place: Place = {
+    dir: options.outDir ?? join(pki.dir, tenant),
+    baseName: name,
+    intermediates: [issuer.certificate],
+    record: (certificate) =>
+      recordIssued(pki, tenant, {
+        serial: certificate.serialNumber,
+        kind,
+        name,
+        fleet: identity.kind === 'device' ? identity.fleet : null,
+        expiresAtMs: Date.parse(certificate.validTo),
+      }),
+  };
+  return issueLeaf(pki, issuer, identityProfile(identity, pki.trustDomain), place, options);
 }
 
 /** An operator of the whole installation. `baseName` of the files: the operator's name. */
@@ -113,6 +122,8 @@ interface Place {
   readonly dir: string;
   readonly baseName: string;
   readonly intermediates: readonly X509Certificate[];
+  /** Called with the certificate before any file of it is written. */
+  readonly record?: (certificate: X509Certificate) => void;
 }
 
 function issueLeaf(
@@ -123,8 +134,9 @@ function issueLeaf(
   options: LeafOptions,
 ): IssuedFiles {
   const path = (extension: string): string => join(place.dir, `${place.baseName}.${extension}`);
-  const replace = options.force ?? false;
+  const writing = writingTo(pki, options.force ?? false);
   refuseToReplaceCa(path('crt'));
+  if (!writing.replace) for (const extension of EXTENSIONS) refuseToReplace(path(extension));
   const { certificate, privateKey } = issueCredential(issuer, profile, {
     ...(options.keyType === undefined ? {} : { keyType: options.keyType }),
     ...(options.days === undefined ? {} : { days: options.days }),
@@ -133,17 +145,18 @@ function issueLeaf(
   });
   const chain = [certificate, ...place.intermediates];
   makeDirectory(place.dir, 'public');
-  writeKey(path('key'), privateKey, replace);
-  writeChain(path('crt'), chain, replace);
+  place.record?.(certificate);
+  writeKey(path('key'), privateKey, writing);
+  writeChain(path('crt'), chain, writing);
   const password = p12PasswordFor(pki, options);
   const p12 = encodeKeyStore(place.baseName, privateKey, chain, {
     ...p12OptionsOf(pki),
     password: password.text,
   });
-  writeWhole(path('p12'), p12, { access: 'private', replace });
+  writeWhole(path('p12'), p12, { access: 'private', ...writing });
   const p12PasswordPath = password.isRandom ? path('p12-password') : null;
   if (p12PasswordPath !== null) {
-    writeWhole(p12PasswordPath, `${password.text}\n`, { access: 'private', replace });
+    writeWhole(p12PasswordPath, `${password.text}\n`, { access: 'private', ...writing });
   }
   const p12Path = path('p12');
   return {
@@ -159,6 +172,13 @@ function p12PasswordFor(pki: Pki, options: LeafOptions): { text: string; isRando
   if (options.p12Password !== undefined) return { text: options.p12Password, isRandom: false };
   if (pki.mode === 'dev') return { text: DEV_P12_PASSWORD, isRandom: false };
   return { text: pki.random.bytes(18).toString('base64url'), isRandom: true };
+}
+
+const EXTENSIONS = ['crt', 'key', 'p12'];
+
+/** Before anything is made; the writing itself would refuse too, but after the first file. */
+function refuseToReplace(path: string): void {
+  if (fileExists(path)) throw new PkiError(`${path} exists and is kept: use --force to replace it`);
 }
 
 function refuseToReplaceCa(path: string): void {

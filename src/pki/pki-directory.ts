@@ -24,6 +24,7 @@ import {
   makeDirectory,
   readIfThere,
   readRequired,
+  type WriteOptions,
   writeWhole,
 } from '../base/credential-files.ts';
 import { PkiError } from '../base/errors.ts';
@@ -56,7 +57,7 @@ export type PkiMode = 'dev' | 'production';
 
 export const DEV_P12_PASSWORD = 'changeit';
 /** The development password is public: rounds would only cost start-up time. */
-const DEV_P12_ITERATIONS = 2048;
+const DEV_P12_ITERATIONS = 1000;
 const STATE_FILE = 'pki.json';
 const STATE_VERSION = 1;
 
@@ -110,12 +111,13 @@ export function createPki(dir: string, options: CreatePkiOptions = {}): Pki {
   if (!replace && fileExists(join(dir, STATE_FILE))) {
     throw new PkiError(`${dir} holds a PKI already: use it, or name another folder`);
   }
+  const writing = writingTo(pki, replace);
   makeDirectory(dir, 'public');
   makeDirectory(pki.caKeysDir, 'private');
   const root = (name: RootName, profile: CertificateProfile): Credential => {
     const made = createRoot(profile, { ...keyTypeOf(options.keyType), ...seamsOf(pki) });
-    writeKey(join(pki.caKeysDir, ROOTS[name].key), made.privateKey, replace);
-    writeChain(join(dir, ROOTS[name].certificate), [made.certificate], replace);
+    writeKey(join(pki.caKeysDir, ROOTS[name].key), made.privateKey, writing);
+    writeChain(join(dir, ROOTS[name].certificate), [made.certificate], writing);
     return made;
   };
   const server = root('server', serverCaProfile(trustDomain));
@@ -125,9 +127,9 @@ export function createPki(dir: string, options: CreatePkiOptions = {}): Pki {
     [{ alias: 'breakwater-server-ca', certificate: server.certificate }],
     { ...p12OptionsOf(pki), password: options.trustStorePassword ?? DEV_P12_PASSWORD },
   );
-  writeWhole(join(dir, 'truststore.p12'), trustStore, { access: 'public', replace });
+  writeWhole(join(dir, 'truststore.p12'), trustStore, { access: 'public', ...writing });
   const state = { version: STATE_VERSION, trustDomain, mode: pki.mode };
-  writeWhole(join(dir, STATE_FILE), `${JSON.stringify(state)}\n`, { access: 'public', replace });
+  writeWhole(join(dir, STATE_FILE), `${JSON.stringify(state)}\n`, { access: 'public', ...writing });
   return pki;
 }
 
@@ -185,7 +187,11 @@ export interface TenantCa {
 }
 
 /** Makes a tenant's intermediate CA under the client root. */
-export function createTenantCa(pki: Pki, tenant: string, options: TenantCaOptions = {}): TenantCa {
+export function createTenantCa(
+  pki: Pki,
+  tenant: string,
+  options: TenantCaOptions = {},
+): TenantCa & { readonly keyPath: string } {
   checkTenantName(tenant);
   const certificatePath = join(pki.dir, tenant, 'ca.crt');
   const replace = options.force ?? false;
@@ -199,9 +205,12 @@ export function createTenantCa(pki: Pki, tenant: string, options: TenantCaOption
   });
   makeDirectory(join(pki.dir, tenant), 'public');
   makeDirectory(join(pki.caKeysDir, tenant), 'private');
-  writeKey(join(pki.caKeysDir, tenant, 'ca.key'), made.privateKey, replace);
-  writeChain(certificatePath, [made.certificate], replace);
-  return { tenant, certificatePath, pem: pemOf(made.certificate), certificate: made.certificate };
+  const writing = writingTo(pki, replace);
+  const keyPath = join(pki.caKeysDir, tenant, 'ca.key');
+  writeKey(keyPath, made.privateKey, writing);
+  writeChain(certificatePath, [made.certificate], writing);
+  const { certificate } = made;
+  return { tenant, certificatePath, keyPath, pem: pemOf(certificate), certificate };
 }
 
 /** The CA of every tenant in the folder, in order of name: what the broker registers. */
@@ -279,17 +288,25 @@ export function parsePrivateKey(text: string, path: string): KeyObject {
 export const pemOf = (certificate: X509Certificate): string =>
   toPem('CERTIFICATE', certificate.raw);
 
+export type Writing = Omit<WriteOptions, 'access'>;
+
+/** Development files can be made again, so they are not synced: start-up is faster. */
+export const writingTo = (pki: Pki, replace: boolean): Writing => ({
+  replace,
+  durable: pki.mode === 'production',
+});
+
 export function writeChain(
   path: string,
   chain: readonly X509Certificate[],
-  replace: boolean,
+  writing: Writing,
 ): void {
-  writeWhole(path, chain.map(pemOf).join(''), { access: 'public', replace });
+  writeWhole(path, chain.map(pemOf).join(''), { access: 'public', ...writing });
 }
 
-export function writeKey(path: string, key: KeyObject, replace: boolean): void {
+export function writeKey(path: string, key: KeyObject, writing: Writing): void {
   const pem = key.export({ format: 'pem', type: 'pkcs8' });
-  writeWhole(path, pem, { access: 'private', replace });
+  writeWhole(path, pem, { access: 'private', ...writing });
 }
 
 export const p12OptionsOf = (pki: Pki): { iterations?: number; random: Random } => ({

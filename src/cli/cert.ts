@@ -1,0 +1,289 @@
+/**
+ * `breakwater cert issue|ca|show|list`: certificates, made and read in a PKI folder. Needs no
+ * running broker; `issue` and `ca` need the CA keys.
+ */
+import { type Command, Option } from 'commander';
+import { systemClock } from '../base/clock.ts';
+import { listDirectory, readRequired } from '../base/credential-files.ts';
+import { PkiError } from '../base/errors.ts';
+import { checkBrokerNames } from '../pki/certificate-profile.ts';
+import { type CertificateDescription, describeCertificate } from '../pki/describe-certificate.ts';
+import { checkSubjectName, checkTenantName, isTenantName } from '../pki/identity-name.ts';
+import {
+  type IssuedFiles,
+  issueBroker,
+  issueDevice,
+  issueOperator,
+  issueService,
+  type LeafOptions,
+} from '../pki/issue.ts';
+import { checkKeyType, DEFAULT_KEY_TYPE, KEY_TYPES, type KeyType } from '../pki/key-pair.ts';
+import { createTenantCa, openPki, type Pki, parseChain } from '../pki/pki-directory.ts';
+import { UsageError } from './command-error.ts';
+import { printJson, printLine, printTable } from './output.ts';
+
+interface PlaceOptions {
+  readonly pki: string;
+  readonly caKeys?: string;
+  readonly json?: boolean;
+}
+
+interface KeyOptions {
+  readonly keyType: string;
+  readonly days?: string;
+  readonly force?: boolean;
+}
+
+interface IssueOptions extends PlaceOptions, KeyOptions {
+  readonly tenant?: string;
+  readonly device?: string;
+  readonly fleet?: string;
+  readonly service?: string;
+  readonly operator?: string;
+  readonly broker?: boolean;
+  readonly name?: string;
+  readonly out?: string;
+  readonly p12PasswordFile?: string;
+}
+
+/** keytool opens nothing below six characters. */
+const P12_PASSWORD_LENGTH_MIN = 6;
+
+export function registerCertCommands(program: Command): void {
+  const group = program
+    .command('cert')
+    .description('make and read certificates')
+    .helpCommand(false);
+  registerIssue(group);
+  const ca = group
+    .command('ca')
+    .description("make a tenant's CA, under the client root")
+    .requiredOption('--tenant <tenant>', 'the tenant');
+  addPlace(addKey(ca)).action((options: PlaceOptions & KeyOptions & { tenant: string }) =>
+    makeTenantCa(options),
+  );
+  group
+    .command('show')
+    .description('print what the certificates in a PEM file say')
+    .argument('<file>', 'a .crt file')
+    .option('--json', 'print JSON')
+    .action((file: string, options: { json?: boolean }) => show(file, options));
+  addPlace(group.command('list').description('list the certificates in the PKI folder')).action(
+    (options: PlaceOptions) => list(options),
+  );
+}
+
+function registerIssue(group: Command): void {
+  const issue = group
+    .command('issue')
+    .description('issue a certificate: writes <name>.crt (with its chain), .key and .p12')
+    .option('--tenant <tenant>', "the tenant of a device or service (its CA signs: see 'cert ca')")
+    .option('--device <name>', 'for a device')
+    .option('--fleet <fleet>', 'the fleet of the device ("default" when left out)')
+    .option('--service <name>', 'for a service or an administrator of the tenant')
+    .option('--broker', 'for the broker')
+    .option('--name <names>', "the broker's DNS names and addresses, separated by commas")
+    .option('--operator <name>', 'for an operator of the installation')
+    .option('--out <dir>', 'folder for the files (the place in the PKI folder when left out)')
+    .option('--p12-password-file <file>', 'the first line is the password of the .p12');
+  addPlace(addKey(issue)).action((options: IssueOptions) => issueLeaf(options));
+}
+
+function addKey(command: Command): Command {
+  const keyType = new Option('--key-type <type>', 'kind of key').default(DEFAULT_KEY_TYPE);
+  return command
+    .addOption(keyType.choices(KEY_TYPES))
+    .option('--days <days>', 'lifetime in days')
+    .option('--force', 'replace files that exist');
+}
+
+function addPlace(command: Command): Command {
+  const pki = new Option('--pki <dir>', 'the PKI folder').env('BREAKWATER_CERTS_DIR');
+  return command
+    .addOption(pki.default('./certs-dev'))
+    .option('--ca-keys <dir>', 'folder of the CA keys (the PKI folder when left out)')
+    .option('--json', 'print JSON');
+}
+
+const open = (options: PlaceOptions): Pki =>
+  openPki(options.pki, options.caKeys === undefined ? {} : { caKeysDir: options.caKeys });
+
+function issueLeaf(options: IssueOptions): void {
+  const issue = chooseIssue(options);
+  const issued = issue(open(options), leafOptions(options));
+  const [description] = describeFile(issued.certificatePath, null);
+  if (options.json === true) {
+    printJson({
+      certificate: issued.certificatePath,
+      key: issued.keyPath,
+      p12: issued.p12Path,
+      p12PasswordFile: issued.p12PasswordPath,
+      serial: description!.serial,
+      notAfter: description!.notAfter,
+      alternativeNames: description!.alternativeNames,
+    });
+    return;
+  }
+  printLine(`${issued.certificatePath}  certificate and chain, until ${description!.notAfter}`);
+  printLine(`${issued.keyPath}  private key`);
+  printLine(`${issued.p12Path}  both, for Java`);
+  if (issued.p12PasswordPath !== null) printLine(`${issued.p12PasswordPath}  its password`);
+}
+
+type Issue = (pki: Pki, leaf: LeafOptions) => IssuedFiles;
+
+/** Settles what is asked for, and refuses what does not go together, before anything is read. */
+function chooseIssue(options: IssueOptions): Issue {
+  const { tenant, device, service, operator, broker, fleet, name } = options;
+  const asked = [device, service, operator, broker].filter((option) => option !== undefined);
+  if (asked.length !== 1) {
+    throw new UsageError('say whom it is for: --device, --service, --broker or --operator');
+  }
+  const needsTenant = device !== undefined || service !== undefined;
+  if (needsTenant && tenant === undefined) throw new UsageError('--tenant is missing');
+  if (!needsTenant && tenant !== undefined) {
+    throw new UsageError('--tenant goes with --device or --service');
+  }
+  if (fleet !== undefined && device === undefined) throw new UsageError('--fleet needs --device');
+  if (name !== undefined && broker !== true) throw new UsageError('--name needs --broker');
+  return asUsage((): Issue => {
+    if (tenant !== undefined) checkTenantName(tenant);
+    if (fleet !== undefined) checkSubjectName('fleet', fleet);
+    if (device !== undefined) {
+      const names = { tenant: tenant!, device: checkSubjectName('device', device) };
+      const inFleet = fleet === undefined ? names : { ...names, fleet };
+      return (pki, leaf) => issueDevice(pki, inFleet, leaf);
+    }
+    if (service !== undefined) {
+      const names = { tenant: tenant!, service: checkSubjectName('service', service) };
+      return (pki, leaf) => issueService(pki, names, leaf);
+    }
+    if (operator !== undefined) {
+      checkSubjectName('operator', operator);
+      return (pki, leaf) => issueOperator(pki, operator, leaf);
+    }
+    const names = name?.split(',').map((part) => part.trim());
+    if (names !== undefined) checkBrokerNames(names);
+    return (pki, leaf) => issueBroker(pki, names, leaf);
+  });
+}
+
+function leafOptions(options: IssueOptions): LeafOptions {
+  const { out, p12PasswordFile } = options;
+  return {
+    ...keyOptions(options),
+    ...(out === undefined ? {} : { outDir: out }),
+    ...(p12PasswordFile === undefined ? {} : { p12Password: readPassword(p12PasswordFile) }),
+  };
+}
+
+function keyOptions(options: KeyOptions): { keyType: KeyType; days?: number; force: boolean } {
+  const { days } = options;
+  if (days !== undefined && !/^[1-9]\d{0,4}$/.test(days)) {
+    throw new UsageError(`--days ${days} is not a number of days`);
+  }
+  return {
+    keyType: checkKeyType(options.keyType),
+    ...(days === undefined ? {} : { days: Number(days) }),
+    force: options.force === true,
+  };
+}
+
+function readPassword(path: string): string {
+  const [line = ''] = readRequired(path, 'write the password into its first line').split(/\r?\n/);
+  if (line.length < P12_PASSWORD_LENGTH_MIN) {
+    throw new PkiError(
+      `the first line of ${path} is too short for a password: ` +
+        `use ${P12_PASSWORD_LENGTH_MIN} characters or more`,
+    );
+  }
+  return line;
+}
+
+function makeTenantCa(options: PlaceOptions & KeyOptions & { readonly tenant: string }): void {
+  asUsage(() => checkTenantName(options.tenant));
+  const { certificatePath, keyPath, certificate } = createTenantCa(
+    open(options),
+    options.tenant,
+    keyOptions(options),
+  );
+  const notAfter = new Date(certificate.validTo).toISOString();
+  if (options.json === true) {
+    const { serialNumber: serial } = certificate;
+    printJson({
+      tenant: options.tenant,
+      certificate: certificatePath,
+      key: keyPath,
+      serial,
+      notAfter,
+    });
+    return;
+  }
+  printLine(`${certificatePath}  certificate, until ${notAfter}`);
+  printLine(`${keyPath}  private key: the broker does not need it`);
+}
+
+function show(file: string, options: { readonly json?: boolean }): void {
+  const descriptions = describeFile(file, null);
+  if (options.json === true) {
+    printJson(descriptions);
+    return;
+  }
+  for (const [index, description] of descriptions.entries()) {
+    if (index > 0) printLine('');
+    for (const [field, value] of Object.entries(description)) {
+      const text = Array.isArray(value) ? value.join(', ') : value;
+      if (text !== null && text !== '') printLine(`${field.padEnd(18)} ${text}`);
+    }
+  }
+}
+
+function describeFile(path: string, trustDomain: string | null): CertificateDescription[] {
+  const text = readRequired(path, 'name a PEM file');
+  return parseChain(text, path).map((certificate) =>
+    describeCertificate(certificate, trustDomain, systemClock.nowMs()),
+  );
+}
+
+function list(options: PlaceOptions): void {
+  const { dir, trustDomain } = open(options);
+  const tenants = listDirectory(dir).filter(
+    (entry) => entry.isDirectory && isTenantName(entry.name),
+  );
+  const folders = ['', ...tenants.map((entry) => `${entry.name}/`)];
+  const found = folders.flatMap((folder) =>
+    listDirectory(`${dir}/${folder}`)
+      .filter((entry) => !entry.isDirectory && entry.name.endsWith('.crt'))
+      .map((entry) => {
+        const [leaf] = describeFile(`${dir}/${folder}${entry.name}`, trustDomain);
+        return { file: `${folder}${entry.name}`, ...leaf! };
+      }),
+  );
+  if (options.json === true) {
+    printJson(found);
+    return;
+  }
+  printTable(
+    ['FILE', 'KIND', 'NAME', 'FLEET', 'SERIAL', 'UNTIL', 'STATE'],
+    found.map((one) => [
+      one.file,
+      one.kind,
+      one.name ?? '-',
+      one.fleet ?? '-',
+      one.serial,
+      one.notAfter.slice(0, 10),
+      one.state,
+    ]),
+    `there is no certificate in ${dir}`,
+  );
+}
+
+/** A name that cannot be is a mistake on the command line: exit code 2, not 1. */
+function asUsage<T>(check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (error instanceof PkiError) throw new UsageError(error.message);
+    throw error;
+  }
+}
