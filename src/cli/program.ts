@@ -13,6 +13,12 @@ type Register = (program: Command) => void;
 const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   serve: async () => (await import('./serve.ts')).registerServe,
   config: async () => (await import('./config.ts')).registerConfig,
+  tenant: async () => (await import('./tenant.ts')).registerTenant,
+  topic: async () => (await import('./topic.ts')).registerTopic,
+  acl: async () => (await import('./acl.ts')).registerAcl,
+  cert: async () => (await import('./cert.ts')).registerCertCommands,
+  policy: async () => (await import('./policy.ts')).registerPolicy,
+  status: async () => (await import('./status.ts')).registerStatus,
   cert: async () => (await import('./cert.ts')).registerCertCommands,
 };
 
@@ -37,6 +43,7 @@ export async function createProgram(args: readonly string[]): Promise<Command> {
 function inherit(parent: Command): void {
   for (const command of parent.commands) {
     command.copyInheritedSettings(parent);
+    command.helpCommand(false);
     inherit(command);
   }
 }

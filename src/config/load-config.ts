@@ -44,7 +44,7 @@ interface Assignment {
 }
 
 /** BREAKWATER_* variables that are not configuration keys but known: the commands, tests, tools. */
-const OTHER_VARIABLES = /^BREAKWATER_(ADMIN_(URL|CERT|KEY|CA)|TEST_.*|BENCH_.*)$/;
+const OTHER_VARIABLES = /^BREAKWATER_(ADMIN_(URL|CERT|KEY|CA)|(TEST|BENCH|CI|KAFKA)(_.*)?)$/;
 const VARIABLE_PREFIX = 'BREAKWATER_';
 /** Edits within which an unknown name is taken for a slip of the pen. */
 const TYPO_DISTANCE = 2;

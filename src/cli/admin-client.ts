@@ -1,0 +1,214 @@
+/**
+ * Owns the way from a command to a running broker: the admin API over HTTPS with the operator's
+ * certificate. There is no other.
+ *
+ * Invariant: the broker is verified against the server CA given, never against the system's; every
+ * failure ends as a CommandError that says what to do next.
+ */
+import type { IncomingMessage } from 'node:http';
+import { Agent, request } from 'node:https';
+import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { readRequired } from '../base/credential-files.ts';
+import { CommandError } from './command-error.ts';
+
+export interface ConnectionOptions {
+  readonly url?: string;
+  readonly certs?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly ca?: string;
+}
+
+const DEFAULT_URL = 'https://127.0.0.1:9643';
+const DEFAULT_CERTS_DIR = 'certs-dev';
+const TIMEOUT_MS = 30_000;
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+
+export function addConnectionOptions(command: Command): Command {
+  return command
+    .option('--url <url>', `admin address (default: $BREAKWATER_ADMIN_URL or ${DEFAULT_URL})`)
+    .option(
+      '--certs <dir>',
+      `folder of operator.crt, operator.key and ca.crt (default: $BREAKWATER_CERTS_DIR or ${DEFAULT_CERTS_DIR})`,
+    )
+    .option('--cert <file>', 'operator certificate (default: $BREAKWATER_ADMIN_CERT)')
+    .option('--key <file>', 'its private key (default: $BREAKWATER_ADMIN_KEY)')
+    .option('--ca <file>', 'CA of the broker certificate (default: $BREAKWATER_ADMIN_CA)');
+}
+
+/** The folder in which a command looks for certificates. */
+export function certsDirOf(options: Pick<ConnectionOptions, 'certs'>): string {
+  return resolve(options.certs ?? process.env.BREAKWATER_CERTS_DIR ?? DEFAULT_CERTS_DIR);
+}
+
+export interface AdminAnswer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+export class AdminClient {
+  readonly #url: URL;
+  readonly #agent: Agent;
+
+  /** Reads the certificate files; throws when one is missing. */
+  constructor(options: ConnectionOptions) {
+    this.#url = parseUrl(options.url ?? process.env.BREAKWATER_ADMIN_URL ?? DEFAULT_URL);
+    const dir = certsDirOf(options);
+    const environment = process.env;
+    const remedy =
+      'name it with --certs DIR (or --cert, --key and --ca); "breakwater init" or a first ' +
+      '"breakwater serve --dev" makes an operator certificate';
+    const read = (given: string | undefined, name: string): string =>
+      readRequired(given ?? join(dir, name), remedy);
+    this.#agent = new Agent({
+      cert: read(options.cert ?? environment.BREAKWATER_ADMIN_CERT, 'operator.crt'),
+      key: read(options.key ?? environment.BREAKWATER_ADMIN_KEY, 'operator.key'),
+      ca: read(options.ca ?? environment.BREAKWATER_ADMIN_CA, 'ca.crt'),
+      minVersion: 'TLSv1.2',
+      keepAlive: true,
+      maxSockets: 1,
+    });
+  }
+
+  /** The answer's JSON; throws CommandError when the broker refuses or cannot be reached. */
+  async call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<unknown> {
+    const answer = await this.callAnyStatus(method, path, body);
+    if (answer.status >= 200 && answer.status < 300) return answer.body;
+    throw new CommandError(problemText(answer));
+  }
+
+  /** As `call`, but a refusal is an answer too. */
+  async callAnyStatus(
+    method: 'GET' | 'POST' | 'DELETE',
+    path: string,
+    body?: object,
+  ): Promise<AdminAnswer> {
+    try {
+      return await this.#exchange(method, path, body);
+    } catch (cause) {
+      throw cause instanceof CommandError ? cause : unreachable(this.#url, cause);
+    }
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  #exchange(method: string, path: string, body: object | undefined): Promise<AdminAnswer> {
+    const content = body === undefined ? undefined : JSON.stringify(body);
+    return new Promise((resolvePromise, reject) => {
+      const outgoing = request(
+        new URL(path, this.#url),
+        {
+          method,
+          agent: this.#agent,
+          timeout: TIMEOUT_MS,
+          headers:
+            content === undefined
+              ? {}
+              : {
+                  'content-type': 'application/json',
+                  'content-length': Buffer.byteLength(content),
+                },
+        },
+        (response) => readAnswer(response).then(resolvePromise, reject),
+      );
+      outgoing.on('timeout', () =>
+        outgoing.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })),
+      );
+      outgoing.on('error', reject);
+      outgoing.end(content);
+    });
+  }
+}
+
+/** Runs one command's exchange with the broker; the connection is closed in any case. */
+export async function withAdmin<T>(
+  options: ConnectionOptions,
+  run: (client: AdminClient) => Promise<T>,
+): Promise<T> {
+  const client = new AdminClient(options);
+  try {
+    return await run(client);
+  } finally {
+    client.close();
+  }
+}
+
+/** A path from fixed parts and names: `pathOf('v1', 'tenants', name)`. */
+export function pathOf(...parts: readonly string[]): string {
+  return parts.map((part) => `/${encodeURIComponent(part)}`).join('');
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isPlain = url !== null && url.pathname === '/' && url.search === '' && url.username === '';
+  if (url?.protocol === 'https:' && isPlain) return url;
+  throw new CommandError(
+    'the admin address must be https://host:port (--url or BREAKWATER_ADMIN_URL), for example ' +
+      DEFAULT_URL,
+  );
+}
+
+async function readAnswer(response: IncomingMessage): Promise<AdminAnswer> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of response) {
+    if (!Buffer.isBuffer(chunk)) continue;
+    sizeBytes += chunk.length;
+    if (sizeBytes > ANSWER_BYTES_MAX) throw new CommandError('the answer is larger than 64 MiB');
+    chunks.push(chunk);
+  }
+  const text = Buffer.concat(chunks).toString('utf8');
+  try {
+    const body: unknown = text === '' ? null : JSON.parse(text);
+    return { status: response.statusCode ?? 0, body };
+  } catch (cause) {
+    const message = 'what answered is no admin listener of Breakwater: check --url';
+    throw new CommandError(message, { cause });
+  }
+}
+
+/** Next steps for the codes on which there is something to do. */
+const NEXT_STEPS: Readonly<Record<string, string>> = {
+  'audit-offline': 'free space for the audit log or look at the log of the broker, then try again',
+  'storage-offline': 'look at the log of the broker; it has to be restarted once the disk is sound',
+  'not-authorized': 'an operator with that right has to do it, or the policy needs a rule for it',
+};
+
+function problemText({ status, body }: AdminAnswer): string {
+  const problem: { detail?: unknown; code?: unknown } =
+    typeof body === 'object' && body !== null ? body : {};
+  const detail = typeof problem.detail === 'string' ? problem.detail : `HTTP status ${status}`;
+  const code = typeof problem.code === 'string' ? problem.code : '';
+  const next = Object.hasOwn(NEXT_STEPS, code) ? `\n${NEXT_STEPS[code]}` : '';
+  return `the broker refused: ${detail}${next}`;
+}
+
+const NOT_VERIFIED = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|ERR_TLS_CERT_)/;
+
+function unreachable(url: URL, cause: unknown): CommandError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  const where = `${url.protocol}//${url.host}`;
+  const say = (text: string): CommandError => new CommandError(text, { cause });
+  if (code === 'ECONNREFUSED') {
+    return say(
+      `no broker answers at ${where}: start one with "breakwater serve", or name another with ` +
+        '--url or BREAKWATER_ADMIN_URL',
+    );
+  }
+  if (NOT_VERIFIED.test(code)) {
+    return say(
+      `the broker at ${where} did not prove itself (${code}): give the CA of its certificate ` +
+        'with --ca, and connect to a name that stands in the certificate',
+    );
+  }
+  if (code === 'ECONNRESET' || code === 'EPIPE' || code.startsWith('ERR_SSL')) {
+    return say(
+      `the broker at ${where} closed the connection: it lets in operator certificates only, ` +
+        'valid and of its own operator CA (--cert and --key)',
+    );
+  }
+  return say(`no answer from ${where} (${code || 'unknown error'}): is it the admin listener?`);
+}

@@ -1,0 +1,115 @@
+/**
+ * `breakwater tenant create|list|describe|suspend|resume`. `create` makes the tenant's CA here, in
+ * the PKI folder, and sends the broker its certificate; the key stays where it was made.
+ */
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { fileExists, readIfThere, readRequired } from '../base/credential-files.ts';
+import {
+  addConnectionOptions,
+  type ConnectionOptions,
+  certsDirOf,
+  pathOf,
+  withAdmin,
+} from './admin-client.ts';
+import { asObject, cell, dateCell, listIn } from './answer-fields.ts';
+import { CommandError } from './command-error.ts';
+import { printJson, printLine, printTable } from './output.ts';
+
+interface Options extends ConnectionOptions {
+  readonly json?: boolean;
+}
+
+interface CreateOptions extends Options {
+  readonly pki?: string;
+  readonly caKeys?: string;
+  readonly caCert?: string;
+}
+
+export function registerTenant(program: Command): void {
+  const group = program.command('tenant').description('tenants: isolated virtual clusters');
+  const add = (command: Command): Command =>
+    addConnectionOptions(command).option('--json', 'print JSON');
+  add(group.command('create').argument('<name>', 'lower-case letters, digits and "-"'))
+    .description('register a tenant with its CA, which is made when there is none yet')
+    .option('--pki <dir>', 'PKI folder (default: the folder of --certs)')
+    .option('--ca-keys <dir>', 'folder of the CA keys, where they are kept apart')
+    .option('--ca-cert <file>', 'a CA certificate made elsewhere, instead of the PKI folder')
+    .action((name: string, options: CreateOptions) => create(name, options));
+  add(group.command('list'))
+    .description('list the tenants')
+    .action((options: Options) => list(options));
+  add(group.command('describe').argument('<name>'))
+    .description('show one tenant')
+    .action((name: string, options: Options) => show('GET', name, [], options));
+  add(group.command('suspend').argument('<name>'))
+    .description('close the connections of a tenant and refuse new ones; its data stays')
+    .action((name: string, options: Options) => show('POST', name, ['suspend'], options));
+  add(group.command('resume').argument('<name>'))
+    .description('let a suspended tenant connect again')
+    .action((name: string, options: Options) => show('POST', name, ['resume'], options));
+}
+
+async function create(name: string, options: CreateOptions): Promise<void> {
+  const caCertificate = await caCertificateOf(name, options);
+  const answer = await withAdmin(options, (client) =>
+    client.call('POST', pathOf('v1', 'tenants'), { name, caCertificate }),
+  );
+  if (options.json === true) printJson(answer);
+  else printLine(`tenant ${name} is registered; "cert issue --tenant ${name}" makes its devices`);
+}
+
+async function caCertificateOf(name: string, options: CreateOptions): Promise<string> {
+  if (options.caCert !== undefined) {
+    return readRequired(options.caCert, 'name an existing file with --ca-cert');
+  }
+  const { checkTenantName } = await import('../pki/identity-name.ts');
+  const dir = options.pki ?? certsDirOf(options);
+  const known = readIfThere(join(dir, checkTenantName(name), 'ca.crt'));
+  if (known !== null) return known;
+  if (!fileExists(join(dir, 'pki.json'))) {
+    throw new CommandError(
+      `${dir} holds no PKI to make a CA for tenant ${name} with: name one with --pki, or a CA ` +
+        'certificate made elsewhere with --ca-cert',
+    );
+  }
+  const { createTenantCa, openPki } = await import('../pki/pki-directory.ts');
+  const { caKeys } = options;
+  const pki = openPki(dir, caKeys === undefined ? {} : { caKeysDir: caKeys });
+  return createTenantCa(pki, name).pem;
+}
+
+async function list(options: Options): Promise<void> {
+  const answer = await withAdmin(options, (client) => client.call('GET', pathOf('v1', 'tenants')));
+  if (options.json === true) {
+    printJson(answer);
+    return;
+  }
+  const rows = listIn(answer, 'tenants').map((tenant) => [
+    cell(tenant, 'name'),
+    cell(tenant, 'state'),
+    dateCell(tenant, 'createdAtMs'),
+    dateCell(tenant, 'caExpiresAtMs'),
+  ]);
+  printTable(['NAME', 'STATE', 'CREATED', 'CA EXPIRES'], rows, 'no tenants');
+}
+
+async function show(
+  method: 'GET' | 'POST',
+  name: string,
+  verb: readonly string[],
+  options: Options,
+): Promise<void> {
+  const path = pathOf('v1', 'tenants', name, ...verb);
+  const answer = await withAdmin(options, (client) => client.call(method, path));
+  if (options.json === true) {
+    printJson(answer);
+    return;
+  }
+  const tenant = asObject(answer);
+  printLine(`name            ${cell(tenant, 'name')}`);
+  printLine(`state           ${cell(tenant, 'state')}`);
+  printLine(`created         ${dateCell(tenant, 'createdAtMs')}`);
+  printLine(`CA fingerprint  ${cell(tenant, 'caFingerprint')}`);
+  printLine(`CA expires      ${dateCell(tenant, 'caExpiresAtMs')}`);
+}
