@@ -113,31 +113,33 @@ class DecoderSource {
     return [`${to} = ${readSized(field, flexible, nullable)};`];
   }
 
+  /** The array has its final size at once: `count` has held that against the bytes left. */
   #readArray(target: string, field: Field, declare: boolean, nullable: boolean): string[] {
     const element = field.element!;
-    const min = bytesMin(element, this.#layout);
-    const length = this.#layout.flexible ? 'r.compactLength()' : 'r.int32Length()';
+    const { flexible } = this.#layout;
+    const length = flexible ? 'r.compactLength()' : 'r.int32Length()';
     const count = `n${target}`;
+    const method = nullable ? 'nullableCount' : 'count';
+    const empty = nullable ? `${count} < 0 ? null : new Array(${count})` : `new Array(${count})`;
     const lines = [
-      `const ${count} = r.${nullable ? 'nullableCount' : 'count'}(${length}, ${min});`,
+      `const ${count} = r.${method}(${length}, ${bytesMin(element, this.#layout)});`,
+      `${declare ? 'const ' : ''}${target} = ${empty};`,
     ];
-    const empty = nullable ? `${count} < 0 ? null : []` : '[]';
-    lines.push(`${declare ? 'const ' : ''}${target} = ${empty};`);
     const size = fixedSize(element.kind);
     if (size > 0) {
-      lines.push(`if (${count} > 0) {`);
-      lines.push(`  let at = r.take(${count} * ${size});`);
       lines.push(
+        `if (${count} > 0) {`,
+        `  let at = r.take(${count} * ${size});`,
         `  for (let i = 0; i < ${count}; i++, at += ${size}) ` +
-          `${target}.push(${readFixed(element, 'at')});`,
+          `${target}[i] = ${readFixed(element, 'at')};`,
+        '}',
       );
-      lines.push('}');
     } else {
       const read =
         element.kind === 'struct'
           ? `${this.struct(element.fields!)}(r)`
-          : readSized(element, this.#layout.flexible, false);
-      lines.push(`for (let i = 0; i < ${count}; i++) ${target}.push(${read});`);
+          : readSized(element, flexible, false);
+      lines.push(`for (let i = 0; i < ${count}; i++) ${target}[i] = ${read};`);
     }
     return lines;
   }

@@ -197,5 +197,5 @@ function writeRun(run: readonly [string, Field][]): string[] {
 function put(field: Field, at: string, value: string): string {
   if (field.kind === 'uuid') return `writeUuid(w.buffer, ${at}, ${value});`;
   const method = `put${field.kind[0]!.toUpperCase()}${field.kind.slice(1)}`;
-  return `${method}(w.buffer, ${at}, ${value});`;
+  return `${method}(w.view, ${at}, ${value});`;
 }

@@ -79,9 +79,9 @@ export function encodeRequest<K extends ApiKey>(request: {
   const schema = schemaOf(apiKey);
   const writer = new Writer();
   const at = writer.reserve(4 + FIXED_HEADER_BYTES);
-  putInt16(writer.buffer, at + 4, apiKey);
-  putInt16(writer.buffer, at + 6, apiVersion);
-  putInt32(writer.buffer, at + 8, correlationId);
+  putInt16(writer.view, at + 4, apiKey);
+  putInt16(writer.view, at + 6, apiVersion);
+  putInt32(writer.view, at + 8, correlationId);
   if (clientId === null) writer.nullInt16();
   else writer.string(clientId);
   if (apiVersion >= schema.flexible) writer.uint8(0);
@@ -100,7 +100,7 @@ export function encodeResponse<K extends ApiKey>(response: {
   const schema = schemaOf(apiKey);
   const writer = new Writer();
   const at = writer.reserve(8);
-  putInt32(writer.buffer, at + 4, correlationId);
+  putInt32(writer.view, at + 4, correlationId);
   if (hasResponseTags(schema, apiVersion)) writer.uint8(0);
   encodeBody(schema.response, apiVersion, body, writer);
   return finishFrame(writer);
@@ -113,7 +113,7 @@ function hasResponseTags(schema: ApiSchema, apiVersion: number): boolean {
 function finishFrame(writer: Writer): Buffer[] {
   const size = writer.length - 4;
   const chunks = writer.finish();
-  putInt32(chunks[0]!, 0, size);
+  chunks[0]!.writeInt32BE(size, 0);
   return chunks;
 }
 

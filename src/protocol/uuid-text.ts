@@ -28,7 +28,8 @@ export function readUuid(buffer: Buffer, at: number): string {
   const slot = (hash ^ (hash >>> 10)) & (SLOTS - 1);
   if (remembered(slot, buffer, at)) return rememberedText[slot]!;
   const text = buffer.toString('base64url', at, at + BYTES);
-  buffer.copy(rememberedBytes, slot * BYTES, at, at + BYTES);
+  const base = slot * BYTES;
+  for (let i = 0; i < BYTES; i++) rememberedBytes[base + i] = buffer[at + i]!;
   rememberedText[slot] = text;
   return text;
 }

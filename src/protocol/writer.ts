@@ -20,27 +20,43 @@ const UTF8_BYTES_MAX = 3;
 const UVARINT_BYTES_MAX = 5;
 const TWO_32 = 2 ** 32;
 
+/** A slab, and a view of the same bytes: numbers are fastest written through a DataView. */
+interface Slab {
+  readonly bytes: Buffer;
+  readonly view: DataView;
+}
+
+const NO_SLAB = slabOf(EMPTY_BYTES);
+
 /** The slab that the last writer left unfinished, and where its free rest begins. */
-let spare = EMPTY_BYTES;
+let spare = NO_SLAB;
 let spareOffset = 0;
 
+function slabOf(bytes: Buffer): Slab {
+  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };
+}
+
 export class Writer {
-  /** The slab; `reserve` may replace it, so it is read anew after each. */
+  /** The slab and its view; `reserve` may replace both, so they are read anew after each. */
   buffer: Buffer;
+  view: DataView;
   /** The next byte to write in the slab. */
   offset: number;
   /** Where the bytes begin that are not yet in `#chunks`. */
   #start: number;
+  #slab: Slab;
   readonly #chunks: Buffer[] = [];
   #chunkBytes = 0;
   /** Sized sections that are open: inside one, records are copied, since its size is patched. */
   #sized = 0;
 
   constructor() {
-    this.buffer = spare;
+    this.buffer = spare.bytes;
+    this.view = spare.view;
+    this.#slab = spare;
     this.offset = spareOffset;
     this.#start = spareOffset;
-    spare = EMPTY_BYTES;
+    spare = NO_SLAB;
     spareOffset = 0;
   }
 
@@ -59,11 +75,17 @@ export class Writer {
 
   #grow(count: number): void {
     const pending = this.offset - this.#start;
-    const slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, 2 * (pending + count)));
-    this.buffer.copy(slab, 0, this.#start, this.offset);
-    this.buffer = slab;
+    const slab = slabOf(Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, 2 * (pending + count))));
+    this.buffer.copy(slab.bytes, 0, this.#start, this.offset);
+    this.#use(slab);
     this.#start = 0;
     this.offset = pending;
+  }
+
+  #use(slab: Slab): void {
+    this.#slab = slab;
+    this.buffer = slab.bytes;
+    this.view = slab.view;
   }
 
   uint8(value: number): void {
@@ -73,12 +95,12 @@ export class Writer {
 
   int32(value: number): void {
     const at = this.reserve(4);
-    putInt32(this.buffer, at, value);
+    putInt32(this.view, at, value);
   }
 
   nullInt16(): void {
     const at = this.reserve(2);
-    putInt16(this.buffer, at, -1);
+    putInt16(this.view, at, -1);
   }
 
   uvarint(value: number): void {
@@ -91,13 +113,13 @@ export class Writer {
     if (text.length > SHORT_STRING) {
       const size = stringSize(text);
       const at = this.reserve(2 + size);
-      putInt16(this.buffer, at, size);
+      putInt16(this.view, at, size);
       this.buffer.write(text, at + 2, size, 'utf8');
       return;
     }
     const at = this.reserve(2 + text.length * UTF8_BYTES_MAX);
     const size = putShort(this.buffer, at + 2, text);
-    putInt16(this.buffer, at, size);
+    putInt16(this.view, at, size);
     this.offset = at + 2 + size;
   }
 
@@ -120,7 +142,7 @@ export class Writer {
   /** Bytes without a length before them. */
   raw(bytes: Buffer): void {
     const at = this.reserve(bytes.length);
-    bytes.copy(this.buffer, at);
+    this.buffer.set(bytes, at);
   }
 
   /** Record batches: large ones become a chunk of their own and must not change until written. */
@@ -161,10 +183,10 @@ export class Writer {
   finish(): Buffer[] {
     this.#flush();
     if (this.buffer.length === SLAB_BYTES && SLAB_BYTES - this.offset >= SLAB_REST_MIN) {
-      spare = this.buffer;
+      spare = this.#slab;
       spareOffset = this.offset;
     }
-    this.buffer = EMPTY_BYTES;
+    this.#use(NO_SLAB);
     this.offset = 0;
     this.#start = 0;
     return this.#chunks;
@@ -208,52 +230,50 @@ function refuse(value: number, type: string): never {
   throw new RangeError(`${String(value)} is no ${type}`);
 }
 
-export function putBool(buffer: Buffer, at: number, value: boolean): void {
-  buffer[at] = value ? 1 : 0;
+export function putBool(view: DataView, at: number, value: boolean): void {
+  view.setInt8(at, value ? 1 : 0);
 }
 
-export function putInt8(buffer: Buffer, at: number, value: number): void {
+export function putInt8(view: DataView, at: number, value: number): void {
   if ((value << 24) >> 24 !== value) refuse(value, 'int8');
-  buffer[at] = value;
+  view.setInt8(at, value);
 }
 
-export function putInt16(buffer: Buffer, at: number, value: number): void {
+export function putInt16(view: DataView, at: number, value: number): void {
   if ((value << 16) >> 16 !== value) refuse(value, 'int16');
-  buffer[at] = value >> 8;
-  buffer[at + 1] = value;
+  view.setInt16(at, value);
 }
 
-export function putUint16(buffer: Buffer, at: number, value: number): void {
+export function putUint16(view: DataView, at: number, value: number): void {
   if ((value & 0xffff) !== value) refuse(value, 'uint16');
-  buffer[at] = value >> 8;
-  buffer[at + 1] = value;
+  view.setUint16(at, value);
 }
 
-export function putInt32(buffer: Buffer, at: number, value: number): void {
+export function putInt32(view: DataView, at: number, value: number): void {
   if ((value | 0) !== value) refuse(value, 'int32');
-  buffer[at] = value >> 24;
-  buffer[at + 1] = value >> 16;
-  buffer[at + 2] = value >> 8;
-  buffer[at + 3] = value;
+  view.setInt32(at, value);
 }
 
 /** Safe integers, and the two extremes of the type; see `int64` in reader.ts. */
-export function putInt64(buffer: Buffer, at: number, value: number): void {
-  if (!Number.isSafeInteger(value)) {
-    putExtreme(buffer, at, value);
-    return;
+export function putInt64(view: DataView, at: number, value: number): void {
+  if ((value | 0) === value) {
+    view.setInt32(at, value >> 31);
+    view.setInt32(at + 4, value);
+  } else if (Number.isSafeInteger(value)) {
+    const high = Math.floor(value / TWO_32);
+    view.setInt32(at, high);
+    view.setUint32(at + 4, value - high * TWO_32);
+  } else {
+    putExtreme(view, at, value);
   }
-  const high = Math.floor(value / TWO_32);
-  putInt32(buffer, at, high);
-  putInt32(buffer, at + 4, (value - high * TWO_32) | 0);
 }
 
-function putExtreme(buffer: Buffer, at: number, value: number): void {
-  if (value === INT64_MAX) buffer.writeBigInt64BE(2n ** 63n - 1n, at);
-  else if (value === INT64_MIN) buffer.writeBigInt64BE(-(2n ** 63n), at);
+function putExtreme(view: DataView, at: number, value: number): void {
+  if (value === INT64_MAX) view.setBigInt64(at, 2n ** 63n - 1n);
+  else if (value === INT64_MIN) view.setBigInt64(at, -(2n ** 63n));
   else refuse(value, 'int64 that a number holds exactly');
 }
 
-export function putFloat64(buffer: Buffer, at: number, value: number): void {
-  buffer.writeDoubleBE(value, at);
+export function putFloat64(view: DataView, at: number, value: number): void {
+  view.setFloat64(at, value);
 }
