@@ -4,7 +4,7 @@
  */
 
 /** Codes of DescribeConfigs' config_type (org.apache.kafka.clients.admin.ConfigEntry.ConfigType). */
-export const ConfigType = { BOOLEAN: 1, STRING: 2, INT: 3, LONG: 5, LIST: 7 } as const;
+export const ConfigType = { BOOLEAN: 1, STRING: 2, INT: 3, LONG: 5, LIST: 7, PASSWORD: 9 } as const;
 export type ConfigType = (typeof ConfigType)[keyof typeof ConfigType];
 
 /** Codes of DescribeConfigs' config_source (DescribeConfigsResponse.ConfigSource). */

@@ -8,6 +8,8 @@ import type { Topic, TopicsImage } from './topics-image.ts';
 
 /** Enough to share folder syncs, few enough to leave the thread pool to the data. */
 const AT_WORK_MAX = 16;
+/** Making a folder blocks the event loop for some 100 us: others get a turn after this many. */
+const PARTITIONS_PER_TURN = 32;
 
 export class PartitionFolders {
   readonly #logs: PartitionLogs;
@@ -84,6 +86,7 @@ async function forEachPartition(
       next += 1;
       try {
         await act(partition);
+        if (next % PARTITIONS_PER_TURN === 0) await new Promise(setImmediate);
       } catch (error) {
         failure ??= { error };
       }
