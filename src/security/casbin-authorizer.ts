@@ -128,6 +128,11 @@ export class CasbinAuthorizer implements Authorizer {
     return this.#store.epoch;
   }
 
+  /** How much is remembered, in decisions (a caller weighs a few); bounded by `decisionsMax`. */
+  get rememberedDecisions(): number {
+    return this.#weight;
+  }
+
   authorize(principal: KafkaPrincipal, host: string, action: Action): AuthorizationResult {
     try {
       const profile = this.#profileOf(principal);

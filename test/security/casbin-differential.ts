@@ -22,7 +22,7 @@ import type { KafkaPrincipal } from '../../src/security/principal.ts';
 import { MODEL_FILE, openAuthorizer, policyFolder, principal } from './policy-fixture.ts';
 
 const TENANTS = ['acme', 'globex'];
-const USERS = ['u1', 'u1', 'u10', 'U1', 'svc@EXAMPLE.COM'];
+const USERS = ['u1', 'u1', 'u10', 'U1', 'svc@EXAMPLE.COM', 'svc@EXAMPLE.COM'];
 const FLEETS = ['f1', 'f2'];
 const ROLES = ['Role:r1', 'Role:r2', 'Role:r3', 'Role:r4'];
 const OPERATIONS: Operation[] = [
@@ -65,7 +65,7 @@ const ruleArbitrary: fc.Arbitrary<PolicyRule> = fc
     domain: of([...TENANTS, ...TENANTS, '*', '_operator']),
     resourceType: of(TYPES),
     patternType: of(['LITERAL', 'PREFIXED'] as const),
-    resourceName: of([...NAMES, ...NAMES, ...VARIABLE_NAMES, ...OPERATOR_NAMES]),
+    resourceName: of([...NAMES, ...NAMES, ...VARIABLE_NAMES, ...VARIABLE_NAMES, ...OPERATOR_NAMES]),
     operation: of([...OPERATIONS, 'ALL', 'ALL', 'ALL'] as const),
     host: of(RULE_HOSTS),
     effect: of(['allow', 'allow', 'deny'] as const),
