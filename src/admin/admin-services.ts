@@ -25,7 +25,10 @@ export interface TenantView {
 export interface AdminTenants {
   list(): readonly TenantView[];
   get(name: string): TenantView | undefined;
-  /** Throws AdminError when it exists or the certificate is not a CA under the client root. */
+  /**
+   * Again with the same CA it is the tenant that is there. Throws AdminError when it exists with
+   * another one, or the certificate is not a CA under the client root.
+   */
   create(name: string, caCertificatePem: string): Promise<TenantView>;
   /** A suspended tenant's connections are closed and new ones refused. */
   setState(name: string, state: TenantView['state']): Promise<TenantView>;

@@ -2,16 +2,15 @@
  * Registers the commands. Each top-level command is one file, loaded only when it is called (or when
  * help needs all of them), so that `serve` starts fast.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command } from 'commander';
-import { PACKAGE_ROOT } from '../config/package-root.ts';
+import { packageVersion } from '../config/package-root.ts';
 
 type Register = (program: Command) => void;
 
 /** In the order in which help lists them. */
 const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   serve: async () => (await import('./serve.ts')).registerServe,
+  init: async () => (await import('./init.ts')).registerInit,
   config: async () => (await import('./config.ts')).registerConfig,
   tenant: async () => (await import('./tenant.ts')).registerTenant,
   topic: async () => (await import('./topic.ts')).registerTopic,
@@ -19,14 +18,13 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   cert: async () => (await import('./cert.ts')).registerCertCommands,
   policy: async () => (await import('./policy.ts')).registerPolicy,
   status: async () => (await import('./status.ts')).registerStatus,
-  cert: async () => (await import('./cert.ts')).registerCertCommands,
 };
 
 /** The program with the command of `args` registered, or with all of them if it names none. */
 export async function createProgram(args: readonly string[]): Promise<Command> {
   const program = new Command('breakwater')
     .description('A Kafka-compatible broker: mutual TLS, policies on every access, an access log')
-    .version(version(), '--version', 'print the version')
+    .version(packageVersion(), '--version', 'print the version')
     .helpOption('--help', 'print this help')
     .helpCommand(false)
     .showHelpAfterError('(add --help for the options)')
@@ -46,11 +44,4 @@ function inherit(parent: Command): void {
     command.helpCommand(false);
     inherit(command);
   }
-}
-
-function version(): string {
-  const text = readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8');
-  const manifest: unknown = JSON.parse(text);
-  const isManifest = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
-  return isManifest ? String(manifest.version) : 'unknown';
 }

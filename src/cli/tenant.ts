@@ -13,7 +13,7 @@ import {
   withAdmin,
 } from './admin-client.ts';
 import { asObject, cell, dateCell, listIn } from './answer-fields.ts';
-import { CommandError } from './command-error.ts';
+import { CommandError, UsageError } from './command-error.ts';
 import { printJson, printLine, printTable } from './output.ts';
 
 interface Options extends ConnectionOptions {
@@ -61,11 +61,18 @@ async function create(name: string, options: CreateOptions): Promise<void> {
 
 async function caCertificateOf(name: string, options: CreateOptions): Promise<string> {
   if (options.caCert !== undefined) {
-    return readRequired(options.caCert, 'name an existing file with --ca-cert');
+    const pem = readRequired(options.caCert, 'name an existing file with --ca-cert');
+    if (!pem.includes('PRIVATE KEY')) return pem;
+    throw new CommandError(
+      `${options.caCert} holds a private key, which stays here: give the CA certificate`,
+    );
   }
-  const { checkTenantName } = await import('../pki/identity-name.ts');
+  const { isTenantName } = await import('../pki/identity-name.ts');
+  if (!isTenantName(name)) {
+    throw new UsageError('a tenant name is 1 to 63 lower-case letters, digits and "-"');
+  }
   const dir = options.pki ?? certsDirOf(options);
-  const known = readIfThere(join(dir, checkTenantName(name), 'ca.crt'));
+  const known = readIfThere(join(dir, name, 'ca.crt'));
   if (known !== null) return known;
   if (!fileExists(join(dir, 'pki.json'))) {
     throw new CommandError(

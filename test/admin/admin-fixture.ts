@@ -202,6 +202,7 @@ export async function startFixture(
 function inMemory() {
   const audit = new RecordingAudit();
   const tenants = new Map([['acme', tenantView('acme')]]);
+  const cas = new Map<string, string>();
   const topics = new Map<string, TopicDetails>();
   const rules: AclView[] = [];
   const checks: HealthCheck[] = [{ name: 'policy', state: 'ok', reason: null }];
@@ -214,8 +215,12 @@ function inMemory() {
     tenants: {
       list: () => [...tenants.values()],
       get: (name) => tenants.get(name),
-      create: async (name) => {
+      create: async (name, caCertificatePem) => {
         acted('tenant-create');
+        if (tenants.has(name) && cas.get(name) !== caCertificatePem) {
+          throw new AdminError(409, 'tenant-exists', `Tenant ${name} exists already.`);
+        }
+        cas.set(name, caCertificatePem);
         tenants.set(name, tenantView(name));
         return tenantView(name);
       },

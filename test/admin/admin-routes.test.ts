@@ -138,10 +138,12 @@ describe('while the audit log cannot be written', () => {
 });
 
 describe('tenants, topics and rules', () => {
-  test('a tenant is created once', async () => {
+  test('a tenant is created once, and again only with the same CA', async () => {
     const body = { name: 'initech', caCertificate: '-----BEGIN CERTIFICATE-----\nAA==\n' };
     expect((await admin.call('POST', '/v1/tenants', { body })).status).toBe(201);
-    const again = await admin.call('POST', '/v1/tenants', { body });
+    expect((await admin.call('POST', '/v1/tenants', { body })).status).toBe(200);
+    const other = { ...body, caCertificate: '-----BEGIN CERTIFICATE-----\nBB==\n' };
+    const again = await admin.call('POST', '/v1/tenants', { body: other });
     expect([again.status, again.json.code]).toEqual([409, 'tenant-exists']);
     expect((await admin.call('GET', '/v1/tenants/initech')).json.name).toBe('initech');
     const { json } = await admin.call('GET', '/v1/tenants');

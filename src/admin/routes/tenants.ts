@@ -39,10 +39,9 @@ const create = defineRoute({
   }),
   facts: ({ name }) => ({ tenant: name }),
   handle: async ({ name, caCertificate }, { deps }) => {
-    if (deps.tenants.get(name) !== undefined) {
-      throw new AdminError(409, 'tenant-exists', `Tenant ${name} exists already.`);
-    }
-    return created(await deps.tenants.create(name, caCertificate));
+    const isNew = deps.tenants.get(name) === undefined;
+    const tenant = await deps.tenants.create(name, caCertificate);
+    return isNew ? created(tenant) : ok(tenant);
   },
 });
 
