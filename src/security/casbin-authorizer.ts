@@ -102,6 +102,7 @@ export class CasbinAuthorizer implements Authorizer {
     const { files = nodeFileSystem, observer = nodeDirectoryObserver } = options;
     const model = await openModel(options.modelFile, files);
     const onEvent = options.onPolicyEvent;
+    const since = observer.fingerprint(directory);
     const store = await PolicyStore.open({
       directory,
       files,
@@ -118,6 +119,7 @@ export class CasbinAuthorizer implements Authorizer {
       clock,
       settleMs: options.settleMs ?? SETTLE_MS_DEFAULT,
       pollMs: options.pollMs ?? POLL_MS_DEFAULT,
+      since,
       changed: () => void store.reload(),
     });
     authorizer.#stopWatching = () => watch.close();

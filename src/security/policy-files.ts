@@ -59,9 +59,7 @@ function readText({ directory, files }: PolicyFolder, name: string): string {
   }
 }
 
-/** Reads every `.csv` of the folder. Throws PolicyError. */
-export async function readPolicyFiles(folder: PolicyFolder): Promise<PolicyFileSet> {
-  const before = folder.observer.fingerprint(folder.directory);
+async function readOnce(folder: PolicyFolder): Promise<PolicyFileSet> {
   const files = listPolicyFiles(folder);
   const set: PolicyFileSet = { files, rules: [], links: [] };
   for (const name of files) {
@@ -71,8 +69,18 @@ export async function readPolicyFiles(folder: PolicyFolder): Promise<PolicyFileS
     // A large policy must not hold up the connections for all of its length.
     await setImmediate();
   }
-  if (folder.observer.fingerprint(folder.directory) !== before) {
-    throw new PolicyError(folder.directory, 0, 'the folder changed while it was read');
-  }
   return set;
+}
+
+const ATTEMPTS_MAX = 5;
+
+/** Reads every `.csv` of the folder. Throws PolicyError. */
+export async function readPolicyFiles(folder: PolicyFolder): Promise<PolicyFileSet> {
+  const { directory, observer } = folder;
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
+    const before = observer.fingerprint(directory);
+    const set = await readOnce(folder);
+    if (observer.fingerprint(directory) === before) return set;
+  }
+  throw new PolicyError(directory, 0, 'the folder keeps changing while it is read');
 }

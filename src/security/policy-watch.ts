@@ -53,13 +53,15 @@ export interface WatchOptions {
   /** How long the folder must have been quiet before `changed` is called. */
   readonly settleMs: number;
   readonly pollMs: number;
+  /** The fingerprint that counts as unchanged: taken before the files were first read. */
+  readonly since: string;
   readonly changed: () => void;
 }
 
 /** Calls `changed` once the folder differs from what it was and has settled. */
 export function watchDirectory(options: WatchOptions): DirectoryWatch {
   const { directory, observer, clock } = options;
-  let last = observer.fingerprint(directory);
+  let last = options.since;
   let settling: Timer | null = null;
   let closed = false;
 
@@ -83,6 +85,7 @@ export function watchDirectory(options: WatchOptions): DirectoryWatch {
   };
   polling = clock.setTimer(options.pollMs, poll);
   const notifications = observer.watch(directory, notice);
+  if (observer.fingerprint(directory) !== last) notice();
   return {
     close() {
       closed = true;
