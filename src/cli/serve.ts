@@ -45,11 +45,12 @@ async function serve(options: ServeOptions): Promise<void> {
   logger.info('stopped');
 }
 
-function announce(config: Config, ports: { mtls: number; admin: number }, kcatLine: string): void {
+function announce(config: Config, ports: { mtls: number; admin: number }, kcatLine: string | null): void {
   const startMs = Math.round(systemClock.monotonicMs());
   const mtls = `mTLS ${hostAndPort(config.host, ports.mtls)}`;
   const admin = `admin https://${hostAndPort(config['admin.host'], ports.admin)}`;
-  process.stdout.write(`ready in ${startMs} ms: ${mtls}, ${admin}\n${kcatLine}\n`);
+  process.stdout.write(`ready in ${startMs} ms: ${mtls}, ${admin}\n`);
+  if (kcatLine !== null) process.stdout.write(`${kcatLine}\n`);
 }
 
 function hostAndPort(host: string, port: number): string {

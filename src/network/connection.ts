@@ -35,12 +35,21 @@ export interface ConnectionLimits {
 export type CloseReason =
   | 'peer-closed'
   | 'protocol-error'
+  | 'internal-error'
   | 'refused-by-handler'
   | 'idle'
   | 'shutdown'
   | 'socket-error'
   | 'revoked'
   | 'expired';
+
+export interface ConnectionHooks {
+  onClose(reason: CloseReason, detail: string | null): void;
+  /** A fault of ours, for our own log: the connection is closed and the peer told nothing. */
+  onInternalError(error: unknown): void;
+  /** Monotonic. */
+  nowMs(): number;
+}
 
 interface Slot {
   answer: Answer | null;
@@ -54,7 +63,7 @@ export class Connection {
   readonly #handle: RequestHandler;
   readonly #limits: ConnectionLimits;
   readonly #reader: FrameReader;
-  readonly #onClose: (reason: CloseReason, detail: string | null) => void;
+  readonly #hooks: ConnectionHooks;
   readonly #waiting: Buffer[] = [];
   readonly #begun: Slot[] = [];
   #closed = false;
@@ -64,7 +73,6 @@ export class Connection {
   #pumping = false;
   #muteTimer: NodeJS.Timeout | null = null;
   #lastActiveMs: number;
-  readonly #nowMs: () => number;
   /** Bytes of the frames that wait or are begun, and what the budget knows of this connection. */
   #frameBytes = 0;
   #accountedBytes = 0;
@@ -74,16 +82,12 @@ export class Connection {
     socket: Duplex,
     handle: RequestHandler,
     limits: ConnectionLimits,
-    hooks: {
-      onClose: (reason: CloseReason, detail: string | null) => void;
-      nowMs: () => number;
-    },
+    hooks: ConnectionHooks,
   ) {
     this.#socket = socket;
     this.#handle = handle;
     this.#limits = limits;
-    this.#onClose = hooks.onClose;
-    this.#nowMs = hooks.nowMs;
+    this.#hooks = hooks;
     this.#lastActiveMs = hooks.nowMs();
     this.#reader = new FrameReader(limits.frameLimit, (frame) => {
       this.#waiting.push(frame);
@@ -132,12 +136,12 @@ export class Connection {
     this.#accountedBytes = 0;
     if (this.#muteTimer !== null) clearTimeout(this.#muteTimer);
     this.#socket.destroy();
-    this.#onClose(reason, detail);
+    this.#hooks.onClose(reason, detail);
   }
 
   #onData(chunk: Buffer): void {
     if (this.#closed || this.#draining) return;
-    this.#lastActiveMs = this.#nowMs();
+    this.#lastActiveMs = this.#hooks.nowMs();
     try {
       this.#reader.push(chunk);
     } catch (error) {
@@ -148,14 +152,18 @@ export class Connection {
   }
 
   #onDrain(): void {
-    this.#lastActiveMs = this.#nowMs();
+    this.#lastActiveMs = this.#hooks.nowMs();
     if (this.#draining) this.#endWhenDrained();
     else this.#pump();
   }
 
   #fail(error: unknown): void {
-    const detail = error instanceof ProtocolError ? error.message : 'internal error';
-    this.close('protocol-error', detail);
+    if (error instanceof ProtocolError) {
+      this.close('protocol-error', error.message);
+      return;
+    }
+    this.#hooks.onInternalError(error);
+    this.close('internal-error');
   }
 
   /** Begins what may begin, then sends what is ready and reads or stops reading. */

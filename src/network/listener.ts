@@ -29,6 +29,8 @@ export interface ListenerLimits {
   readonly handshakeTimeoutMs: number;
   /** Accepted sockets that may wait for their handshake. */
   readonly handshakeQueueMax: number;
+  /** Connections that the kernel keeps for us until they are accepted. */
+  readonly backlog: number;
 }
 
 export interface ListenerHooks {
@@ -85,7 +87,7 @@ export class Listener {
   listen(host: string, port: number): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#tcp.once('error', reject);
-      this.#tcp.listen({ host, port, backlog: 511 }, () => {
+      this.#tcp.listen({ host, port, backlog: this.#limits.backlog }, () => {
         this.#tcp.off('error', reject);
         // Out of descriptors and the like: accepting resumes by itself, the process stays up.
         this.#tcp.on('error', (error) =>

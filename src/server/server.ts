@@ -205,6 +205,14 @@ export class Server {
       this.#options.connection,
       {
         onClose: (reason, detail) => this.#onClose(live as Live, reason, detail),
+        onInternalError: (error) => {
+          const { tenant, principal, connectionId } = subject;
+          const fields = { err: error, tenant, principal, connectionId };
+          this.#services.logger.error(
+            fields,
+            'a request failed in a way that closes its connection',
+          );
+        },
         nowMs: () => clock.monotonicMs(),
       },
     );

@@ -58,6 +58,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 function connect(handle: RequestHandler, overrides: { maxUnsentBytes?: number } = {}) {
   const socket = new FakeSocket();
   const closes: [CloseReason, string | null][] = [];
+  const faults: unknown[] = [];
   const budget = new ReceiveBudget(1 << 20);
   const connection = new Connection(
     socket,
@@ -68,13 +69,17 @@ function connect(handle: RequestHandler, overrides: { maxUnsentBytes?: number } 
       maxUnsentBytes: overrides.maxUnsentBytes ?? 1 << 20,
       receiveBudget: budget,
     },
-    { onClose: (reason, detail) => closes.push([reason, detail]), nowMs: () => 0 },
+    {
+      onClose: (reason, detail) => closes.push([reason, detail]),
+      onInternalError: (error) => faults.push(error),
+      nowMs: () => 0,
+    },
   );
   const receive = async (...frames: Buffer[]): Promise<void> => {
     socket.push(Buffer.concat(frames));
     await turn();
   };
-  return { socket, closes, connection, receive, budget };
+  return { socket, closes, faults, connection, receive, budget };
 }
 
 describe('Connection', () => {
@@ -178,6 +183,17 @@ describe('Connection', () => {
     const { socket, closes, receive } = connect(() => answerOf(1));
     await receive(Buffer.from('GET / HTTP/1.1\r\n'));
     expect(closes[0]![0]).toBe('protocol-error');
+    expect(socket.writes).toEqual([]);
+  });
+
+  it('tells a fault of ours to our log and nothing to the peer', async () => {
+    const fault = new Error('secret detail');
+    const { socket, closes, faults, receive } = connect(() => {
+      throw fault;
+    });
+    await receive(request(FETCH, 1));
+    expect(faults).toEqual([fault]);
+    expect(closes).toEqual([['internal-error', null]]);
     expect(socket.writes).toEqual([]);
   });
 

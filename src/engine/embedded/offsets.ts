@@ -37,6 +37,9 @@ const SINCE_VERSION: Readonly<Record<number, number>> = {
   [Special.EARLIEST_PENDING_UPLOAD]: 11,
 };
 
+/** The first version whose answer has room for the leader epoch. */
+const LEADER_EPOCH_SINCE = 4;
+
 interface Found {
   readonly offset: number;
   readonly timestamp: number;
@@ -73,6 +76,7 @@ export class Offsets {
       partitionIndex,
       errorCode,
       ...found,
+      leaderEpoch: apiVersion >= LEADER_EPOCH_SINCE ? found.leaderEpoch : -1,
     });
     const led = this.#lookup.led(topic, partitionIndex);
     if (typeof led === 'number') return answer(led, NOTHING);

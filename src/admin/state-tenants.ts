@@ -1,0 +1,81 @@
+/**
+ * The admin API's tenants, on the security state. Whether a CA may speak for a tenant is asked of
+ * the registry before anything is stored.
+ */
+import { ConfigError } from '../base/errors.ts';
+import { MetadataError, type MetadataRefusal } from '../metadata/metadata-error.ts';
+import type { Tenant } from '../metadata/metadata-image.ts';
+import type { SecurityState } from '../metadata/security-state.ts';
+import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
+import type { AdminTenants, TenantView } from './admin-services.ts';
+import { AdminError } from './problem.ts';
+
+const STATUS: Readonly<Record<MetadataRefusal, number>> = {
+  invalid: 400,
+  'private-key': 400,
+  'no-such-tenant': 404,
+  'tenant-exists': 409,
+  'ca-taken': 409,
+  limit: 409,
+  busy: 503,
+};
+
+export class StateTenants implements AdminTenants {
+  readonly #state: SecurityState;
+  readonly #registry: TenantCaRegistry;
+
+  constructor(state: SecurityState, registry: TenantCaRegistry) {
+    this.#state = state;
+    this.#registry = registry;
+  }
+
+  list(): readonly TenantView[] {
+    return [...this.#state.image.tenants.values()].map(viewOf);
+  }
+
+  get(name: string): TenantView | undefined {
+    const tenant = this.#state.image.tenants.get(name);
+    return tenant === undefined ? undefined : viewOf(tenant);
+  }
+
+  async create(name: string, caCertificatePem: string): Promise<TenantView> {
+    const existing = this.#state.image.tenants.has(name);
+    try {
+      if (!existing) this.#registry.register(name, caCertificatePem);
+      return viewOf(await this.#state.createTenant(name, caCertificatePem));
+    } catch (error) {
+      if (!this.#state.image.tenants.has(name)) this.#registry.unregister(name);
+      throw toAdminError(error);
+    }
+  }
+
+  async setState(name: string, state: TenantView['state']): Promise<TenantView> {
+    try {
+      return viewOf(await this.#state.setTenantState(name, state));
+    } catch (error) {
+      throw toAdminError(error);
+    }
+  }
+}
+
+/** What the metadata refuses, as the error of the admin API; anything else stays what it is. */
+export function toAdminError(error: unknown): unknown {
+  if (error instanceof MetadataError) {
+    return new AdminError(STATUS[error.reason], error.reason, error.message, { cause: error });
+  }
+  if (error instanceof ConfigError) {
+    return new AdminError(400, 'ca-refused', `Refused: ${error.message}.`, { cause: error });
+  }
+  return error;
+}
+
+function viewOf({ name, state, createdAtMs, cas }: Tenant): TenantView {
+  const newest = cas.at(-1);
+  return {
+    name,
+    state,
+    createdAtMs,
+    caFingerprint: newest?.fingerprint256 ?? '',
+    caExpiresAtMs: newest?.notAfterMs ?? 0,
+  };
+}

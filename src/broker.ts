@@ -1,0 +1,176 @@
+/**
+ * The composition root: makes every part, gives each what it needs, and takes them down in reverse.
+ * This file and src/broker/ are the only ones that may import every floor.
+ *
+ * Order of the start: data folder locked, audit log, engine (recovery), policy, certificates,
+ * security state, listeners. Nothing listens before everything it relies on is there; what fails
+ * stops the start with a sentence and undoes what was begun.
+ */
+import { systemClock } from './base/clock.ts';
+import { lockDataDirectory } from './base/data-directory-lock.ts';
+import { makeDirectoriesSync, nodeFileSystem } from './base/file-system.ts';
+import type { Logger } from './base/logger.ts';
+import { systemRandom } from './base/random.ts';
+import { startAdmin } from './broker/admin.ts';
+import {
+  developmentFiles,
+  type ListenerCertificates,
+  loadCertificates,
+  productionFiles,
+  watchCertificates,
+} from './broker/certificates.ts';
+import { makeClientServer } from './broker/client-server.ts';
+import { developmentKcatLine, prepareCertificates, seedTenants } from './broker/development.ts';
+import { openAudit, openAuthorizer, openEngine } from './broker/storage.ts';
+import type { Config } from './config/config-schema.ts';
+import { packageVersion } from './config/package-root.ts';
+import { SECURITY_METADATA_LOG } from './metadata/metadata-log.ts';
+import { SecurityState } from './metadata/security-state.ts';
+import type { CasbinAuthorizer } from './security/casbin-authorizer.ts';
+import { TenantCaRegistry } from './security/tenant-ca-registry.ts';
+import type { Server } from './server/server.ts';
+import { TenantViews } from './server/tenant-views.ts';
+
+export interface RunningBroker {
+  readonly ports: { readonly mtls: number; readonly admin: number };
+  /** A command that a newcomer can paste; null where the broker cannot know the client's files. */
+  readonly kcatLine: string | null;
+  close(): Promise<void>;
+}
+
+export interface BrokerOptions {
+  readonly dev: boolean;
+  readonly logger: Logger;
+}
+
+type Undo = (() => Promise<void> | void)[];
+
+/** Starts everything; rejects with ConfigError or StorageError and leaves nothing running. */
+export async function startBroker(config: Config, options: BrokerOptions): Promise<RunningBroker> {
+  const undo: Undo = [];
+  const takeDown = async (): Promise<void> => {
+    for (const step of undo.reverse()) await step();
+  };
+  try {
+    return await start(config, options, undo, takeDown);
+  } catch (error) {
+    await takeDown().catch((err: unknown) => {
+      options.logger.error({ err }, 'the failed start could not be undone cleanly');
+    });
+    throw error;
+  }
+}
+
+async function start(
+  config: Config,
+  { dev, logger }: BrokerOptions,
+  undo: Undo,
+  takeDown: () => Promise<void>,
+): Promise<RunningBroker> {
+  const startedAtMs = systemClock.nowMs();
+  makeDirectoriesSync(nodeFileSystem, config['data.dir']);
+  const lock = await lockDataDirectory(config['data.dir'], systemRandom);
+  undo.push(() => lock.release());
+  const audit = openAudit(config, logger);
+  undo.push(() => audit.close());
+  const engine = await openEngine(config, logger);
+  undo.push(() => engine.close());
+  const authorizer = await openAuthorizer(config, audit, logger);
+  undo.push(() => authorizer.close());
+
+  const devTenants = dev ? await prepareCertificates(config, audit) : null;
+  const certificates = listenerCertificates(config, dev);
+  const log = await engine.openStateLog(SECURITY_METADATA_LOG);
+  const state = await SecurityState.open({
+    log,
+    clock: systemClock,
+    random: systemRandom,
+    logger,
+  });
+  undo.push(() => state.close());
+  const registry = new TenantCaRegistry({
+    clientRootPem: certificates[0].material.clientCaPem,
+    trustDomain: config['trust.domain'],
+  });
+  const views: TenantViews = new TenantViews({
+    engine,
+    registry,
+    logger,
+    disconnect: (match) => server.disconnect(match),
+  });
+  const server: Server = makeClientServer(config, {
+    audit,
+    authorizer,
+    logger,
+    certificates: certificates[0],
+    registry,
+    viewOf: (tenant) => views.get(tenant),
+  });
+  follow(state, views, authorizer);
+  if (devTenants !== null) await seedTenants(devTenants, state, views, audit);
+
+  const mtlsPort = await server.listen(config.host, config.port, (bound) => ({
+    host: config['advertised.host'] ?? config.host,
+    port: config['advertised.port'] === 0 ? bound : config['advertised.port'],
+  }));
+  undo.push(() => server.close());
+  const parts = { audit, authorizer, certificates, engine, logger, registry, server, state, views };
+  const admin = await startAdmin(config, { ...parts, mtlsPort, startedAtMs });
+  undo.push(() => admin.close(config['shutdown.grace.ms']));
+
+  const watching = { intervalMs: config['ssl.reload.interval.ms'], audit, logger };
+  const watches = [
+    watchCertificates(certificates[0], server.tlsServer, watching),
+    watchCertificates(certificates[1], admin, watching),
+  ];
+  undo.push(() => {
+    for (const watch of watches) watch.stop();
+  });
+  audit.security(null, {
+    type: 'server',
+    outcome: 'success',
+    reason: 'started',
+    facts: { version: packageVersion(), mtlsPort, adminPort: admin.port },
+  });
+  await audit.durable();
+  return {
+    ports: { mtls: mtlsPort, admin: admin.port },
+    kcatLine: dev ? developmentKcatLine(config, mtlsPort) : null,
+    async close() {
+      audit.security(null, { type: 'server', outcome: 'success', reason: 'stopping' });
+      await takeDown();
+    },
+  };
+}
+
+function listenerCertificates(
+  config: Config,
+  dev: boolean,
+): [ListenerCertificates, ListenerCertificates] {
+  return [
+    loadCertificates(
+      'mtls',
+      dev ? developmentFiles(config, 'client-ca.crt') : productionFiles(config, 'ssl.client.ca'),
+    ),
+    loadCertificates(
+      'admin',
+      dev
+        ? developmentFiles(config, 'operator-ca.crt')
+        : productionFiles(config, 'ssl.operator.ca'),
+    ),
+  ];
+}
+
+/** Tenants and dynamic rules take effect as the security state has them, now and from now on. */
+function follow(state: SecurityState, views: TenantViews, authorizer: CasbinAuthorizer): void {
+  const take = (name: string): void => {
+    const tenant = state.image.tenants.get(name);
+    if (tenant === undefined) return;
+    views.update(tenant);
+    authorizer.setDynamicRules(name, tenant.acls);
+  };
+  for (const name of state.image.tenants.keys()) take(name);
+  state.onChange((_image, changes) => {
+    for (const name of new Set(changes.map(({ tenant }) => tenant))) take(name);
+  });
+}

@@ -1,0 +1,82 @@
+/** Starts the admin listener on the parts of a running broker. */
+import { type AdminServer, startAdminServer } from '../admin/admin-server.ts';
+import type { StatusReport } from '../admin/admin-services.ts';
+import { EngineTopics } from '../admin/engine-topics.ts';
+import { PolicyAcls } from '../admin/policy-acls.ts';
+import { AdminError } from '../admin/problem.ts';
+import { StateTenants } from '../admin/state-tenants.ts';
+import { systemClock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import { systemRandom } from '../base/random.ts';
+import type { Config } from '../config/config-schema.ts';
+import { packageVersion } from '../config/package-root.ts';
+import type { SecurityState } from '../metadata/security-state.ts';
+import { admitOperator, operatorRulesOf, peerFactsOf } from '../security/admission.ts';
+import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
+import { tlsServerOptions } from '../security/tls-context.ts';
+import type { Server } from '../server/server.ts';
+import type { TenantViews } from '../server/tenant-views.ts';
+import { type HealthParts, healthOf } from './health.ts';
+
+export interface AdminParts extends HealthParts {
+  readonly logger: Logger;
+  readonly state: SecurityState;
+  readonly registry: TenantCaRegistry;
+  readonly views: TenantViews;
+  readonly server: Server;
+  readonly mtlsPort: number;
+  readonly startedAtMs: number;
+}
+
+export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServer> {
+  const { audit, authorizer, logger, state, registry, views } = parts;
+  const [, operators] = parts.certificates;
+  return startAdminServer({
+    host: config['admin.host'],
+    port: config['admin.port'],
+    tls: tlsServerOptions(operators!.material, config['handshake.timeout.ms']),
+    admit: (socket) => {
+      const rules = operatorRulesOf(operators!.material.clientCas, config['trust.domain']);
+      return admitOperator(peerFactsOf(socket), rules, systemClock.nowMs());
+    },
+    authorizer,
+    audit,
+    clock: systemClock,
+    random: systemRandom,
+    logger,
+    limits: {
+      bodyMaxBytes: config['admin.request.max.bytes'],
+      requestTimeoutMs: config['admin.request.timeout.ms'],
+      handshakeTimeoutMs: config['handshake.timeout.ms'],
+      connectionsMax: config['admin.max.connections'],
+    },
+    tenants: new StateTenants(state, registry),
+    topics: new EngineTopics((tenant) => {
+      const view = views.getAny(tenant);
+      if (view === undefined) {
+        throw new AdminError(404, 'no-such-tenant', 'There is no such tenant.');
+      }
+      return view.engine;
+    }),
+    acls: new PolicyAcls(state, authorizer),
+    health: () => healthOf(parts),
+    status: () => statusOf(config, parts),
+  });
+}
+
+function statusOf(config: Config, parts: AdminParts): StatusReport {
+  const [mtls] = parts.certificates;
+  return {
+    version: packageVersion(),
+    nodeVersion: process.version,
+    nodeId: config['node.id'],
+    startedAtMs: parts.startedAtMs,
+    mtls: { host: config.host, port: parts.mtlsPort, connections: parts.server.connectionCount },
+    policy: parts.authorizer.policyStatus(),
+    certificates: {
+      loadedAtMs: mtls!.loadedAtMs,
+      refusal: mtls!.refusal,
+      serverExpiresAtMs: mtls!.material.expiresAtMs,
+    },
+  };
+}

@@ -1,0 +1,76 @@
+/** Makes the mutual-TLS server of devices and services from the configuration. */
+import type { AuditLog } from '../audit/audit-log.ts';
+import { systemClock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import { systemRandom } from '../base/random.ts';
+import type { Config } from '../config/config-schema.ts';
+import { ReceiveBudget } from '../network/receive-budget.ts';
+import { ApiKey } from '../protocol/api-keys.ts';
+import { admit, peerFactsOf } from '../security/admission.ts';
+import type { Authorizer } from '../security/authorizer.ts';
+import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
+import { tlsServerOptions } from '../security/tls-context.ts';
+import { advertisedApis } from '../server/apis/index.ts';
+import { FetchSessionCache } from '../server/fetch-session.ts';
+import { Server, type TenantView } from '../server/server.ts';
+import type { ListenerCertificates } from './certificates.ts';
+
+/** Requests that one connection may have begun; Kafka's clients keep five in flight. */
+const BEGUN_MAX = 5;
+/** Accepted sockets that wait for their handshake. */
+const HANDSHAKE_QUEUE_MAX = 10_000;
+
+export interface ClientServerParts {
+  readonly audit: AuditLog;
+  readonly authorizer: Authorizer;
+  readonly logger: Logger;
+  readonly certificates: ListenerCertificates;
+  readonly registry: TenantCaRegistry;
+  readonly viewOf: (tenant: string) => TenantView | undefined;
+}
+
+export function makeClientServer(config: Config, parts: ClientServerParts): Server {
+  const { audit, authorizer, logger, certificates, registry, viewOf } = parts;
+  const rules = { registry, serverNameDomain: config['tenant.domain'] ?? '' };
+  const smallBytes = config['socket.request.small.max.bytes'];
+  const largeBytes = config['socket.request.max.bytes'];
+  return new Server({
+    services: {
+      authorizer,
+      audit,
+      logger,
+      clock: systemClock,
+      fetchSessions: new FetchSessionCache(
+        config['max.incremental.fetch.session.cache.slots'],
+        systemClock,
+        systemRandom,
+      ),
+      nodeId: config['node.id'],
+      fetchMaxBytes: config['fetch.max.bytes'],
+      describedPartitionsMax: config['max.request.partition.size.limit'],
+      autoCreateTopics: config['auto.create.topics.enable'],
+      advertisedApis: advertisedApis(),
+    },
+    random: systemRandom,
+    tls: tlsServerOptions(certificates.material, config['handshake.timeout.ms']),
+    listener: {
+      connectionsMax: config['max.connections'],
+      connectionsPerIpMax: config['max.connections.per.ip'],
+      handshakesMax: config['handshakes.max.concurrent'],
+      handshakeTimeoutMs: config['handshake.timeout.ms'],
+      handshakeQueueMax: HANDSHAKE_QUEUE_MAX,
+      backlog: config['socket.listen.backlog.size'],
+    },
+    connection: {
+      frameLimit: (apiKey) => (apiKey === ApiKey.Produce ? largeBytes : smallBytes),
+      maxBegun: BEGUN_MAX,
+      maxUnsentBytes: config['socket.response.unsent.max.bytes'],
+      receiveBudget: new ReceiveBudget(config['queued.max.request.bytes']),
+    },
+    idleMs: config['connections.max.idle.ms'],
+    failedAuthenticationDelayMs: config['connection.failed.authentication.delay.ms'],
+    shutdownGraceMs: config['shutdown.grace.ms'],
+    admit: (socket) => admit(peerFactsOf(socket), rules, systemClock.nowMs()),
+    viewOf,
+  });
+}

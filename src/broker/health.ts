@@ -1,0 +1,46 @@
+/** What /readyz tells: each part that clients rely on, and why it is not well. */
+import type { HealthCheck } from '../admin/admin-services.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
+import type { EmbeddedEngine } from '../engine/embedded/embedded-engine.ts';
+import type { CasbinAuthorizer } from '../security/casbin-authorizer.ts';
+import type { ListenerCertificates } from './certificates.ts';
+
+export interface HealthParts {
+  readonly engine: EmbeddedEngine;
+  readonly audit: AuditLog;
+  readonly authorizer: CasbinAuthorizer;
+  readonly certificates: readonly ListenerCertificates[];
+}
+
+export function healthOf(parts: HealthParts): HealthCheck[] {
+  return [storage(parts), audit(parts), policy(parts), ...parts.certificates.map(certificate)];
+}
+
+function storage({ engine }: HealthParts): HealthCheck {
+  const { failure, offlinePartitions } = engine.health;
+  if (failure !== null) return { name: 'storage', state: 'failed', reason: failure };
+  if (offlinePartitions.length === 0) return { name: 'storage', state: 'ok', reason: null };
+  const reason = `${offlinePartitions.length} partitions are damaged and offline.`;
+  return { name: 'storage', state: 'degraded', reason };
+}
+
+function audit({ audit: log }: HealthParts): HealthCheck {
+  if (log.healthy) return { name: 'audit', state: 'ok', reason: null };
+  const reason = 'The audit log cannot be written: accesses are refused until it can.';
+  return { name: 'audit', state: 'failed', reason };
+}
+
+function policy({ authorizer }: HealthParts): HealthCheck {
+  const { refusal } = authorizer.policyStatus();
+  if (refusal === null) return { name: 'policy', state: 'ok', reason: null };
+  const where = refusal.line > 0 ? `${refusal.file}:${refusal.line}` : refusal.file;
+  const reason = `The newest policy is refused (${where}: ${refusal.reason}); the last good one is in force.`;
+  return { name: 'policy', state: 'degraded', reason };
+}
+
+function certificate({ name, refusal }: ListenerCertificates): HealthCheck {
+  const check = `certificates-${name}`;
+  if (refusal === null) return { name: check, state: 'ok', reason: null };
+  const reason = `The newest certificates are refused (${refusal}); the last good ones are in use.`;
+  return { name: check, state: 'degraded', reason };
+}

@@ -1,0 +1,77 @@
+/** Opens what the broker keeps: the audit log, the engine on the data folder, and the policy. */
+import { join } from 'node:path';
+import { type FileAuditLog, openFileAuditLog } from '../audit/file-audit-log.ts';
+import { systemClock } from '../base/clock.ts';
+import { nodeFileSystem } from '../base/file-system.ts';
+import type { Logger } from '../base/logger.ts';
+import { systemRandom } from '../base/random.ts';
+import type { Config } from '../config/config-schema.ts';
+import { PACKAGE_ROOT } from '../config/package-root.ts';
+import {
+  DEFAULT_CONTROLLER_SETTINGS,
+  DEFAULT_TOPIC_LIMITS,
+} from '../engine/embedded/controller/controller-settings.ts';
+import { EmbeddedEngine } from '../engine/embedded/embedded-engine.ts';
+import { type CasbinAuthorizer, createCasbinAuthorizer } from '../security/casbin-authorizer.ts';
+
+const AUDIT_FOLDER = 'audit';
+/** What a compressed batch may inflate to while its records are checked, over message.max.bytes. */
+const INFLATION_FACTOR_MAX = 64;
+
+export function openAudit(config: Config, logger: Logger): FileAuditLog {
+  return openFileAuditLog({
+    directory: config['audit.dir'] ?? join(config['data.dir'], AUDIT_FOLDER),
+    logger,
+    repeatWindowMs: config['audit.access.window.ms'],
+    fileBytesMax: config['audit.file.max.bytes'],
+    queueBytesMax: config['audit.queue.max.bytes'],
+  });
+}
+
+export function openEngine(config: Config, logger: Logger): Promise<EmbeddedEngine> {
+  return EmbeddedEngine.open({
+    directory: config['data.dir'],
+    fileSystem: nodeFileSystem,
+    clock: systemClock,
+    random: systemRandom,
+    logger,
+    controller: {
+      ...DEFAULT_CONTROLLER_SETTINGS,
+      nodeId: config['node.id'],
+      numPartitions: config['num.partitions'],
+      topicDefaults: {
+        'max.message.bytes': String(config['message.max.bytes']),
+        'segment.bytes': String(config['log.segment.bytes']),
+        'segment.ms': String(config['log.roll.ms']),
+        'index.interval.bytes': String(config['log.index.interval.bytes']),
+        'segment.index.bytes': String(config['log.index.size.max.bytes']),
+        'flush.ms': String(config['log.flush.interval.ms']),
+      },
+      limits: {
+        ...DEFAULT_TOPIC_LIMITS,
+        partitionsPerTopicMax: config['max.partitions.per.topic'],
+        partitionsMax: config['max.partitions.per.node'],
+      },
+    },
+    log: { producerIdExpirationMs: config['producer.id.expiration.ms'] },
+    produce: { maxInflatedBytes: INFLATION_FACTOR_MAX * config['message.max.bytes'] },
+  });
+}
+
+/** The policy of `policy.dir`; a new one takes force only after its audit record is durable. */
+export function openAuthorizer(
+  config: Config,
+  audit: FileAuditLog,
+  logger: Logger,
+): Promise<CasbinAuthorizer> {
+  return createCasbinAuthorizer({
+    policyDirectory: config['policy.dir'] ?? join(PACKAGE_ROOT, 'policies', 'dev'),
+    modelFile: config['policy.model'] ?? join(PACKAGE_ROOT, 'policies', 'model.conf'),
+    logger,
+    pollMs: config['policy.reload.interval.ms'],
+    onPolicyEvent: async (event) => {
+      audit.security(null, event);
+      await audit.durable();
+    },
+  });
+}

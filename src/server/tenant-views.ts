@@ -1,0 +1,71 @@
+/**
+ * The tenants as the connections see them: for each active one its view of the engine and its
+ * cluster id, and the CAs that speak for it.
+ *
+ * Invariant: follows the security state, never leads it; a tenant that is suspended, gone, or whose
+ * CA may not speak for it has no view, so nobody of it gets in.
+ */
+import type { Logger } from '../base/logger.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { KafkaPrincipal } from '../security/principal.ts';
+import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
+import { TenantNamespace } from '../tenancy/tenant-namespace.ts';
+import type { TenantView } from './server.ts';
+
+/** What this needs to know of a tenant. */
+export interface TenantFacts {
+  readonly name: string;
+  readonly clusterId: string;
+  readonly state: 'active' | 'suspended';
+  readonly cas: readonly { readonly pem: string }[];
+}
+
+export class TenantViews {
+  readonly #engine: Engine;
+  readonly #registry: TenantCaRegistry;
+  readonly #logger: Logger;
+  readonly #disconnect: (match: (principal: KafkaPrincipal) => boolean) => void;
+  /** Kept while a tenant is suspended, so that it comes back the same. */
+  readonly #views = new Map<string, TenantView>();
+
+  constructor(parts: {
+    engine: Engine;
+    registry: TenantCaRegistry;
+    logger: Logger;
+    disconnect: (match: (principal: KafkaPrincipal) => boolean) => void;
+  }) {
+    this.#engine = parts.engine;
+    this.#registry = parts.registry;
+    this.#logger = parts.logger;
+    this.#disconnect = parts.disconnect;
+  }
+
+  /** The view of an active tenant, always the same object. */
+  get(tenant: string): TenantView | undefined {
+    return this.#registry.isActive(tenant) ? this.#views.get(tenant) : undefined;
+  }
+
+  /** The view of any tenant there is, for administration. */
+  getAny(tenant: string): TenantView | undefined {
+    return this.#views.get(tenant);
+  }
+
+  /** Takes over what the security state says of a tenant. */
+  update(tenant: TenantFacts): void {
+    const { name, clusterId } = tenant;
+    if (!this.#views.has(name)) {
+      const engine = new TenantNamespace(this.#engine, name);
+      this.#views.set(name, { engine, clusterId });
+    }
+    for (const { pem } of tenant.cas) {
+      try {
+        this.#registry.register(name, pem);
+      } catch (err) {
+        this.#logger.error({ err, tenant: name }, 'a CA of the tenant is not used');
+      }
+    }
+    const active = tenant.state === 'active';
+    this.#registry.setActive(name, active);
+    if (!active) this.#disconnect((principal) => principal.tenant === name);
+  }
+}
