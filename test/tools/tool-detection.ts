@@ -29,6 +29,8 @@ const tools = {
   kcat: { found: () => onPath('kcat'), advice: 'Debian package kcat' },
   openssl: { found: () => onPath('openssl'), advice: 'Debian package openssl' },
   'gnutls-cli': { found: () => onPath('gnutls-cli'), advice: 'Debian package gnutls-bin' },
+  certtool: { found: () => onPath('certtool'), advice: 'Debian package gnutls-bin' },
+  keytool: { found: () => onPath('keytool'), advice: 'JDK 17' },
   strace: {
     found: () => onPath('strace') && startsCleanly('strace', ['-o', '/dev/null', 'true']),
     advice: 'Debian package strace, and leave to trace own processes',
