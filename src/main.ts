@@ -4,6 +4,7 @@
  */
 import { CommanderError } from 'commander';
 import { ExitCode, UsageError } from './cli/command-error.ts';
+import { errorText } from './cli/error-text.ts';
 import { printable } from './cli/output.ts';
 import { createProgram } from './cli/program.ts';
 
@@ -28,7 +29,7 @@ function report(error: unknown): number {
     // command is a usage error.
     return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
   }
-  const message = error instanceof Error ? error.message : String(error);
-  for (const line of message.split('\n')) process.stderr.write(`breakwater: ${printable(line)}\n`);
+  for (const line of errorText(error).split('\n'))
+    process.stderr.write(`breakwater: ${printable(line)}\n`);
   return error instanceof UsageError ? ExitCode.usage : ExitCode.failed;
 }
