@@ -110,7 +110,7 @@ export class MetadataState {
   }
 
   #addCa(entry: TenantEntry, pem: string): void {
-    const ca = readTenantCa(pem);
+    const ca = storedCa(pem);
     const owner = this.#caKeys.get(ca.keyId);
     if (owner !== undefined && owner !== entry.name) throw malformed('two tenants share a CA key');
     this.#caKeys.set(ca.keyId, entry.name);
@@ -121,6 +121,15 @@ export class MetadataState {
     const entry = this.#tenants.get(tenant);
     if (entry === undefined) throw malformed('it changes a tenant that is not there');
     return entry;
+  }
+}
+
+/** What was checked when it came in must still be readable. */
+function storedCa(pem: string): TenantCa {
+  try {
+    return readTenantCa(pem);
+  } catch (cause) {
+    throw malformed('a CA certificate cannot be read', cause);
   }
 }
 

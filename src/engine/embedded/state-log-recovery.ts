@@ -9,7 +9,12 @@
  */
 import { join } from 'node:path';
 import { StorageError } from '../../base/errors.ts';
-import { type FileHandle, type FileSystem, makeDirectoriesSync } from '../../base/file-system.ts';
+import {
+  type FileHandle,
+  type FileSystem,
+  makeDirectoriesSync,
+  replaceFile,
+} from '../../base/file-system.ts';
 import type { StateRecord } from '../engine.ts';
 import { decodeStateBatch, findStateBatch, stateBatchAt } from './state-log-batch.ts';
 import {
@@ -49,13 +54,19 @@ export async function recoverStateLog(
     const firstOffset = Math.max(0, ...names.map((n) => snapshotOffset(n) ?? 0));
     const records = readSnapshot(files, folder, name, names, firstOffset);
     refuseGap(names, firstOffset);
-    segment = files.openSync(join(folder, segmentName(firstOffset)), 'create');
-    const tail = readSegment(segment, firstOffset, acknowledged.initial);
+    const segmentPath = join(folder, segmentName(firstOffset));
+    const bytes = names.includes(segmentName(firstOffset))
+      ? files.readFileSync(segmentPath)
+      : Buffer.alloc(0);
+    const tail = readSegment(bytes, firstOffset, acknowledged.initial);
     for (const record of tail.records) records.push(record);
-    const cutBytes = segment.sizeBytesSync() - tail.endPosition;
-    if (cutBytes > 0) segment.truncateSync(tail.endPosition);
-    // What a killed process left in the page cache counts only from here on.
-    await segment.datasync();
+    const cutBytes = bytes.length - tail.endPosition;
+    if (tail.endOffset > acknowledged.initial || cutBytes > 0) {
+      // A sync of these bytes may have failed before the last end: the kernel shows them as clean
+      // and would sync them no more. Only a copy is sure to reach the disk.
+      await replaceFile(files, segmentPath, bytes.subarray(0, tail.endPosition));
+    }
+    segment = files.openSync(segmentPath, 'create');
     await files.syncDirectory(folder);
     removeObsolete(files, folder, names, firstOffset);
     acknowledged.write(tail.endOffset);
@@ -109,9 +120,7 @@ interface Tail {
   readonly endPosition: number;
 }
 
-function readSegment(segment: FileHandle, firstOffset: number, acknowledged: number): Tail {
-  const bytes = Buffer.alloc(segment.sizeBytesSync());
-  if (segment.readSync(bytes, 0) < bytes.length) throw new StorageError('its log shrank');
+function readSegment(bytes: Buffer, firstOffset: number, acknowledged: number): Tail {
   const records: StateRecord[] = [];
   let endOffset = firstOffset;
   let at = 0;
