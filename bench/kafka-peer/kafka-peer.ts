@@ -108,6 +108,7 @@ const awaitPort = async (child: ChildProcess, port: number, log: () => string): 
 /** A prepared peer: formatted once, started as often as wanted. */
 export interface PreparedPeer {
   readonly dataDir: string;
+  readonly bootstrap: string;
   start(): Promise<KafkaPeer>;
 }
 
@@ -161,5 +162,6 @@ export const preparePeer = async (options: KafkaPeerOptions): Promise<PreparedPe
   const id = 'QnJlYWt3YXRlclBlZXIwMQ';
   const format = await kafkaCli('kafka-storage', ['format', '-t', id, '-c', properties]);
   if (format.code !== 0) throw new Error(`kafka-storage format failed:\n${format.text}`);
-  return { dataDir, start: () => launch(properties, ports.tls, dataDir) };
+  const bootstrap = `127.0.0.1:${ports.tls}`;
+  return { dataDir, bootstrap, start: () => launch(properties, ports.tls, dataDir) };
 };

@@ -79,7 +79,7 @@ describeRequiring(['built-broker', 'java-tools'], 'kill -9 during acks=all', () 
     const outcomes = (await Promise.all(running.map((producer) => producer.finish()))).flat();
 
     const file = join(directories.work, 'read');
-    const read = await runJava('ConsumeFile', [propertiesFile, topic, file]);
+    const read = await runJava('ConsumeFile', [propertiesFile, topic, file, '0']);
     expect(read.code, read.text).toBe(0);
     const reads: ReadRecord[] = decodeRecords(readFileSync(file)).map((record) => ({
       partition: record.partition,

@@ -54,7 +54,7 @@ describeRequiring(['built-broker', 'strace'], 'strace of the broker', () => {
 
   test('acks=all: each answer comes after the sync of what it answers', async () => {
     const summary = await traced(-1);
-    expect(summary.unsyncedAnswers).toEqual([]);
+    expect(summary.unsyncedAnswers.slice(0, 3)).toEqual([]);
     expect(summary.appends).toBeGreaterThanOrEqual(sends);
     expect(summary.syncs).toBeGreaterThanOrEqual(sends);
     expect(summary.answers).toBeGreaterThanOrEqual(sends);

@@ -51,7 +51,13 @@ describeRequiring([...brokerTools, 'java-tools', 'kcat'], 'the Java client over 
   const readWithJava = async (topic: string, ...settings: string[]): Promise<TestRecord[]> => {
     const output = join(broker.workDir, `read-${topic}`);
     const client = broker.javaClient('service-1');
-    const read = await runJava('ConsumeFile', [client, topic, output, ...settings]);
+    const read = await runJava('ConsumeFile', [
+      client,
+      topic,
+      output,
+      String(recordCount),
+      ...settings,
+    ]);
     expect(read.code, read.text).toBe(0);
     return decodeRecords(readFileSync(output));
   };
@@ -95,7 +101,8 @@ describeRequiring([...brokerTools, 'java-tools', 'kcat'], 'the Java client over 
 
   test('a forbidden topic refuses the reader', async () => {
     const output = join(broker.workDir, 'nothing');
-    const read = await runJava('ConsumeFile', [broker.javaClient('device-2'), 'secret', output]);
+    const args = [broker.javaClient('device-2'), 'secret', output, '0'];
+    const read = await runJava('ConsumeFile', args);
     expect(read.code).toBe(1);
     expect(read.text).toContain('errors.TopicAuthorizationException');
   });

@@ -45,7 +45,7 @@ describeRequiring([...brokerTools, 'java-tools'], 'Node producers read by Java',
       await producer.send(broker, 'service-1', topic, records, { codec, acks: -1 });
       const output = join(broker.workDir, `read-${topic}`);
       const client = broker.javaClient('service-1');
-      const read = await runJava('ConsumeFile', [client, topic, output]);
+      const read = await runJava('ConsumeFile', [client, topic, output, String(records.length)]);
       expect(read.text).toBe(`read ${records.length}\n`);
       const actual = decodeRecords(readFileSync(output));
       expect(firstDifference(records, actual)).toBeUndefined();

@@ -81,14 +81,13 @@ const platformaticProducer: NodeProducer = {
       tls: nodeTlsOptions(broker.identity(client)),
       retries: 1,
       idempotent: options.idempotent ?? false,
-      compression: options.codec as CompressionAlgorithmValue,
-      acks: options.acks,
     });
+    const compression = options.codec as CompressionAlgorithmValue;
     try {
       for (const chunk of chunksOf(records)) {
-        await producer.send({
-          messages: chunk.map((record) => platformaticMessage(topic, record)),
-        });
+        const messages = chunk.map((record) => platformaticMessage(topic, record));
+        // Said with each send: the producer's own options do not reach it.
+        await producer.send({ messages, acks: options.acks, compression });
       }
     } finally {
       await producer.close();

@@ -11,10 +11,12 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
- * Reads all partitions of a topic, from their beginning to the ends that hold at the start, into a
- * record file. Partitions are assigned: no consumer group is involved.
+ * Reads all partitions of a topic, from their beginning to their ends, into a record file. The ends
+ * are those at the start; where at least `records` are expected, those that hold as soon as so many
+ * may be read (an acks=1 record may be read only once it is synced). Partitions are assigned: no
+ * consumer group is involved.
  *
- * Usage: ConsumeFile client.properties topic file [name=value ...]
+ * Usage: ConsumeFile client.properties topic file records [name=value ...]
  * Prints "read N"; after an error "error CLASS: MESSAGE" and exit code 1.
  */
 final class ConsumeFile {
@@ -25,7 +27,7 @@ final class ConsumeFile {
     public static void main(String[] args) throws Exception {
         Properties properties = RecordFile.properties(args[0]);
         properties.putIfAbsent("enable.auto.commit", "false");
-        RecordFile.override(properties, args, 3);
+        RecordFile.override(properties, args, 4);
         long read = 0;
         try (KafkaConsumer<byte[], byte[]> consumer =
                         new KafkaConsumer<>(
@@ -33,7 +35,7 @@ final class ConsumeFile {
                                 new ByteArrayDeserializer(),
                                 new ByteArrayDeserializer());
                 DataOutputStream out = RecordFile.writer(args[2])) {
-            read = readAll(consumer, args[1], out);
+            read = readAll(consumer, args[1], Long.parseLong(args[3]), out);
         } catch (KafkaException error) {
             System.out.println("error " + error.getClass().getName() + ": " + error.getMessage());
             System.exit(1);
@@ -42,7 +44,10 @@ final class ConsumeFile {
     }
 
     private static long readAll(
-            KafkaConsumer<byte[], byte[]> consumer, String topic, DataOutputStream out)
+            KafkaConsumer<byte[], byte[]> consumer,
+            String topic,
+            long expected,
+            DataOutputStream out)
             throws Exception {
         List<TopicPartition> partitions =
                 consumer.partitionsFor(topic).stream()
@@ -50,7 +55,7 @@ final class ConsumeFile {
                         .toList();
         consumer.assign(partitions);
         consumer.seekToBeginning(partitions);
-        Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+        Map<TopicPartition, Long> ends = endsWith(consumer, partitions, expected);
         long read = 0;
         long lastProgress = System.nanoTime();
         while (!reached(consumer, ends)) {
@@ -65,6 +70,18 @@ final class ConsumeFile {
             }
         }
         return read;
+    }
+
+    private static Map<TopicPartition, Long> endsWith(
+            KafkaConsumer<byte[], byte[]> consumer, List<TopicPartition> partitions, long expected)
+            throws InterruptedException {
+        long deadline = System.nanoTime() + PATIENCE_NANOS;
+        while (true) {
+            Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+            long sum = ends.values().stream().mapToLong(Long::longValue).sum();
+            if (sum >= expected || System.nanoTime() > deadline) return ends;
+            Thread.sleep(50);
+        }
     }
 
     private static boolean reached(
