@@ -68,19 +68,47 @@ export function isOutOfSpace(error: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
 }
 
-/** Replaces `path` by `bytes` so that a power cut leaves the old or the new file, never a mixture. */
-export async function replaceFile(files: FileSystem, path: string, bytes: Buffer): Promise<void> {
+/**
+ * Replaces `path` by `bytes` so that a power cut leaves the old or the new file, never a mixture.
+ * Asks `isWanted` just before the replacement: false leaves the file as it is.
+ */
+export async function replaceFile(
+  files: FileSystem,
+  path: string,
+  bytes: Buffer,
+  isWanted: () => boolean = () => true,
+): Promise<void> {
   const temporary = `${path}.tmp`;
-  const handle = files.openSync(temporary, 'create');
+  const handle = openTemporary(files, temporary, bytes);
+  await handle.datasync().finally(() => handle.closeSync());
+  if (!isWanted()) return;
+  files.renameSync(temporary, path);
+  await files.syncDirectory(dirname(path));
+}
+
+/** The same at once, also while a `replaceFile` of the same path is under way. */
+export function replaceFileSync(files: FileSystem, path: string, bytes: Buffer): void {
+  const temporary = `${path}.now.tmp`;
+  const handle = openTemporary(files, temporary, bytes);
   try {
-    handle.truncateSync(0);
-    handle.writevSync([bytes], 0);
-    await handle.datasync();
+    handle.datasyncSync();
   } finally {
     handle.closeSync();
   }
   files.renameSync(temporary, path);
-  await files.syncDirectory(dirname(path));
+  files.syncDirectorySync(dirname(path));
+}
+
+function openTemporary(files: FileSystem, path: string, bytes: Buffer): FileHandle {
+  const handle = files.openSync(path, 'create');
+  try {
+    handle.truncateSync(0);
+    handle.writevSync([bytes], 0);
+    return handle;
+  } catch (error) {
+    handle.closeSync();
+    throw error;
+  }
 }
 
 /** Makes the folder and the missing ones above it, each entry durable. */

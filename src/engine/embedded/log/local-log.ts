@@ -126,7 +126,7 @@ export class LocalLog {
     const closed = this.#unsynced.slice();
     const [entriesChange, parentChange] = [this.#entriesChange, this.#parentChange];
     for (const segment of closed) await segment.file.datasync();
-    if (active.sizeBytes > 0) await active.file.datasync();
+    if (active.file.isUnsynced) await active.file.datasync();
     if (this.#isMetadataUnsynced) await this.#syncFile(PARTITION_METADATA_FILE);
     this.#isMetadataUnsynced = false;
     await this.#entries.sync(entriesChange);
@@ -160,8 +160,10 @@ export class LocalLog {
     return behind === undefined ? syncedOffset : Math.min(behind.baseOffset, syncedOffset);
   }
 
-  /** For a clean end, after the last sync: everything a restart would otherwise make anew. */
+  /** For a clean end, when all is written: everything a restart would otherwise make anew. */
   async finish(endOffset: number, snapshot: Buffer): Promise<number> {
+    // An empty log's folder, too: nothing else would sync it.
+    await this.syncFiles();
     const active = this.#active;
     if (active.sizeBytes > 0) {
       active.writeIndexes();

@@ -8,7 +8,7 @@
  */
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../../../base/errors.ts';
-import { type FileSystem, replaceFile } from '../../../base/file-system.ts';
+import { type FileSystem, replaceFile, replaceFileSync } from '../../../base/file-system.ts';
 import { formatCheckpoint, parseOffsetCheckpoint } from './checkpoint-file.ts';
 
 const META_FILE = 'meta.properties';
@@ -20,10 +20,10 @@ const LOG_STARTS_FILE = 'log-start-offset-checkpoint';
 export const LOG_FORMAT_VERSION = 1;
 const FORMAT_KEY = 'breakwater.log.format.version';
 
-export interface OffsetEntry {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
+/** Offsets by `topic-partition`. */
+export interface Checkpoints {
+  readonly recoveryPoints: ReadonlyMap<string, number>;
+  readonly logStarts: ReadonlyMap<string, number>;
 }
 
 export class LogDirectoryFiles {
@@ -84,12 +84,17 @@ export class LogDirectoryFiles {
     return this.#readOffsets(LOG_STARTS_FILE);
   }
 
-  writeRecoveryPoints(entries: readonly OffsetEntry[]): Promise<void> {
-    return this.#writeOffsets(RECOVERY_POINTS_FILE, entries);
+  /** `isWanted` is asked before each replacement, as in `replaceFile`. */
+  async writeCheckpoints(checkpoints: Checkpoints, isWanted: () => boolean): Promise<void> {
+    for (const [name, bytes] of this.#checkpointBytes(checkpoints)) {
+      await replaceFile(this.#files, join(this.#directory, name), bytes, isWanted);
+    }
   }
 
-  writeLogStarts(entries: readonly OffsetEntry[]): Promise<void> {
-    return this.#writeOffsets(LOG_STARTS_FILE, entries);
+  writeCheckpointsSync(checkpoints: Checkpoints): void {
+    for (const [name, bytes] of this.#checkpointBytes(checkpoints)) {
+      replaceFileSync(this.#files, join(this.#directory, name), bytes);
+    }
   }
 
   async #writeFormat(): Promise<void> {
@@ -114,8 +119,18 @@ export class LogDirectoryFiles {
     );
   }
 
-  #writeOffsets(name: string, entries: readonly OffsetEntry[]): Promise<void> {
-    const lines = entries.map((entry) => `${entry.topic} ${entry.partition} ${entry.offset}`);
-    return replaceFile(this.#files, join(this.#directory, name), formatCheckpoint(lines));
+  #checkpointBytes(checkpoints: Checkpoints): [string, Buffer][] {
+    return [
+      [RECOVERY_POINTS_FILE, formatOffsets(checkpoints.recoveryPoints)],
+      [LOG_STARTS_FILE, formatOffsets(checkpoints.logStarts)],
+    ];
   }
+}
+
+function formatOffsets(offsets: ReadonlyMap<string, number>): Buffer {
+  const lines = [...offsets].map(([name, offset]) => {
+    const dash = name.lastIndexOf('-');
+    return `${name.slice(0, dash)} ${name.slice(dash + 1)} ${offset}`;
+  });
+  return formatCheckpoint(lines);
 }

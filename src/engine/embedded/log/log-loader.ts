@@ -84,6 +84,8 @@ class LogLoader {
     local.noteUnindexed(this.#scanned.filter((segment) => segment !== segments.at(-1)));
     const topicId = this.#readTopicId();
     await this.#syncScanned(topicId);
+    // After a kill an empty log's folder may be in the cache only.
+    if (this.#scanned.length === 0 && !this.#request.wasClean) local.noteNew();
     return new UnifiedLog({
       topic,
       partition,
@@ -154,8 +156,9 @@ class LogLoader {
     this.#replaySynced(found.slice(0, firstScanned), scanFrom);
     for (let index = firstScanned; index < found.length; index += 1) {
       const segment = found[index]!;
-      const follows = index === 0 || segment.baseOffset === this.#endOffset;
-      if (index === 0) this.#endOffset = segment.baseOffset;
+      const follows =
+        index === 0 ? this.#canBeFirst(segment) : segment.baseOffset === this.#endOffset;
+      if (index === 0 && follows) this.#endOffset = segment.baseOffset;
       const isWhole = follows && (await this.#scan(segment));
       if (isWhole) continue;
       const kept = follows ? index + 1 : index;
@@ -163,6 +166,15 @@ class LogLoader {
       return found.slice(0, kept);
     }
     return found;
+  }
+
+  /**
+   * A first segment beyond both points follows one that never reached the disk. (What removes old
+   * segments makes the new log start offset durable first, or removes below the recovery point.)
+   */
+  #canBeFirst(segment: LogSegment): boolean {
+    const { logStartOffset, recoveryPoint } = this.#request;
+    return segment.baseOffset <= Math.max(logStartOffset, recoveryPoint);
   }
 
   /** Takes over the segments below the recovery point; the index of the first one to be read. */

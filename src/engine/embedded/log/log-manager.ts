@@ -22,7 +22,7 @@ import {
   type LogDirectoryConfig,
 } from './log-config.ts';
 import { LogDirectory } from './log-directory.ts';
-import { LogDirectoryFiles, type OffsetEntry } from './log-directory-files.ts';
+import { type Checkpoints, LogDirectoryFiles } from './log-directory-files.ts';
 import { DamagedLogError, loadLog } from './log-loader.ts';
 import { LogSegment } from './log-segment.ts';
 import { formatPartitionMetadata, PARTITION_METADATA_FILE } from './partition-metadata.ts';
@@ -58,9 +58,16 @@ export class LogManager {
   readonly #topLevel: LogDirectoryFiles;
   readonly #random: Random;
   readonly #configFor: (topic: string) => LogConfig;
+  /** As last checkpointed; of logs that are here, offline ones included. */
   #recoveryPoints = new Map<string, number>();
+  /** Named in a checkpoint file, whether they are here or not. */
+  #namesOnDisk = new Set<string>();
   #checkpointTimer: Timer | undefined;
   #checkpointUnderWay: Promise<void> | undefined;
+  #lastFileWrite: Promise<void> = Promise.resolve();
+  #nextFileWrite: Promise<void> | undefined;
+  /** Grows when the checkpoints were written at once: a slower write that began before is void. */
+  #immediateWrites = 0;
   readonly #removals = new Set<Promise<void>>();
   #isClosed = false;
 
@@ -155,6 +162,7 @@ export class LogManager {
     log?.local.renamed(moved);
     log?.local.closeFiles();
     this.#removeInBackground(moved);
+    if (this.#namesOnDisk.has(name)) void this.#writeCheckpointFiles().catch(() => undefined);
   }
 
   /** Writes recovery points and log start offsets; also done every checkpointIntervalMs. */
@@ -171,6 +179,7 @@ export class LogManager {
     this.#isClosed = true;
     this.#checkpointTimer?.cancel();
     await this.#checkpointUnderWay?.catch(() => undefined);
+    await (this.#nextFileWrite ?? this.#lastFileWrite).catch(() => undefined);
     await Promise.all(this.#removals);
     try {
       if (this.failure === undefined) await this.#finish();
@@ -187,13 +196,17 @@ export class LogManager {
     await this.#topLevel.checkFormat();
     this.#recoveryPoints = this.#topLevel.readRecoveryPoints();
     const logStarts = this.#topLevel.readLogStarts();
+    this.#namesOnDisk = new Set([...this.#recoveryPoints.keys(), ...logStarts.keys()]);
     const wasClean = await this.#topLevel.takeCleanMark();
-    const folders: string[] = [];
+    const folders = new Set<string>();
     for (const name of files.readdirSync(path)) {
       if (name.endsWith(DELETE_SUFFIX)) this.#removeInBackground(join(path, name));
-      else if (PARTITION_FOLDER.test(name)) folders.push(name);
+      else if (PARTITION_FOLDER.test(name)) folders.add(name);
     }
-    await forEachAtOnce(folders, LOGS_AT_ONCE, (name) =>
+    for (const name of this.#recoveryPoints.keys()) {
+      if (!folders.has(name)) this.#recoveryPoints.delete(name);
+    }
+    await forEachAtOnce([...folders], LOGS_AT_ONCE, (name) =>
       this.#loadPartition(name, logStarts.get(name) ?? 0, wasClean),
     );
     await files.syncDirectory(path);
@@ -246,6 +259,7 @@ export class LogManager {
       if (files.statSync(path) !== undefined) {
         this.#removeInBackground(this.#moveAway(basename(path), DELETE_SUFFIX));
       }
+      this.#forgetOnDisk(basename(path));
       files.mkdirSync(path);
       files.writeFileSync(join(path, PARTITION_METADATA_FILE), formatPartitionMetadata(topicId));
     } catch (error) {
@@ -270,15 +284,19 @@ export class LogManager {
   }
 
   #removeInBackground(path: string): void {
-    const removal = this.#remove(path).catch(() => undefined);
+    const removal = this.#remove(path).catch((error: unknown) => {
+      if (!this.#isClosed && !isPassing(error)) this.directory.fail(error);
+    });
     this.#removals.add(removal);
     void removal.then(() => this.#removals.delete(removal));
   }
 
   /** What fails here is tried again at the next start. */
   async #remove(path: string): Promise<void> {
-    const { files } = this.directory;
+    const { files, entries } = this.directory;
     if (files.statSync(path) === undefined) return;
+    // The new name first: else a power cut could bring the log back with half of its files.
+    await entries.sync(entries.noteChange());
     for (const name of files.readdirSync(path)) {
       if (this.failure !== undefined) return;
       await files.unlink(join(path, name));
@@ -303,28 +321,59 @@ export class LogManager {
     await this.#topLevel.writeCleanMark();
   }
 
-  /** No space is no disaster here: the points written before stay true. */
   async #writeCheckpoints(isLast: boolean): Promise<void> {
-    const points = new Map(this.#recoveryPoints);
     await forEachAtOnce([...this.#logs], LOGS_AT_ONCE, async ([name, log]) => {
       try {
-        if (log.failure === undefined) points.set(name, await log.checkpoint(isLast));
+        const point = log.failure === undefined ? await log.checkpoint(isLast) : undefined;
+        const isHere = this.#logs.get(name) === log;
+        if (isHere && point !== undefined) this.#recoveryPoints.set(name, point);
       } catch (error) {
         // Deleted meanwhile, or no space for its files: its older point stays true.
         if (this.failure !== undefined) throw error;
       }
     });
-    for (const name of points.keys()) {
-      if (!this.#logs.has(name) && !this.offlinePartitions.has(name)) points.delete(name);
-    }
+    await this.#writeCheckpointFiles();
+  }
+
+  /** One write at a time, of what is true when it begins; calls before that share it. */
+  #writeCheckpointFiles(): Promise<void> {
+    this.#nextFileWrite ??= this.#lastFileWrite
+      .catch(() => undefined)
+      .then(() => {
+        this.#nextFileWrite = undefined;
+        this.#lastFileWrite = this.#writeCheckpointFilesNow();
+        return this.#lastFileWrite;
+      });
+    return this.#nextFileWrite;
+  }
+
+  /** No space is no disaster here: what the files say stays true. */
+  async #writeCheckpointFilesNow(): Promise<void> {
     if (this.failure !== undefined) throw this.failure;
+    const checkpoints = this.#checkpoints();
+    const names = namesIn(checkpoints);
+    for (const name of names) this.#namesOnDisk.add(name);
+    const writes = this.#immediateWrites;
+    const isWanted = (): boolean => writes === this.#immediateWrites;
     try {
-      await this.#topLevel.writeRecoveryPoints(offsetEntries(points));
-      await this.#topLevel.writeLogStarts(offsetEntries(this.#logStarts()));
+      await this.#topLevel.writeCheckpoints(checkpoints, isWanted);
     } catch (error) {
       throw isPassing(error) ? error : this.directory.fail(error);
     }
-    this.#recoveryPoints = points;
+    if (isWanted()) this.#namesOnDisk = names;
+  }
+
+  /** A new log must not inherit the offsets of a deleted one of its name. */
+  #forgetOnDisk(name: string): void {
+    if (!this.#namesOnDisk.has(name)) return;
+    const checkpoints = this.#checkpoints();
+    this.#immediateWrites += 1;
+    this.#topLevel.writeCheckpointsSync(checkpoints);
+    this.#namesOnDisk = namesIn(checkpoints);
+  }
+
+  #checkpoints(): Checkpoints {
+    return { recoveryPoints: new Map(this.#recoveryPoints), logStarts: this.#logStarts() };
   }
 
   #logStarts(): Map<string, number> {
@@ -344,11 +393,8 @@ function isPartition(partition: number): boolean {
   return Number.isInteger(partition) && partition >= 0 && partition <= 0x7fff_ffff;
 }
 
-function offsetEntries(offsets: ReadonlyMap<string, number>): OffsetEntry[] {
-  return [...offsets].map(([name, offset]) => {
-    const dash = name.lastIndexOf('-');
-    return { topic: name.slice(0, dash), partition: Number(name.slice(dash + 1)), offset };
-  });
+function namesIn(checkpoints: Checkpoints): Set<string> {
+  return new Set([...checkpoints.recoveryPoints.keys(), ...checkpoints.logStarts.keys()]);
 }
 
 /** Runs `run` over `items`, `atOnce` of them at a time; the first failure ends it. */

@@ -1,0 +1,177 @@
+/**
+ * What the logs of a directory must hold, kept beside them: every batch appended, what was
+ * acknowledged, who produced it. After a cut the logs may have lost the end that nobody was promised,
+ * nothing else.
+ */
+import { expect } from 'vitest';
+import type { LogManager } from '../../src/engine/embedded/log/log-manager.ts';
+import type { UnifiedLog } from '../../src/engine/embedded/log/unified-log.ts';
+import { isCrcValid } from '../../src/protocol/records/crc32c.ts';
+import * as batchOf from '../../src/protocol/records/record-batch.ts';
+import { buildRecordBatch } from '../../src/protocol/records/record-batch-builder.ts';
+import type { SeededRandom } from './power-cut-file-system.ts';
+
+export interface ModelBatch {
+  readonly baseOffset: number;
+  readonly lastOffset: number;
+  readonly bytes: Buffer;
+  readonly maxTimestampMs: number;
+  readonly sequence: number;
+}
+
+export class ModelPartition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly topicId: string;
+  batches: ModelBatch[] = [];
+  /** Everything below was acknowledged as durable. */
+  durableEnd = 0;
+  /** Everything below was acknowledged as written; binds after a kill. */
+  writtenEnd = 0;
+
+  constructor(topic: string, partition: number, topicId: string) {
+    this.topic = topic;
+    this.partition = partition;
+    this.topicId = topicId;
+  }
+
+  get name(): string {
+    return `${this.topic}-${this.partition}`;
+  }
+
+  get endOffset(): number {
+    return (this.batches.at(-1)?.lastOffset ?? -1) + 1;
+  }
+
+  /** One producer a partition: its id is the partition's number. */
+  nextSequence(): number {
+    const last = this.batches.findLast((batch) => batch.sequence >= 0);
+    if (last === undefined) return 0;
+    return last.sequence + (last.lastOffset - last.baseOffset) + 1;
+  }
+
+  truncateTo(endOffset: number): void {
+    this.batches = this.batches.filter((batch) => batch.lastOffset < endOffset);
+  }
+}
+
+export function randomInt(random: SeededRandom, below: number): number {
+  return Math.floor(random() * below);
+}
+
+export function randomBatch(random: SeededRandom, model: ModelPartition, nowMs: number): Buffer {
+  const isIdempotent = random() < 0.5;
+  const records = Array.from({ length: 1 + randomInt(random, 3) }, () => ({
+    timestampMs: nowMs - randomInt(random, 10_000),
+    key: null,
+    value: Buffer.alloc(randomInt(random, random() < 0.2 ? 3000 : 200), randomInt(random, 256)),
+  }));
+  if (!isIdempotent) return buildRecordBatch(records);
+  return buildRecordBatch(records, {
+    producerId: model.partition,
+    producerEpoch: 0,
+    baseSequence: model.nextSequence(),
+  });
+}
+
+export function noteAppended(model: ModelPartition, batch: Buffer): ModelBatch {
+  const noted: ModelBatch = {
+    baseOffset: batchOf.baseOffset(batch, 0),
+    lastOffset: batchOf.lastOffset(batch, 0),
+    bytes: Buffer.from(batch),
+    maxTimestampMs: batchOf.maxTimestamp(batch, 0),
+    sequence: batchOf.baseSequence(batch, 0),
+  };
+  model.batches.push(noted);
+  return noted;
+}
+
+export async function readAll(log: UnifiedLog): Promise<Buffer[]> {
+  const batches: Buffer[] = [];
+  let fetchOffset = log.logStartOffset;
+  while (fetchOffset < log.highWatermark) {
+    const result = await log.read({
+      fetchOffset,
+      maxBytes: 4096,
+      minOneMessage: true,
+      upTo: 'highWatermark',
+    });
+    expect(result.errorCode).toBe(0);
+    const before = fetchOffset;
+    let at = 0;
+    while (at + batchOf.RECORD_BATCH_OVERHEAD <= result.records.length) {
+      const end = at + batchOf.batchSizeBytes(result.records, at);
+      if (end > result.records.length) break;
+      batches.push(result.records.subarray(at, end));
+      fetchOffset = batchOf.nextOffset(result.records, at);
+      at = end;
+    }
+    expect(fetchOffset).toBeGreaterThan(before);
+  }
+  return batches;
+}
+
+/** After a restart: nothing promised is lost, the rest is a prefix of what was appended. */
+export async function verifyPartition(
+  manager: LogManager,
+  model: ModelPartition,
+  promisedEnd: number,
+  random: SeededRandom,
+): Promise<void> {
+  const log = manager.get(model.topic, model.partition);
+  // Gone, or an older log of that name came back since its deletion never reached the disk.
+  if (log === undefined || log.topicId !== model.topicId) {
+    expect(promisedEnd, `${model.name} is gone`).toBe(0);
+    return;
+  }
+  expect(log.highWatermark, `${model.name} lost its end`).toBeGreaterThanOrEqual(promisedEnd);
+  expect(log.logEndOffset).toBe(log.highWatermark);
+  expect(log.logEndOffset).toBeLessThanOrEqual(model.endOffset);
+  model.truncateTo(log.logEndOffset);
+  expect(model.endOffset).toBe(log.logEndOffset);
+  const found = await readAll(log);
+  expect(found.length).toBe(model.batches.length);
+  for (const [index, batch] of found.entries()) {
+    expect(isCrcValid(batch, 0)).toBe(true);
+    expect(batch.equals(model.batches[index]!.bytes), `${model.name} batch ${index}`).toBe(true);
+  }
+  await verifySearches(log, model, random);
+  verifyProducer(log, model);
+}
+
+async function verifySearches(
+  log: UnifiedLog,
+  model: ModelPartition,
+  random: SeededRandom,
+): Promise<void> {
+  if (model.batches.length === 0) return;
+  const wanted = model.batches[randomInt(random, model.batches.length)]!;
+  const result = await log.read({
+    fetchOffset: wanted.lastOffset,
+    maxBytes: 1,
+    minOneMessage: true,
+    upTo: 'logEnd',
+  });
+  expect(result.records.equals(wanted.bytes)).toBe(true);
+  const byTime = await log.fetchOffsetByTimestamp(wanted.maxTimestampMs);
+  const first = model.batches.find((batch) => batch.maxTimestampMs >= wanted.maxTimestampMs)!;
+  expect(byTime?.offset).toBeGreaterThanOrEqual(first.baseOffset);
+  expect(byTime?.offset).toBeLessThanOrEqual(first.lastOffset);
+  const youngest = Math.max(...model.batches.map((batch) => batch.maxTimestampMs));
+  const ofMax = await log.fetchOffsetOfMaxTimestamp();
+  const holder = model.batches.find((batch) => batch.maxTimestampMs === youngest)!;
+  expect(ofMax?.timestampMs).toBe(youngest);
+  expect(ofMax?.offset).toBeGreaterThanOrEqual(holder.baseOffset);
+  expect(ofMax?.offset).toBeLessThanOrEqual(holder.lastOffset);
+}
+
+/** The last five batches of the producer are known, and repeating one answers with its offset. */
+function verifyProducer(log: UnifiedLog, model: ModelPartition): void {
+  const produced = model.batches.filter((batch) => batch.sequence >= 0).slice(-5);
+  for (const batch of produced) {
+    const repeated = log.append(Buffer.from(batch.bytes), { leaderEpoch: 0 });
+    expect(repeated.errorCode).toBe(0);
+    expect(repeated.isDuplicate).toBe(true);
+    expect(repeated.baseOffset).toBe(batch.baseOffset);
+  }
+}

@@ -1,0 +1,12 @@
+/** Power cuts, long: 1,000 cuts of a log directory at random points. */
+import { expect, test } from 'vitest';
+import { emptyTally, runLives } from './log-power-cut.ts';
+
+test('1,000 power cuts lose nothing that was acknowledged as durable', async () => {
+  const firstSeed = Math.floor(Math.random() * 1_000_000);
+  console.log(`power cuts: seeds from ${firstSeed}`);
+  const tally = emptyTally();
+  for (let seed = firstSeed; tally.cuts < 1000; seed += 1) await runLives(seed, tally);
+  console.log(`power cuts: ${JSON.stringify(tally)}`);
+  expect(tally.acknowledged).toBeGreaterThan(1000);
+});

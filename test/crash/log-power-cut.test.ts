@@ -1,0 +1,12 @@
+/** Power cuts, short: the same as log-power-cut.full.test.ts with fewer of them. */
+import { expect, test } from 'vitest';
+import { emptyTally, runLives } from './log-power-cut.ts';
+
+test('100 power cuts lose nothing that was acknowledged as durable', async () => {
+  const firstSeed = Math.floor(Math.random() * 1_000_000);
+  console.log(`power cuts: seeds from ${firstSeed}`);
+  const tally = emptyTally();
+  for (let seed = firstSeed; tally.cuts < 100; seed += 1) await runLives(seed, tally);
+  console.log(`power cuts: ${JSON.stringify(tally)}`);
+  expect(tally.acknowledged).toBeGreaterThan(0);
+});

@@ -1,0 +1,185 @@
+/**
+ * Lives of a log directory on a disk that forgets: random work over several logs, cut short by a
+ * power cut, a kill or a clean end, then opened again and compared with the model.
+ */
+import { expect } from 'vitest';
+import { DEFAULT_LOG_CONFIG } from '../../src/engine/embedded/log/log-config.ts';
+import { LogManager } from '../../src/engine/embedded/log/log-manager.ts';
+import { ManualClock } from '../engine/embedded/log/manual-clock.ts';
+import {
+  ModelPartition as Model,
+  type ModelPartition,
+  noteAppended,
+  randomBatch,
+  randomInt,
+  verifyPartition,
+} from './log-model.ts';
+import { PowerCutFileSystem, type SeededRandom, seededRandom } from './power-cut-file-system.ts';
+
+const DIRECTORY = '/data/log';
+const LIVES = 10;
+const CONFIG = { ...DEFAULT_LOG_CONFIG, segmentBytes: 10_000, indexIntervalBytes: 512 };
+
+export interface Tally {
+  cuts: number;
+  kills: number;
+  cleanEnds: number;
+  appended: number;
+  acknowledged: number;
+}
+
+export function emptyTally(): Tally {
+  return { cuts: 0, kills: 0, cleanEnds: 0, appended: 0, acknowledged: 0 };
+}
+
+class Lives {
+  readonly random: SeededRandom;
+  readonly tally: Tally;
+  readonly clock = new ManualClock();
+  files: PowerCutFileSystem;
+  partitions: ModelPartition[] = [];
+  #created = 0;
+  #life = 0;
+
+  constructor(seed: number, tally: Tally) {
+    this.random = seededRandom(seed);
+    this.tally = tally;
+    this.files = new PowerCutFileSystem(this.random);
+  }
+
+  async open(): Promise<LogManager> {
+    this.#life += 1;
+    const manager = await LogManager.open({
+      fileSystem: this.files,
+      clock: this.clock,
+      directory: DIRECTORY,
+      configFor: () => CONFIG,
+      config: { openFilesMax: 4, hotBytes: 2000, pendingBytesMax: 8000 },
+    });
+    expect([...manager.offlinePartitions]).toEqual([]);
+    return manager;
+  }
+
+  async run(): Promise<void> {
+    for (let life = 0; life < LIVES; life += 1) {
+      const manager = await this.open();
+      await this.#work(manager);
+      await this.#end(manager);
+    }
+  }
+
+  async #end(manager: LogManager): Promise<void> {
+    const choice = this.random();
+    let promise: 'durable' | 'written' = 'written';
+    if (choice < 0.6) {
+      this.tally.cuts += 1;
+      this.files = this.files.cut();
+      promise = 'durable';
+    } else if (choice < 0.8) {
+      this.tally.kills += 1;
+      this.files = this.files.kill();
+    } else {
+      // A clean end, and sometimes the power fails in its midst.
+      const closing = manager.close().catch(() => undefined);
+      const turns = randomInt(this.random, 60);
+      for (let turn = 0; turn < turns; turn += 1) await nextTurn();
+      if (this.random() < 0.5) {
+        this.tally.cuts += 1;
+        this.files = this.files.cut();
+        promise = 'durable';
+      } else {
+        await closing;
+        this.tally.cleanEnds += 1;
+        this.files = this.files.kill();
+      }
+    }
+    this.#life += 1;
+    await this.#verify(promise);
+  }
+
+  async #verify(promise: 'durable' | 'written'): Promise<void> {
+    const manager = await this.open();
+    for (const model of this.partitions) {
+      const end = promise === 'durable' ? model.durableEnd : model.writtenEnd;
+      await verifyPartition(manager, model, end, this.random);
+      model.durableEnd = model.endOffset;
+      model.writtenEnd = model.endOffset;
+    }
+    for (const log of [...manager.logs()]) {
+      const isKnown = this.partitions.some((model) => model.topicId === log.topicId);
+      // A deletion that the disk forgot: the metadata would say so, and the engine delete it again.
+      if (!isKnown) manager.delete(log.topic, log.partition);
+    }
+    this.partitions = this.partitions.filter(
+      (model) => manager.get(model.topic, model.partition)?.topicId === model.topicId,
+    );
+    // What was read after the restart was promised to be durable.
+    if (this.random() < 0.5) this.files = this.files.cut();
+    else {
+      await manager.close();
+      this.files = this.files.kill();
+    }
+  }
+
+  async #work(manager: LogManager): Promise<void> {
+    const steps = randomInt(this.random, 80);
+    for (let step = 0; step < steps; step += 1) {
+      const choice = this.random();
+      if (choice < 0.06) this.#create(manager);
+      else if (choice < 0.08) this.#delete(manager);
+      else if (choice < 0.1) void manager.checkpoint().catch(() => undefined);
+      else if (choice < 0.14) this.clock.advance(randomInt(this.random, 70_000));
+      else if (choice < 0.4) await nextTurn();
+      else this.#append(manager);
+    }
+  }
+
+  #create(manager: LogManager): void {
+    const partition = randomInt(this.random, 5);
+    if (manager.get('t', partition) !== undefined) return;
+    this.#created += 1;
+    const topicId = `${'A'.repeat(18)}${this.#created.toString().padStart(4, '0')}`;
+    manager.create('t', partition, topicId, CONFIG);
+    this.partitions = this.partitions.filter((model) => model.partition !== partition);
+    this.partitions.push(new Model('t', partition, topicId));
+  }
+
+  #delete(manager: LogManager): void {
+    const [model] = this.partitions.splice(randomInt(this.random, this.partitions.length), 1);
+    if (model !== undefined) manager.delete(model.topic, model.partition);
+  }
+
+  #append(manager: LogManager): void {
+    const model = this.partitions[randomInt(this.random, this.partitions.length)];
+    const log = model && manager.get(model.topic, model.partition);
+    if (model === undefined || log === undefined) return;
+    const batch = randomBatch(this.random, model, this.clock.nowMs());
+    const result = log.append(batch, { leaderEpoch: 0 });
+    expect(result.errorCode).toBe(0);
+    const noted = noteAppended(model, batch);
+    this.tally.appended += 1;
+    const life = this.#life;
+    log.whenWritten(result, (failure) => {
+      if (failure === undefined && life === this.#life) model.writtenEnd = noted.lastOffset + 1;
+    });
+    if (this.random() < 0.5) return;
+    log.whenDurable(result, (failure) => {
+      if (failure !== undefined || life !== this.#life) return;
+      this.tally.acknowledged += 1;
+      model.durableEnd = Math.max(model.durableEnd, noted.lastOffset + 1);
+    });
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Some lives of one directory, all from one seed. */
+export async function runLives(seed: number, tally: Tally): Promise<void> {
+  try {
+    await new Lives(seed, tally).run();
+  } catch (error) {
+    throw new Error(`power cuts with seed ${seed}: ${String(error)}`, { cause: error });
+  }
+}
