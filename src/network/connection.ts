@@ -38,6 +38,7 @@ export type CloseReason =
   | 'internal-error'
   | 'refused-by-handler'
   | 'idle'
+  | 'slow-reader'
   | 'shutdown'
   | 'socket-error'
   | 'revoked'

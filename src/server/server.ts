@@ -242,7 +242,8 @@ export class Server {
     const limitMs = this.#services.clock.monotonicMs() - this.#options.idleMs;
     for (const { connection } of [...this.#live]) {
       const working = connection.busy && !connection.unsent;
-      if (!working && connection.lastActiveMs < limitMs) connection.close('idle');
+      if (working || connection.lastActiveMs >= limitMs) continue;
+      connection.close(connection.unsent ? 'slow-reader' : 'idle');
     }
   }
 
