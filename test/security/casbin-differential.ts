@@ -5,13 +5,13 @@
  */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: policy variables are meant literally
 import { readFileSync } from 'node:fs';
-import { type Enforcer, StringAdapter } from 'casbin';
+import { type Enforcer, newEnforcer, newModelFromString, StringAdapter } from 'casbin';
 import fc from 'fast-check';
 import type { AclBinding } from '../../src/security/acl/acl-binding.ts';
 import type { Operation, ResourceTypeName } from '../../src/security/acl/operation.ts';
 import type { Action, AuthorizationResult } from '../../src/security/authorizer.ts';
 import type { CasbinAuthorizer } from '../../src/security/casbin-authorizer.ts';
-import { newPolicyEnforcer } from '../../src/security/policy-model.ts';
+import { addPolicyFunctions } from '../../src/security/policy-model.ts';
 import {
   type PolicyRule,
   type RoleLink,
@@ -169,7 +169,8 @@ const domainOf = ({ kind, tenant }: KafkaPrincipal): string =>
 
 /** Stock Casbin over every rule. */
 export async function openCasbin(policy: RandomPolicy): Promise<Enforcer> {
-  const enforcer = await newPolicyEnforcer(readFileSync(MODEL_FILE, 'utf8'));
+  const enforcer = await newEnforcer(newModelFromString(readFileSync(MODEL_FILE, 'utf8')));
+  await addPolicyFunctions(enforcer);
   const text = policyText({ rules: allRules(policy), links: policy.links });
   enforcer.setAdapter(new StringAdapter(text));
   await enforcer.addNamedDomainMatchingFunc(
