@@ -20,7 +20,6 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { systemClock } from './clock.ts';
 import { PkiError } from './errors.ts';
 import { systemErrorCode } from './file-system.ts';
 import { systemRandom } from './random.ts';
@@ -145,58 +144,5 @@ export function listDirectory(path: string): DirectoryEntry[] {
     const code = systemErrorCode(cause);
     if (code === 'ENOENT' || code === 'ENOTDIR') return [];
     throw new PkiError(`cannot list ${path} (${code}): check its owner and mode`, { cause });
-  }
-}
-
-/**
- * Runs `work` while holding `path` as a lock between processes. A lock whose owner has died is
- * taken over. Waits up to `patienceMs`, then throws PkiError.
- */
-export async function withLock<T>(path: string, patienceMs: number, work: () => T): Promise<T> {
-  const deadlineMs = systemClock.monotonicMs() + patienceMs;
-  while (!tryLock(path)) {
-    if (systemClock.monotonicMs() > deadlineMs) {
-      throw new PkiError(`${path} is held by another process: wait for it, or delete the file`);
-    }
-    await new Promise<void>((resolve) => systemClock.setTimer(20, resolve));
-  }
-  try {
-    return work();
-  } finally {
-    unlinkSync(path);
-  }
-}
-
-function tryLock(path: string): boolean {
-  try {
-    const file = openSync(path, 'wx', 0o600);
-    writeSync(file, String(process.pid));
-    closeSync(file);
-    return true;
-  } catch (cause) {
-    if (systemErrorCode(cause) !== 'EEXIST') {
-      throw new PkiError(`cannot write ${path} (${systemErrorCode(cause)})`, { cause });
-    }
-    if (ownerIsGone(path)) unlinkIfThere(path);
-    return false;
-  }
-}
-
-function ownerIsGone(path: string): boolean {
-  const owner = Number(readIfThere(path) ?? '');
-  if (!Number.isInteger(owner) || owner <= 0) return false;
-  try {
-    process.kill(owner, 0);
-    return false;
-  } catch (cause) {
-    return systemErrorCode(cause) === 'ESRCH';
-  }
-}
-
-function unlinkIfThere(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (cause) {
-    if (systemErrorCode(cause) !== 'ENOENT') throw cause;
   }
 }

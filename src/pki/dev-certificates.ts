@@ -1,21 +1,23 @@
 /**
  * Owns the certificates of `serve --dev`: makes what is missing, renews what is about to expire.
  *
- * Invariant: running it again changes nothing that is still good, so clients keep their files; one
- * process at a time does it (several brokers may start on one folder). A production PKI is left
- * alone.
+ * Invariant: running it again changes nothing that is still good, so clients keep their files, and
+ * writes nothing, so the folder may be read-only; one process at a time makes what is missing
+ * (several brokers may start on one folder). A production PKI is left alone.
  */
 import type { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
-import { fileExists, makeDirectory, readIfThere, withLock } from '../base/credential-files.ts';
-import { PkiError } from '../base/errors.ts';
+import { systemClock } from '../base/clock.ts';
+import { fileExists, makeDirectory, readIfThere } from '../base/credential-files.ts';
+import { type DataDirectoryLock, lockDataDirectory } from '../base/data-directory-lock.ts';
+import { ConfigError, PkiError } from '../base/errors.ts';
+import { systemRandom } from '../base/random.ts';
 import { DAY_MS } from './certificate-authority.ts';
 import {
   issueBroker,
   issueDevice,
   issueOperator,
   issueService,
-  type LeafOptions,
 } from './issue.ts';
 import {
   createPki,
@@ -43,62 +45,103 @@ export interface DevCertificatesOptions extends PkiSeams {
   readonly trustDomain?: string;
 }
 
-/** Brings `dir` up to date. Returns the base names that were made or renewed. */
+export interface DevCertificates {
+  readonly pki: Pki;
+  /** The files that were made or renewed, without their extensions. */
+  readonly made: readonly string[];
+}
+
+/** Brings `dir` up to date. */
 export async function ensureDevCertificates(
   dir: string,
   options: DevCertificatesOptions = {},
-): Promise<{ pki: Pki; made: string[] }> {
+): Promise<DevCertificates> {
+  const existing = openDevPki(dir, options);
+  if (existing !== null && bringUpToDate(existing, () => undefined).length === 0) {
+    return { pki: existing, made: [] };
+  }
   makeDirectory(dir, 'public');
-  return withLock(join(dir, '.lock'), LOCK_PATIENCE_MS, () => bringUpToDate(dir, options));
+  const lock = await lockDirectory(dir, options);
+  try {
+    return makeMissing(dir, options);
+  } finally {
+    await lock.release();
+  }
 }
 
-function bringUpToDate(dir: string, options: DevCertificatesOptions): { pki: Pki; made: string[] } {
+/** Waits for another process that is at the same work. */
+async function lockDirectory(dir: string, seams: PkiSeams): Promise<DataDirectoryLock> {
+  const { random = systemRandom } = seams;
+  const deadlineMs = systemClock.monotonicMs() + LOCK_PATIENCE_MS;
+  for (;;) {
+    try {
+      return await lockDataDirectory(dir, random);
+    } catch (cause) {
+      if (!(cause instanceof ConfigError)) throw cause;
+      // The lock says that it cannot be made by giving the system's error as its cause.
+      if (cause.cause !== undefined || systemClock.monotonicMs() > deadlineMs) {
+        throw new PkiError(`cannot write into ${dir}, or another process does: try again`, {
+          cause,
+        });
+      }
+    }
+    // Of two that start together both may be refused: they come back at different times.
+    const delayMs = 10 + random.bytes(1)[0]! / 8;
+    await new Promise<void>((resolve) => systemClock.setTimer(delayMs, resolve));
+  }
+}
+
+function makeMissing(dir: string, options: DevCertificatesOptions): DevCertificates {
+  const existing = openDevPki(dir, options);
+  const pki = existing ?? createPki(dir, { ...options, mode: 'dev', force: true });
+  const roots = Object.values(ROOTS).map(({ certificate }) => certificate.replace(/\.crt$/, ''));
+  const made = bringUpToDate(pki, (issue) => issue());
+  return { pki, made: existing === null ? [...roots, ...made] : made };
+}
+
+/** Finds what is missing, and has `make` make each. Returns their names. */
+function bringUpToDate(pki: Pki, make: (issue: () => unknown) => void): string[] {
   const made: string[] = [];
-  const pki = ensureRoots(dir, options, made);
-  const ensure = (
-    issuer: string,
-    path: string,
-    issue: (leafOptions: LeafOptions) => unknown,
-  ): void => {
-    if (isGoodLeaf(pki, path, issuer)) return;
-    issue({ force: true });
+  const leaf = { force: true };
+  const ensure = (path: string, isGood: boolean, issue: () => unknown): void => {
+    if (isGood) return;
+    make(issue);
     made.push(path);
   };
-  ensure('ca.crt', 'broker', (leaf) => issueBroker(pki, undefined, leaf));
-  ensure('operator-ca.crt', DEV_OPERATOR, (leaf) => issueOperator(pki, DEV_OPERATOR, leaf));
+  ensure('broker', isGoodLeaf(pki, 'broker', 'ca.crt'), () => issueBroker(pki, undefined, leaf));
+  ensure(DEV_OPERATOR, isGoodLeaf(pki, DEV_OPERATOR, 'operator-ca.crt'), () =>
+    issueOperator(pki, DEV_OPERATOR, leaf),
+  );
   for (const tenant of DEV_TENANTS) {
-    const issuer = join(tenant, 'ca.crt');
-    if (!isGoodAuthority(pki, issuer, join(tenant, 'ca.key'), 'client-ca.crt')) {
-      createTenantCa(pki, tenant, { force: true });
-      made.push(join(tenant, 'ca'));
-    }
+    const ca = join(tenant, 'ca.crt');
+    const caIsGood = isGoodAuthority(pki, ca, join(tenant, 'ca.key'), 'client-ca.crt');
+    ensure(join(tenant, 'ca'), caIsGood, () => createTenantCa(pki, tenant, leaf));
     for (const device of DEV_DEVICES) {
-      ensure(issuer, join(tenant, device), (leaf) =>
+      const path = join(tenant, device);
+      ensure(path, isGoodLeaf(pki, path, ca), () =>
         issueDevice(pki, { tenant, device, fleet: DEV_FLEET }, leaf),
       );
     }
     for (const service of DEV_SERVICES) {
-      ensure(issuer, join(tenant, service), (leaf) => issueService(pki, { tenant, service }, leaf));
+      const path = join(tenant, service);
+      ensure(path, isGoodLeaf(pki, path, ca), () => issueService(pki, { tenant, service }, leaf));
     }
   }
-  return { pki, made };
+  return made;
 }
 
-function ensureRoots(dir: string, options: DevCertificatesOptions, made: string[]): Pki {
-  if (fileExists(join(dir, 'pki.json'))) {
-    const pki = openPki(dir, options);
-    if (pki.mode !== 'dev') {
-      throw new PkiError(`${dir} holds a production PKI: give serve --dev a folder of its own`);
-    }
-    const sameDomain = options.trustDomain === undefined || options.trustDomain === pki.trustDomain;
-    const roots = Object.values(ROOTS);
-    const allGood = roots.every(({ certificate, key }) =>
-      isGoodAuthority(pki, certificate, key, certificate),
-    );
-    if (sameDomain && allGood) return pki;
+/** The development PKI of `dir` with good roots; null when it must be made. */
+function openDevPki(dir: string, options: DevCertificatesOptions): Pki | null {
+  if (!fileExists(join(dir, 'pki.json'))) return null;
+  const pki = openPki(dir, options);
+  if (pki.mode !== 'dev') {
+    throw new PkiError(`${dir} holds a production PKI: give serve --dev a folder of its own`);
   }
-  made.push(...Object.values(ROOTS).map(({ certificate }) => certificate.replace(/\.crt$/, '')));
-  return createPki(dir, { ...options, mode: 'dev', force: true });
+  const { trustDomain = pki.trustDomain } = options;
+  const allGood = Object.values(ROOTS).every(({ certificate, key }) =>
+    isGoodAuthority(pki, certificate, key, certificate),
+  );
+  return trustDomain === pki.trustDomain && allGood ? pki : null;
 }
 
 function isGoodAuthority(pki: Pki, crt: string, key: string, issuer: string): boolean {

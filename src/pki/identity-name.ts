@@ -38,7 +38,7 @@ export function checkTenantName(text: string): string {
 export function checkSubjectName(what: string, text: string): string {
   if (isSubjectName(text)) return text;
   throw new PkiError(
-    `${quoted(text)} is not a ${what} name: use a letter or digit, then up to 62 letters, ` +
+    `${quoted(text)} is no valid ${what} name: use a letter or digit, then up to 62 letters, ` +
       'digits, "_" and "-"',
   );
 }

@@ -135,7 +135,7 @@ function issueLeaf(
 ): IssuedFiles {
   const path = (extension: string): string => join(place.dir, `${place.baseName}.${extension}`);
   const writing = writingTo(pki, options.force ?? false);
-  refuseToReplaceCa(path('crt'));
+  refuseToReplaceCa(place);
   if (!writing.replace) for (const extension of EXTENSIONS) refuseToReplace(path(extension));
   const { certificate, privateKey } = issueCredential(issuer, profile, {
     ...(options.keyType === undefined ? {} : { keyType: options.keyType }),
@@ -181,9 +181,21 @@ function refuseToReplace(path: string): void {
   if (fileExists(path)) throw new PkiError(`${path} exists and is kept: use --force to replace it`);
 }
 
-function refuseToReplaceCa(path: string): void {
+/** The base names of CA files: their keys are beside them. */
+const CA_NAME = /(?:^|-)ca$/;
+
+function refuseToReplaceCa(place: Place): void {
+  const path = join(place.dir, `${place.baseName}.crt`);
   const text = readIfThere(path);
-  if (text !== null && parseChain(text, path)[0]?.ca === true) {
-    throw new PkiError(`${path} holds a CA: choose another --out folder or another name`);
+  if (text === null || !(CA_NAME.test(place.baseName) || holdsCa(text, path))) return;
+  throw new PkiError(`${path} holds a CA: choose another --out folder or another name`);
+}
+
+function holdsCa(text: string, path: string): boolean {
+  try {
+    return parseChain(text, path)[0]?.ca === true;
+  } catch (error) {
+    if (error instanceof PkiError) return false;
+    throw error;
   }
 }
