@@ -10,10 +10,14 @@ import { createProgram } from './cli/program.ts';
 
 /** Runs the command of process.argv; leaves its exit code in process.exitCode. */
 export async function runFromCommandLine(): Promise<void> {
+  // Whoever read our output may be gone (`| head`): that ends neither a command nor the broker.
+  process.stdout.on('error', () => {});
+  process.stderr.on('error', () => {});
   process.exitCode = await run(process.argv.slice(2));
 }
 
-async function run(args: readonly string[]): Promise<number> {
+/** Runs one command; its exit code. Writes to process.stdout and process.stderr. */
+export async function run(args: readonly string[]): Promise<number> {
   try {
     const program = await createProgram(args);
     await program.parseAsync(args, { from: 'user' });

@@ -34,7 +34,6 @@ async function serve(options: ServeOptions): Promise<void> {
   checkForServing(config, dev);
   const logger = createLogger(config['log.level']);
   for (const warning of warnings) logger.warn({ reason: 'unknown-environment' }, warning);
-  surviveClosedOutput();
   exitOnFault(logger);
   const stop = onStopSignal(logger);
   const { startBroker } = await import('../broker.ts');
@@ -45,7 +44,11 @@ async function serve(options: ServeOptions): Promise<void> {
   logger.info('stopped');
 }
 
-function announce(config: Config, ports: { mtls: number; admin: number }, kcatLine: string | null): void {
+function announce(
+  config: Config,
+  ports: { mtls: number; admin: number },
+  kcatLine: string | null,
+): void {
   const startMs = Math.round(systemClock.monotonicMs());
   const mtls = `mTLS ${hostAndPort(config.host, ports.mtls)}`;
   const admin = `admin https://${hostAndPort(config['admin.host'], ports.admin)}`;
@@ -73,12 +76,6 @@ function onStopSignal(logger: Logger): Promise<void> {
     process.on('SIGTERM', onSignal);
     process.on('SIGINT', onSignal);
   });
-}
-
-/** Whoever read our output may be gone; the broker serves on. */
-function surviveClosedOutput(): void {
-  process.stdout.on('error', () => {});
-  process.stderr.on('error', () => {});
 }
 
 /** An error that nobody caught leaves a state that nobody knows: the log recovers at the next start. */

@@ -247,7 +247,7 @@ describe('hostile values', () => {
           }
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 150 },
     );
   });
 
@@ -262,7 +262,7 @@ describe('hostile values', () => {
           expect(error).toBeInstanceOf(ConfigError);
         });
       }),
-      { numRuns: 500 },
+      { numRuns: 150 },
     );
   });
 });

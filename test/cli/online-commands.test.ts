@@ -1,0 +1,152 @@
+/** The commands that talk to a running broker, against a real one. */
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { type BrokerProcess, startBroker } from '../tools/broker-process.ts';
+import { removeDirectory, temporaryDirectory } from '../tools/temporary-directory.ts';
+import { describeRequiring } from '../tools/tool-detection.ts';
+import { type CliResult, runCli, runInProcess } from './run-cli.ts';
+
+describeRequiring(['built-broker'], 'online commands', () => {
+  let broker: BrokerProcess;
+  let dir = '';
+
+  beforeAll(async () => {
+    broker = await startBroker();
+    vi.stubEnv('BREAKWATER_ADMIN_URL', `https://127.0.0.1:${broker.adminPort}`);
+    vi.stubEnv('BREAKWATER_CERTS_DIR', broker.certsDir);
+    dir = temporaryDirectory('cli');
+  });
+  afterAll(async () => {
+    vi.unstubAllEnvs();
+    await broker.dispose();
+    removeDirectory(dir);
+  });
+
+  const run = (line: string): Promise<CliResult> => runInProcess(line.split(' '));
+  const good = async (line: string): Promise<string> => {
+    const { code, stdout, stderr } = await run(line);
+    expect([code, stderr], line).toEqual([0, '']);
+    return stdout;
+  };
+  const json = async (line: string) => JSON.parse(await good(`${line} --json`));
+  const refused = async (line: string): Promise<string> => {
+    const { code, stdout, stderr } = await run(line);
+    expect([code, stdout], line).toEqual([1, '']);
+    expect(stderr).toMatch(/^breakwater: /);
+    return stderr;
+  };
+
+  test('status shows versions and checks, and exits 0 while all is well', async () => {
+    expect(await good('status')).toContain('version ');
+    const status = await json('status');
+    expect(status.mtls.port).toBe(broker.port);
+    expect(status.checks.every(({ state }: { state: string }) => state === 'ok')).toBe(true);
+  });
+
+  test('the bin itself does the same', async () => {
+    const { code, stdout, stderr } = await runCli(['topic', 'list', '--tenant', 'acme']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/telemetry +6 /);
+  });
+
+  test('tenants: create (the CA is made here), again, list, suspend, resume', async () => {
+    expect(await good('tenant create initech')).toContain('tenant initech is registered');
+    await good('tenant create initech');
+    expect(await good('tenant list')).toMatch(/initech +active/);
+    expect((await json('tenant suspend initech')).state).toBe('suspended');
+    expect((await json('tenant describe initech')).state).toBe('suspended');
+    expect((await json('tenant resume initech')).state).toBe('active');
+    expect(await refused('tenant describe nobody')).toContain('no such tenant');
+    await good('cert issue --tenant initech --device pump-17 --fleet plant-a');
+  });
+
+  test('a tenant cannot be created with the CA of another, a device or a private key', async () => {
+    const file = (name: string): string => join(broker.certsDir, name);
+    expect(await refused(`tenant create hooli --ca-cert ${file('acme/ca.crt')}`)).toMatch(
+      /refused/,
+    );
+    expect(await refused(`tenant create hooli --ca-cert ${file('acme/device-1.crt')}`)).toMatch(
+      /refused/,
+    );
+    expect(await refused(`tenant create hooli --ca-cert ${file('client-ca.crt')}`)).toMatch(
+      /refused/,
+    );
+    expect(await refused(`tenant create hooli --ca-cert ${file('acme/ca.key')}`)).toMatch(
+      /private key, which stays here/,
+    );
+    expect(await refused(`tenant create hooli --pki ${dir}`)).toContain('--ca-cert');
+    expect(await good('tenant list')).not.toContain('hooli');
+  });
+
+  test('topics: create, again, list, describe, delete', async () => {
+    expect(await good('topic create --tenant acme alarms --partitions 3')).toBe(
+      'topic alarms of acme: 3 partitions\n',
+    );
+    expect(await refused('topic create --tenant acme alarms')).toContain('already exists');
+    expect(await good('topic list --tenant acme')).toMatch(/alarms +3 /);
+    expect(await good('topic list --tenant globex')).not.toContain('alarms');
+    const details = await json('topic describe --tenant acme alarms');
+    expect(details.partitionStates).toHaveLength(3);
+    await good('topic delete --tenant acme alarms');
+    expect(await refused('topic delete --tenant acme alarms')).toContain('no such topic');
+  });
+
+  test('topics: settings are taken, unknown ones and bad names refused', async () => {
+    await good('topic create --tenant acme logs --topic-config segment.bytes=1048576');
+    const { configs } = await json('topic describe --tenant acme logs');
+    const segment = configs.find(({ name }: { name: string }) => name === 'segment.bytes');
+    expect(segment).toMatchObject({ value: '1048576', isDefault: false });
+    await refused('topic create --tenant acme x --topic-config no.such=1');
+    await refused('topic create --tenant acme ../../etc/passwd');
+    await refused('topic create --tenant ../acme x');
+    await good('topic delete --tenant acme logs');
+  });
+
+  test('rules: explain, add, list with origin, remove', async () => {
+    const question =
+      'acl explain --tenant initech --principal User:pump-17 --operation write --topic alarms';
+    const rule = '--tenant initech --allow User:pump-17 --operation write --topic alarms';
+    await good('tenant create initech');
+    expect(await good(question)).toMatch(/^denied: /);
+    await good(`acl add ${rule}`);
+    expect(await good(question)).toMatch(/^allowed: .*\(dynamic\)/);
+    expect(await good('acl list --tenant initech --principal User:pump-17')).toMatch(
+      /ALLOW +User:pump-17 +WRITE +TOPIC +LITERAL +alarms +\* +dynamic/,
+    );
+    await good(
+      'acl add --tenant initech --deny User:pump-17 --operation write --topic al --prefixed',
+    );
+    expect((await json(question)).allowed).toBe(false);
+    await good(
+      'acl remove --tenant initech --deny User:pump-17 --operation write --topic al --prefixed',
+    );
+    await good(`acl remove ${rule}`);
+    expect(await refused(`acl remove ${rule}`)).toContain('no such dynamic rule');
+    expect(await good(question)).toMatch(/^denied: /);
+  });
+
+  test('explain knows the fleet of a device from its certificate', async () => {
+    const base =
+      'acl explain --tenant acme --principal User:device-1 --operation write --topic telemetry';
+    expect(await good(base)).toMatch(/^allowed: .*Fleet:dev/);
+    expect(await good(`${base} --fleet other`)).toMatch(/^denied: /);
+  });
+
+  test('a device certificate is turned away with what to do', async () => {
+    const file = join(broker.certsDir, 'acme', 'admin-1');
+    const stderr = await refused(`status --cert ${file}.crt --key ${file}.key`);
+    expect(stderr).toContain('operator certificates only');
+  });
+
+  test('a broker that cannot prove itself gets no request', async () => {
+    const ca = join(broker.certsDir, 'client-ca.crt');
+    expect(await refused(`status --ca ${ca}`)).toContain('did not prove itself');
+  });
+
+  test('no broker, a wrong address and a wrong listener end in a sentence', async () => {
+    expect(await refused('status --url https://127.0.0.1:1')).toContain('no broker answers');
+    expect(await refused('status --url https://user:pw@127.0.0.1')).toContain('https://host:port');
+    await refused(`status --url https://127.0.0.1:${broker.port}`);
+    expect(await refused(`status --certs ${dir}`)).toContain('operator.crt is missing');
+  });
+});
