@@ -45,7 +45,7 @@ export interface ProduceRules extends HeaderLimits {
   /** compression.type; "producer" keeps what arrives. */
   readonly compressionType: 'producer' | 'uncompressed' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
   readonly nowMs: number;
-  /** The most that one compressed batch may inflate to. */
+  /** The most that one compressed batch may inflate to; see also EXPANSION_MAX. */
   readonly maxInflatedBytes: number;
   /** What all large batches under way may inflate to; one for the process unless given. */
   readonly inflationBudget?: InflationBudget;
@@ -75,6 +75,12 @@ export interface RefusedBatch {
 
 export type ValidationResult = ValidBatch | RefusedBatch;
 
+/**
+ * Beyond max.message.bytes records may inflate to this many times their compressed size: otherwise
+ * a few bytes would buy the work of reading megabytes. Telemetry shrinks to a tenth, at the very best
+ * to a hundredth; and Java's producer sends a batch that is refused for its size again in halves.
+ */
+const EXPANSION_MAX = 128;
 /** A section up to this size is walked in one go. */
 const WALK_BYTES_MAX = 2 * 1024 * 1024;
 const PROCESS_BUDGET = new InflationBudget(256 * 1024 * 1024);
@@ -120,7 +126,10 @@ function checkRecords(
     return walk(batch, batch, RECORD_BATCH_OVERHEAD, rules);
   }
   if (!isCodec(codec)) throw new RangeError('the codec has been checked');
-  const inflation = planInflation(codec, recordsSection(batch, 0), rules.maxInflatedBytes);
+  const section = recordsSection(batch, 0);
+  const plausibleBytes = rules.maxMessageBytes + EXPANSION_MAX * section.length;
+  const maxBytes = Math.min(rules.maxInflatedBytes, plausibleBytes);
+  const inflation = planInflation(codec, section, maxBytes);
   if (!inflation.isSmall) {
     const budget = rules.inflationBudget ?? PROCESS_BUDGET;
     return budget.spend(inflation.bytesMax, async () =>

@@ -9,13 +9,15 @@
  * over is refused here: overflowing varints, lengths below -1, header keys that are not UTF-8. The
  * cursor allocates nothing for a record; its fields describe the current one.
  */
-import { isUtf8 } from 'node:buffer';
 import { invalidRecord } from './record-errors.ts';
+import { isUtf8Text } from './utf8-text.ts';
 
 /** length, attributes, two deltas, null key, null value, no headers: one byte each. */
 export const RECORD_BYTES_MIN = 7;
 /** An empty key and a null value. */
 const HEADER_BYTES_MIN = 2;
+/** From here on the upper part of a varlong, counted in 2^28, makes a number beyond 2^53. */
+const HIGH_SAFE_END = 2 ** 26;
 
 export class RecordCursor {
   readonly buffer: Buffer;
@@ -134,7 +136,7 @@ export class RecordCursor {
     const buffer = this.buffer;
     for (let at = start; at < end; at++) {
       if (buffer[at]! < 0x80) continue;
-      if (!isUtf8(buffer.subarray(at, end))) throw invalidRecord('A header key is not UTF-8');
+      if (!isUtf8Text(buffer, at, end)) throw invalidRecord('A header key is not UTF-8');
       return;
     }
   }
@@ -149,6 +151,18 @@ export class RecordCursor {
   }
 
   #readVarint(): number {
+    const at = this.#at;
+    if (at < this.#limit) {
+      const byte = this.buffer[at]!;
+      if (byte < 0x80) {
+        this.#at = at + 1;
+        return (byte >>> 1) ^ -(byte & 1);
+      }
+    }
+    return this.#readLongVarint();
+  }
+
+  #readLongVarint(): number {
     const buffer = this.buffer;
     const limit = this.#limit;
     let at = this.#at;
@@ -166,32 +180,25 @@ export class RecordCursor {
     throw invalidRecord('A record holds a number beyond 32 bits');
   }
 
+  /** As two halves of 28 and up to 42 bits, so that no BigInt is made. */
   #readVarlong(): number {
     const buffer = this.buffer;
-    const start = this.#at;
-    // Four bytes hold 28 bits: plain integer arithmetic for every delta below a day and a half.
-    let value = 0;
-    for (let shift = 0; shift < 28; shift += 7) {
-      if (this.#at >= this.#limit) throw invalidRecord('A record ends inside a number');
-      const byte = buffer[this.#at++]!;
-      value |= (byte & 0x7f) << shift;
-      if (byte < 0x80) return (value >>> 1) ^ -(value & 1);
-    }
-    this.#at = start;
-    return this.#readWideVarlong();
-  }
-
-  #readWideVarlong(): number {
-    let value = 0n;
-    for (let shift = 0n; shift < 70n; shift += 7n) {
-      if (this.#at >= this.#limit) throw invalidRecord('A record ends inside a number');
-      const byte = this.buffer[this.#at++]!;
-      if (shift === 63n && byte > 1) break;
-      value |= BigInt(byte & 0x7f) << shift;
+    const limit = this.#limit;
+    let at = this.#at;
+    let low = 0;
+    let high = 0;
+    for (let index = 0; index < 10; index++) {
+      if (at >= limit) throw invalidRecord('A record ends inside a number');
+      const byte = buffer[at++]!;
+      if (index < 4) low |= (byte & 0x7f) << (7 * index);
+      else high += (byte & 0x7f) * 2 ** (7 * (index - 4));
       if (byte >= 0x80) continue;
-      const number = Number((value >> 1n) ^ -(value & 1n));
-      if (!Number.isSafeInteger(number)) break;
-      return number;
+      this.#at = at;
+      if (high === 0) return (low >>> 1) ^ -(low & 1);
+      // Zig-zag: all bits but the lowest are the magnitude, one less than it when negative.
+      if (high >= HIGH_SAFE_END) break;
+      const magnitude = high * 2 ** 27 + (low >>> 1);
+      return (low & 1) === 0 ? magnitude : -magnitude - 1;
     }
     throw invalidRecord('A record holds a timestamp delta out of range');
   }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { ErrorCode } from '../../../src/protocol/error-codes.ts';
 import {
@@ -300,7 +301,8 @@ describe('the records', () => {
 
   it.each(REAL_CODECS)('are refused when they inflate beyond the limit: %s', async (name) => {
     for (const valueBytes of [30_000, 4 * MIB]) {
-      const records = ordinaryRecords(1, valueBytes);
+      const value = Buffer.alloc(valueBytes, randomBytes(valueBytes / 10));
+      const records = [{ timestampMs: NOW_MS, key: null, value }];
       const batch = await buildCompressedRecordBatch(records, CompressionCodec[name]);
       const maxInflatedBytes = encodeRecords(records, NOW_MS).length;
       await accepted(batch, { maxInflatedBytes, maxMessageBytes: 8 * MIB });
@@ -311,6 +313,21 @@ describe('the records', () => {
       expect(result.errorCode).toBe(ErrorCode.MESSAGE_TOO_LARGE);
     }
   });
+
+  it.each(REAL_CODECS)(
+    'may always inflate to max.message.bytes, then 128-fold: %s',
+    async (name) => {
+      const [within, beyond] = await Promise.all(
+        [900_000, 12 * MIB].map((valueBytes) =>
+          buildCompressedRecordBatch(ordinaryRecords(1, valueBytes), CompressionCodec[name]),
+        ),
+      );
+      await accepted(within!);
+      // Only gzip and zstd shrink so much; the others reach 1:255 and 1:21 at best.
+      if (beyond!.length * 128 > 11 * MIB) await accepted(beyond!);
+      else expect((await refused(beyond!)).errorCode).toBe(ErrorCode.MESSAGE_TOO_LARGE);
+    },
+  );
 
   it('of an uncompressed batch are refused one by one when their offsets are out of order', async () => {
     const records = ordinaryRecords(4).map((record, index) => ({
