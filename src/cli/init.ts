@@ -20,6 +20,7 @@ import {
   readRequired,
   writeWhole,
 } from '../base/credential-files.ts';
+import { nodeFileSystem } from '../base/file-system.ts';
 import type { ConfigKey } from '../config/config-schema.ts';
 import type { RawValue } from '../config/config-spec.ts';
 import { PACKAGE_ROOT } from '../config/package-root.ts';
@@ -99,14 +100,18 @@ async function checkedNames(options: Options): Promise<readonly string[]> {
   return names;
 }
 
+/**
+ * The operators' policy is in force at once; a tenant's is there to be copied: its name does not end
+ * in .csv, so that the example's rules are no rules.
+ */
 function policyTemplates(): { name: string; text: string }[] {
   const folder = join(PACKAGE_ROOT, 'policies', 'templates');
-  const remedy = 'install Breakwater anew';
-  const found = listDirectory(folder)
-    .filter(({ name }) => name.endsWith('.csv'))
-    .map(({ name }) => ({ name, text: readRequired(join(folder, name), remedy) }));
-  if (found.length === 0) throw new CommandError(`${folder} holds no policy: ${remedy}`);
-  return found;
+  const read = (name: string): string =>
+    readRequired(join(folder, name), 'install Breakwater anew');
+  return [
+    { name: 'operators.csv', text: read('operators.csv') },
+    { name: 'tenant.csv.template', text: read('tenant.csv') },
+  ];
 }
 
 async function makeCertificates(
@@ -121,7 +126,11 @@ async function makeCertificates(
     ...(trustDomain === undefined ? {} : { trustDomain }),
   });
   issueOperator(pki, OPERATOR);
-  issueBroker(pki, names, { outDir: join(root, 'broker') });
+  const issued = issueBroker(pki, names, { outDir: join(root, 'broker') });
+  // Java key stores are for clients; the broker reads PEM, and a second copy of its key is one more.
+  for (const path of [issued.p12Path, issued.p12PasswordPath]) {
+    if (path !== null) nodeFileSystem.unlinkSync(path);
+  }
   for (const name of BROKER_CAS) {
     const text = readRequired(join(root, 'pki', name), 'run "breakwater init" again');
     writeWhole(join(root, 'broker', name), text, {
@@ -166,12 +175,14 @@ function printNextSteps(root: string, configFile: string): void {
     `  1. Read ${configFile} and the policies in ${join(root, 'policies')}, then check both:`,
     `       breakwater config check --config ${configFile}`,
     `       breakwater policy check --config ${configFile}`,
-    `  2. Start the broker:`,
+    '  2. Start the broker:',
     `       breakwater serve --config ${configFile}`,
-    `  3. Make a tenant and its first device (from another terminal):`,
+    '  3. Make a tenant and its first device, from another terminal:',
     `       export BREAKWATER_CERTS_DIR=${pki}`,
     `       breakwater tenant create acme --ca-keys ${keys}`,
     `       breakwater cert issue --tenant acme --device pump-1 --ca-keys ${keys} --out .`,
+    `     Its rights: copy ${join(root, 'policies', 'tenant.csv.template')} to acme.csv beside it`,
+    '     and adapt it; the broker takes it over by itself.',
     `  4. Move ${keys} off this machine: whoever has it can make any certificate, and the broker`,
     '     never reads it. Name its folder with --ca-keys when you issue.',
   ];

@@ -138,6 +138,17 @@ describeRequiring(['built-broker'], 'online commands', () => {
     expect(stderr).toContain('operator certificates only');
   });
 
+  test('an operator for whom no rule speaks is refused, and told who can help', async () => {
+    await good('cert issue --operator ada');
+    const ada = ['crt', 'key'].map((extension) => join(broker.certsDir, `ada.${extension}`));
+    for (const line of ['tenant list', 'status', 'topic create --tenant acme ada']) {
+      const stderr = await refused(`${line} --cert ${ada[0]} --key ${ada[1]}`);
+      expect(stderr).toMatch(/does not let this operator/);
+      expect(stderr).toContain('an operator with that right');
+    }
+    expect(await good('topic list --tenant acme')).not.toMatch(/^ada /m);
+  });
+
   test('a broker that cannot prove itself gets no request', async () => {
     const ca = join(broker.certsDir, 'client-ca.crt');
     expect(await refused(`status --ca ${ca}`)).toContain('did not prove itself');
