@@ -1,0 +1,174 @@
+/**
+ * Which right each served API needs, as data (Kafka's table of required operations): what to send,
+ * which error stands in the answer without the right, and the rule that lifts it. `all` that a
+ * request needs are granted one after the other; each removes its own error.
+ */
+import { ApiKey } from '../../src/protocol/api-keys.ts';
+import { ErrorCode } from '../../src/protocol/error-codes.ts';
+import type { Operation, ResourceTypeName } from '../../src/security/acl/operation.ts';
+
+export const TOPIC = 'matrix-topic';
+export const GROUP = 'matrix-group';
+export const TRANSACTIONAL_ID = 'matrix-transaction';
+
+export interface NeededRight {
+  readonly resourceType: ResourceTypeName;
+  readonly resourceName: string;
+  readonly operation: Operation;
+}
+
+export interface AuthorizationCase {
+  readonly api: string;
+  readonly key: ApiKey;
+  readonly version: number;
+  readonly body: object;
+  readonly error: number;
+  /** Any one of them is enough. */
+  readonly anyOf: readonly NeededRight[];
+}
+
+const onTopic = (operation: Operation): NeededRight => ({
+  resourceType: 'TOPIC',
+  resourceName: TOPIC,
+  operation,
+});
+const onCluster = (operation: Operation): NeededRight => ({
+  resourceType: 'CLUSTER',
+  resourceName: 'kafka-cluster',
+  operation,
+});
+const ofTopic = ErrorCode.TOPIC_AUTHORIZATION_FAILED;
+const partition = { partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 };
+
+export const AUTHORIZATION_CASES: readonly AuthorizationCase[] = [
+  {
+    api: 'Metadata',
+    key: ApiKey.Metadata,
+    version: 12,
+    body: { topics: [{ name: TOPIC }], allowAutoTopicCreation: false },
+    error: ofTopic,
+    anyOf: [onTopic('DESCRIBE'), onTopic('READ'), onTopic('WRITE'), onTopic('ALTER')],
+  },
+  {
+    api: 'DescribeTopicPartitions',
+    key: ApiKey.DescribeTopicPartitions,
+    version: 0,
+    body: { topics: [{ name: TOPIC }] },
+    error: ofTopic,
+    anyOf: [onTopic('DESCRIBE')],
+  },
+  {
+    api: 'Produce',
+    key: ApiKey.Produce,
+    version: 9,
+    body: {
+      acks: -1,
+      timeoutMs: 1000,
+      topicData: [{ name: TOPIC, partitionData: [{ index: 0, records: null }] }],
+    },
+    error: ofTopic,
+    anyOf: [onTopic('WRITE')],
+  },
+  {
+    api: 'Fetch',
+    key: ApiKey.Fetch,
+    version: 11,
+    body: { topics: [{ topic: TOPIC, partitions: [partition] }] },
+    error: ofTopic,
+    anyOf: [onTopic('READ')],
+  },
+  {
+    api: 'ListOffsets',
+    key: ApiKey.ListOffsets,
+    version: 7,
+    body: { topics: [{ name: TOPIC, partitions: [{ partitionIndex: 0, timestamp: -1 }] }] },
+    error: ofTopic,
+    anyOf: [onTopic('DESCRIBE')],
+  },
+  {
+    api: 'OffsetForLeaderEpoch',
+    key: ApiKey.OffsetForLeaderEpoch,
+    version: 4,
+    body: { topics: [{ topic: TOPIC, partitions: [{ partition: 0, leaderEpoch: 0 }] }] },
+    error: ofTopic,
+    anyOf: [onTopic('DESCRIBE')],
+  },
+  {
+    api: 'CreateTopics',
+    key: ApiKey.CreateTopics,
+    version: 7,
+    body: {
+      topics: [{ name: TOPIC, numPartitions: 1, replicationFactor: 1 }],
+      timeoutMs: 1000,
+      validateOnly: true,
+    },
+    error: ofTopic,
+    anyOf: [onTopic('CREATE'), onCluster('CREATE')],
+  },
+  {
+    api: 'CreatePartitions',
+    key: ApiKey.CreatePartitions,
+    version: 3,
+    body: { topics: [{ name: TOPIC, count: 9 }], timeoutMs: 1000, validateOnly: true },
+    error: ofTopic,
+    anyOf: [onTopic('ALTER')],
+  },
+  {
+    api: 'DescribeConfigs',
+    key: ApiKey.DescribeConfigs,
+    version: 4,
+    body: { resources: [{ resourceType: 2, resourceName: TOPIC, configurationKeys: null }] },
+    error: ofTopic,
+    anyOf: [onTopic('DESCRIBE_CONFIGS'), onTopic('ALTER_CONFIGS')],
+  },
+  {
+    api: 'FindCoordinator of a group',
+    key: ApiKey.FindCoordinator,
+    version: 4,
+    body: { keyType: 0, coordinatorKeys: [GROUP] },
+    error: ErrorCode.GROUP_AUTHORIZATION_FAILED,
+    anyOf: [
+      { resourceType: 'GROUP', resourceName: GROUP, operation: 'DESCRIBE' },
+      { resourceType: 'GROUP', resourceName: GROUP, operation: 'READ' },
+    ],
+  },
+  {
+    api: 'FindCoordinator of a transaction',
+    key: ApiKey.FindCoordinator,
+    version: 4,
+    body: { keyType: 1, coordinatorKeys: [TRANSACTIONAL_ID] },
+    error: ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    anyOf: [
+      {
+        resourceType: 'TRANSACTIONAL_ID',
+        resourceName: TRANSACTIONAL_ID,
+        operation: 'DESCRIBE',
+      },
+    ],
+  },
+  {
+    api: 'InitProducerId without a transaction',
+    key: ApiKey.InitProducerId,
+    version: 4,
+    body: { transactionalId: null, transactionTimeoutMs: 1000 },
+    error: ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
+    anyOf: [onCluster('IDEMPOTENT_WRITE'), onTopic('WRITE')],
+  },
+  {
+    api: 'ListPartitionReassignments',
+    key: ApiKey.ListPartitionReassignments,
+    version: 0,
+    body: { topics: null },
+    error: ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
+    anyOf: [onCluster('DESCRIBE')],
+  },
+  // Last: it deletes the topic.
+  {
+    api: 'DeleteTopics',
+    key: ApiKey.DeleteTopics,
+    version: 6,
+    body: { topics: [{ name: TOPIC }], timeoutMs: 1000 },
+    error: ofTopic,
+    anyOf: [onTopic('DELETE')],
+  },
+];
