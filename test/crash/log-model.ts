@@ -17,6 +17,7 @@ export interface ModelBatch {
   readonly bytes: Buffer;
   readonly maxTimestampMs: number;
   readonly sequence: number;
+  readonly leaderEpoch: number;
 }
 
 export class ModelPartition {
@@ -81,6 +82,7 @@ export function noteAppended(model: ModelPartition, batch: Buffer): ModelBatch {
     bytes: Buffer.from(batch),
     maxTimestampMs: batchOf.maxTimestamp(batch, 0),
     sequence: batchOf.baseSequence(batch, 0),
+    leaderEpoch: batchOf.partitionLeaderEpoch(batch, 0),
   };
   model.batches.push(noted);
   return noted;
@@ -136,6 +138,7 @@ export async function verifyPartition(
     expect(batch.equals(model.batches[index]!.bytes), `${model.name} batch ${index}`).toBe(true);
   }
   await verifySearches(log, model, random);
+  verifyEpochs(log, model);
   verifyProducer(log, model);
 }
 
@@ -163,6 +166,14 @@ async function verifySearches(
   expect(ofMax?.timestampMs).toBe(youngest);
   expect(ofMax?.offset).toBeGreaterThanOrEqual(holder.baseOffset);
   expect(ofMax?.offset).toBeLessThanOrEqual(holder.lastOffset);
+}
+
+function verifyEpochs(log: UnifiedLog, model: ModelPartition): void {
+  for (const { leaderEpoch } of model.batches) {
+    const next = model.batches.find((batch) => batch.leaderEpoch > leaderEpoch);
+    const endOffset = next?.baseOffset ?? model.endOffset;
+    expect(log.endOffsetForEpoch(leaderEpoch)).toEqual({ leaderEpoch, endOffset });
+  }
 }
 
 /** The last five batches of the producer are known, and repeating one answers with its offset. */

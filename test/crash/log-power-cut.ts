@@ -97,7 +97,20 @@ class Lives {
     await this.#verify(promise);
   }
 
-  async #verify(promise: 'durable' | 'written'): Promise<void> {
+  /** Sometimes the power fails again while the logs are opened. */
+  async #cutWhileOpening(): Promise<void> {
+    const opening = this.open().catch(() => undefined);
+    const turns = randomInt(this.random, 30);
+    for (let turn = 0; turn < turns; turn += 1) await nextTurn();
+    this.files = this.files.cut();
+    this.tally.cuts += 1;
+    void opening;
+  }
+
+  async #verify(end: 'durable' | 'written'): Promise<void> {
+    const isCutAgain = this.random() < 0.2;
+    if (isCutAgain) await this.#cutWhileOpening();
+    const promise = isCutAgain ? 'durable' : end;
     const manager = await this.open();
     for (const model of this.partitions) {
       const end = promise === 'durable' ? model.durableEnd : model.writtenEnd;
@@ -154,7 +167,7 @@ class Lives {
     const log = model && manager.get(model.topic, model.partition);
     if (model === undefined || log === undefined) return;
     const batch = randomBatch(this.random, model, this.clock.nowMs());
-    const result = log.append(batch, { leaderEpoch: 0 });
+    const result = log.append(batch, { leaderEpoch: this.#life });
     expect(result.errorCode).toBe(0);
     const noted = noteAppended(model, batch);
     this.tally.appended += 1;
