@@ -71,7 +71,7 @@ describe('decoding refuses', () => {
     ['a negative length other than null', names, 0, '0000 fffe'],
     ['a string of more than 32767 bytes', names, 1, `818002${'61'.repeat(32768)}0100`],
     ['a varint of six bytes', names, 1, '80808080 8001 01 00'],
-    ['a varint of 33 bits', names, 1, '80808080 10 01 00'],
+    ['a varint of 33 bits', names, 1, '8380808010 6161 01 00'],
     ['an array longer than the frame', numbers, 0, '7fffffff 01'],
     ['an array longer than the frame, compact', numbers, 1, 'ffffffff0f 01 00'],
     ['a null array', numbers, 0, 'ffffffff'],
@@ -84,6 +84,19 @@ describe('decoding refuses', () => {
     ['a version that the message lacks', tagged, 2, '05 00'],
   ])('%s', (_, of, version, hex) => {
     expect(() => decode(of, version, hex)).toThrow(ProtocolError);
+  });
+
+  test.each<[string, Message, number, string]>([
+    ['int32', numbers, 0, '000f4240 01'],
+    ['compact', numbers, 1, 'c1843d 01 00'],
+  ])('an array (%s) by its count alone, before any element is read', (_, of, version, hex) => {
+    expect(() => decode(of, version, hex)).toThrow('an array of 1000000 elements');
+  });
+
+  test('what reaches into the bytes behind the frame', () => {
+    const buffer = Buffer.from('000561626364650000', 'hex');
+    const reader = new Reader(buffer, 0, 5, 'frame');
+    expect(() => decodePrefix(names, 0, reader)).toThrow(ProtocolError);
   });
 
   test('and takes the largest of what it allows', () => {
@@ -178,8 +191,8 @@ describe('int64', () => {
   });
 });
 
-describe('records', () => {
-  test('of some size come out as a chunk of their own, small ones are copied', () => {
+describe('the writer', () => {
+  test('passes large records on as a chunk of their own and copies small ones', () => {
     const large = Buffer.alloc(5000, 1);
     const writer = new Writer();
     encodeBody(blobs, 0, { blob: Buffer.from('ab'), all: large }, writer);
@@ -188,6 +201,28 @@ describe('records', () => {
     const chunks = writer.finish();
     expect(chunks.map((chunk) => chunk.length)).toEqual([10, 5000, 18]);
     expect(chunks[1]).toBe(large);
+  });
+
+  test('copies records inside a section whose size is patched', () => {
+    const writer = new Writer();
+    const mark = writer.beginSized();
+    writer.chunk(Buffer.alloc(5000, 3));
+    writer.endSized(mark);
+    const [bytes, ...rest] = writer.finish();
+    expect(rest).toEqual([]);
+    expect(bytes?.subarray(0, 3).toString('hex')).toBe('882703');
+    expect(bytes).toHaveLength(5002);
+  });
+
+  test('what one writer handed out is not touched by the next', () => {
+    const handedOut = Array.from({ length: 5000 }, (_, i) => {
+      const writer = new Writer();
+      encodeBody(names, 0, { name: `name-${i}` }, writer);
+      return writer.finish();
+    });
+    for (const [i, chunks] of handedOut.entries()) {
+      expect(Buffer.concat(chunks).toString('latin1', 2)).toBe(`name-${i}\0\0`);
+    }
   });
 
   test('writers that are used in turns never share bytes', () => {

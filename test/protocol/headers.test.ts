@@ -43,6 +43,7 @@ describe('a request header', () => {
     '0003 0008 00000001',
     '0003 0008 00000001 0005 61',
     '0003 0008 00000001 fffe',
+    '0003 0009 00000001 0000 01 05 7f 00',
   ])('that is cut short or malformed is refused: %s', (hex) =>
     expect(() => header(hex)).toThrow(ProtocolError),
   );
