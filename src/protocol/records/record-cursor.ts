@@ -187,18 +187,25 @@ export class RecordCursor {
     let at = this.#at;
     let low = 0;
     let high = 0;
-    for (let index = 0; index < 10; index++) {
+    let highUnit = 1;
+    for (let shift = 0; shift < 70; shift += 7) {
       if (at >= limit) throw invalidRecord('A record ends inside a number');
       const byte = buffer[at++]!;
-      if (index < 4) low |= (byte & 0x7f) << (7 * index);
-      else high += (byte & 0x7f) * 2 ** (7 * (index - 4));
+      if (shift < 28) {
+        low |= (byte & 0x7f) << shift;
+      } else {
+        high += (byte & 0x7f) * highUnit;
+        highUnit *= 0x80;
+      }
       if (byte >= 0x80) continue;
       this.#at = at;
       if (high === 0) return (low >>> 1) ^ -(low & 1);
       // Zig-zag: all bits but the lowest are the magnitude, one less than it when negative.
       if (high >= HIGH_SAFE_END) break;
       const magnitude = high * 2 ** 27 + (low >>> 1);
-      return (low & 1) === 0 ? magnitude : -magnitude - 1;
+      const value = (low & 1) === 0 ? magnitude : -magnitude - 1;
+      if (!Number.isSafeInteger(value)) break;
+      return value;
     }
     throw invalidRecord('A record holds a timestamp delta out of range');
   }

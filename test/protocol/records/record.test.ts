@@ -127,6 +127,7 @@ describe('RecordCursor', () => {
       '1e 00 ffffffffffffffffff01 00 01 01 00',
       'delta out of range',
     ],
+    ['a timestamp delta of -2^53', '1a 00 ffffffffffffff1f 00 01 01 00', 'delta out of range'],
     ['a number that the record cuts', '0c 00 00 00 01 01 80', 'ends inside'],
     ['a key length of -2', '0c 00 00 00 03 01 00', 'beyond its record'],
     ['a key beyond the record', '0c 00 00 00 06 01 00', 'beyond its record'],
