@@ -7,8 +7,7 @@ import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { registerCertCommands } from '../../src/cli/cert.ts';
 import { UsageError } from '../../src/cli/command-error.ts';
 import { createTenantCa } from '../../src/pki/pki-directory.ts';
-import { temporaryDirectory } from '../tools/temporary-directory.ts';
-import { temporaryPki } from './temporary-pki.ts';
+import { temporaryPki, testDirectory } from './temporary-pki.ts';
 
 let dir: string;
 beforeAll(() => {
@@ -44,7 +43,7 @@ const issue = (...args: string[]): Promise<string> => cert('issue', '--pki', dir
 
 describe('cert issue', () => {
   it('writes a device as the contract says', async () => {
-    const out = join(temporaryDirectory('cli'), 'made');
+    const out = join(testDirectory('cli'), 'made');
     const fleet = ['--fleet', 'plant-a'];
     const text = await issue('--tenant', 'acme', '--device', 'pump-17', ...fleet, '--out', out);
     for (const extension of ['crt', 'key', 'p12']) {
@@ -60,7 +59,7 @@ describe('cert issue', () => {
   });
 
   it('prints JSON, takes a key type, a lifetime and a password', async () => {
-    const out = temporaryDirectory('cli');
+    const out = testDirectory('cli');
     const passwordFile = join(out, 'password');
     writeFileSync(passwordFile, 'correct horse\nsecond line\n');
     const text = await issue(
@@ -77,7 +76,7 @@ describe('cert issue', () => {
   });
 
   it('writes a broker with its names, and an operator', async () => {
-    const out = temporaryDirectory('cli');
+    const out = testDirectory('cli');
     await issue('--broker', '--name', 'kafka.example, 10.0.0.1', '--out', out);
     await issue('--operator', 'alice', '--out', out);
     expect(await cert('show', join(out, 'broker.crt'))).toContain(
@@ -115,13 +114,13 @@ describe('cert issue', () => {
     [['--operator', 'o', '--days', '99999'], 'is not possible'],
     [['--operator', 'o', '--days', '9999'], 'outlive the CA'],
   ])('%j fails, and says what to do', async (args, problem) => {
-    const failure = issue(...args, '--out', temporaryDirectory('cli'));
+    const failure = issue(...args, '--out', testDirectory('cli'));
     await expect(failure).rejects.toThrow(problem);
     await expect(failure).rejects.not.toThrow(UsageError);
   });
 
   it('refuses a password that keytool could not type', async () => {
-    const out = temporaryDirectory('cli');
+    const out = testDirectory('cli');
     writeFileSync(join(out, 'password'), 'short\nlong enough\n');
     const failure = issue('--operator', 'o', '--p12-password-file', join(out, 'password'));
     await expect(failure).rejects.toThrow(/too short/);
@@ -152,7 +151,7 @@ describe('cert list', () => {
   });
 
   it('of a folder without a PKI says how to make one', async () => {
-    await expect(cert('list', '--pki', temporaryDirectory('cli'))).rejects.toThrow(/serve --dev/);
+    await expect(cert('list', '--pki', testDirectory('cli'))).rejects.toThrow(/serve --dev/);
   });
 });
 

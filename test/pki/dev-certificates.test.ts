@@ -6,10 +6,10 @@ import { DAY_MS } from '../../src/pki/certificate-authority.ts';
 import { ensureDevCertificates } from '../../src/pki/dev-certificates.ts';
 import { issueDevice } from '../../src/pki/issue.ts';
 import { createPki, openPki, parseChain } from '../../src/pki/pki-directory.ts';
-import { temporaryDirectory } from '../tools/temporary-directory.ts';
+import { testDirectory } from './temporary-pki.ts';
 import { clockAt } from './test-pki.ts';
 
-const newDir = (): string => join(temporaryDirectory('dev'), 'certs-dev');
+const newDir = (): string => join(testDirectory('dev'), 'certs-dev');
 
 function contentOf(dir: string): Map<string, string> {
   const names = readdirSync(dir, { recursive: true, encoding: 'utf8' }).sort();
@@ -127,7 +127,7 @@ it('needs no leave to write when everything is good', async () => {
 });
 
 it('says so when the folder cannot be written', async () => {
-  const dir = join(temporaryDirectory('dev'), 'file');
+  const dir = join(testDirectory('dev'), 'file');
   writeFileSync(dir, '');
   await expect(ensureDevCertificates(dir)).rejects.toThrow(/cannot create the directory/);
 });

@@ -3,9 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createTenantCa } from '../../src/pki/pki-directory.ts';
-import { temporaryDirectory } from '../tools/temporary-directory.ts';
 import { describeRequiring } from '../tools/tool-detection.ts';
-import { runTool, temporaryPki } from './temporary-pki.ts';
+import { runTool, temporaryPki, testDirectory } from './temporary-pki.ts';
 import { TRUST_DOMAIN } from './test-pki.ts';
 import {
   CHAINS,
@@ -70,7 +69,7 @@ const belowAcme = (dir: string) => ({
 function signedByAcme(alternativeName: string, subject: string): { dir: string; leaf: string } {
   const pki = temporaryPki();
   createTenantCa(pki, 'acme');
-  const work = temporaryDirectory('openssl');
+  const work = testDirectory('openssl');
   const [key, request, extensions, leaf] = ['key', 'csr', 'ext', 'crt'].map((name) =>
     join(work, name),
   ) as [string, string, string, string];

@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { encodeKeyStore, encodeTrustStore } from '../../src/pki/pkcs12.ts';
-import { temporaryDirectory } from '../tools/temporary-directory.ts';
 import { describeRequiring } from '../tools/tool-detection.ts';
-import { runTool } from './temporary-pki.ts';
+import { runTool, testDirectory } from './temporary-pki.ts';
 import { clientOf, createTestPki, device, profileOf } from './test-pki.ts';
 
 /** RSA-3072 takes seconds: it is in the full suite. */
@@ -50,7 +49,7 @@ describe('a key store', () => {
 describeRequiring(['openssl'], 'as openssl pkcs12 sees it', () => {
   it('everything is AES-256 and SHA-256, and the chain is whole', () => {
     const { chain, privateKey } = clientOf(pki.tenants.acme, profile);
-    const path = join(temporaryDirectory('pkcs12'), 'device-1.p12');
+    const path = join(testDirectory('pkcs12'), 'device-1.p12');
     writeFileSync(path, encodeKeyStore('device-1', privateKey, chain, { password: 'changeit' }));
     const args = ['pkcs12', '-in', path, '-passin', 'pass:changeit', '-nodes', '-info'];
     const { status, text } = runTool('openssl', args);
@@ -65,7 +64,7 @@ describeRequiring(['openssl'], 'as openssl pkcs12 sees it', () => {
   });
 
   it('a truststore holds the certificate and no key', () => {
-    const path = join(temporaryDirectory('pkcs12'), 'truststore.p12');
+    const path = join(testDirectory('pkcs12'), 'truststore.p12');
     const entries = [{ alias: 'breakwater-server-ca', certificate: pki.server.certificate }];
     writeFileSync(path, encodeTrustStore(entries, { password: 'changeit' }));
     const { status, text } = runTool('openssl', [

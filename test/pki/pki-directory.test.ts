@@ -14,8 +14,7 @@ import {
   openPki,
   parseChain,
 } from '../../src/pki/pki-directory.ts';
-import { temporaryDirectory } from '../tools/temporary-directory.ts';
-import { temporaryPki } from './temporary-pki.ts';
+import { temporaryPki, testDirectory } from './temporary-pki.ts';
 import { clockAt, TRUST_DOMAIN } from './test-pki.ts';
 
 const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
@@ -53,7 +52,7 @@ describe('a PKI folder', () => {
   });
 
   it('keeps a CA key that is there, even without the rest', () => {
-    const dir = temporaryDirectory('pki');
+    const dir = testDirectory('pki');
     writeFileSync(join(dir, 'server-ca.key'), 'precious');
     expect(() => createPki(dir)).toThrow(/server-ca.key exists and is kept/);
     expect(readFileSync(join(dir, 'server-ca.key'), 'utf8')).toBe('precious');
@@ -61,7 +60,7 @@ describe('a PKI folder', () => {
   });
 
   it('can have its CA keys elsewhere, and nothing of the broker needs them', () => {
-    const caKeysDir = join(temporaryDirectory('ca-keys'), 'keys');
+    const caKeysDir = join(testDirectory('ca-keys'), 'keys');
     const pki = withAcme({ mode: 'production', caKeysDir });
     issueDevice(pki, PUMP);
     const names = readdirSync(pki.dir, { recursive: true, encoding: 'utf8' });
@@ -93,7 +92,7 @@ describe('a PKI folder', () => {
   });
 
   it('that is not there is a sentence that says how to make one', () => {
-    expect(() => openPki(join(temporaryDirectory('pki'), 'none'))).toThrow(/breakwater init/);
+    expect(() => openPki(join(testDirectory('pki'), 'none'))).toThrow(/breakwater init/);
   });
 });
 
@@ -135,7 +134,7 @@ describe("a tenant's CA", () => {
 describe('a leaf', () => {
   it('comes as chain, key and key store that belong together', () => {
     const pki = withAcme();
-    const outDir = join(temporaryDirectory('out'), 'new');
+    const outDir = join(testDirectory('out'), 'new');
     const issued = issueDevice(pki, PUMP, { outDir });
     expect(issued.certificatePath).toBe(join(outDir, 'pump-17.crt'));
     const chain = parseChain(readFileSync(issued.certificatePath, 'utf8'), '');
@@ -184,7 +183,7 @@ describe('a leaf', () => {
       issueDevice(pki, { tenant: 'acme', device: 'ca' }, { force: true });
     expect(issue).toThrow(/holds a CA/);
     expect(readFileSync(join(pki.dir, 'acme', 'ca.key'), 'utf8')).toBe(before);
-    const outDir = temporaryDirectory('out');
+    const outDir = testDirectory('out');
     expect(() => issueDevice(pki, { tenant: 'acme', device: 'ca' }, { outDir })).not.toThrow();
   });
 
@@ -205,7 +204,7 @@ describe('a leaf', () => {
 describe('a name in a tenant', () => {
   it('has one holder: not another fleet, not a service, until the certificate ends', () => {
     const pki = withAcme();
-    const outDir = (): { outDir: string } => ({ outDir: temporaryDirectory('out') });
+    const outDir = (): { outDir: string } => ({ outDir: testDirectory('out') });
     issueDevice(pki, PUMP, { days: 10 });
     expect(() => issueDevice(pki, { ...PUMP, fleet: 'plant-b' }, outDir())).toThrow(
       /pump-17 is a device of fleet plant-a of tenant acme until/,
@@ -226,7 +225,7 @@ describe('a name in a tenant', () => {
     issueDevice(pki, PUMP);
     expect(() => issueService(pki, { tenant: 'globex', service: 'pump-17' })).not.toThrow();
     const moved = { ...PUMP, fleet: 'plant-b' };
-    const options = { outDir: temporaryDirectory('out'), force: true };
+    const options = { outDir: testDirectory('out'), force: true };
     expect(() => issueDevice(pki, moved, options)).not.toThrow();
   });
 

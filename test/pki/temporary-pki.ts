@@ -1,12 +1,27 @@
-/** PKI folders of tests, below the system's temporary directory. */
+/**
+ * Folders of tests, below the system's temporary directory, removed when the test file is done: the
+ * worker that runs it may be stopped before its own exit handlers run.
+ */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { afterAll } from 'vitest';
 import { type CreatePkiOptions, createPki, type Pki } from '../../src/pki/pki-directory.ts';
-import { temporaryDirectory } from '../tools/temporary-directory.ts';
+import { removeDirectory, temporaryDirectory } from '../tools/temporary-directory.ts';
 import { TRUST_DOMAIN } from './test-pki.ts';
 
+const made: string[] = [];
+afterAll(() => {
+  for (const directory of made.splice(0)) removeDirectory(directory);
+});
+
+export function testDirectory(purpose: string): string {
+  const directory = temporaryDirectory(purpose);
+  made.push(directory);
+  return directory;
+}
+
 export function temporaryPki(options: CreatePkiOptions = {}): Pki {
-  const dir = join(temporaryDirectory('pki'), 'pki');
+  const dir = join(testDirectory('pki'), 'pki');
   return createPki(dir, { mode: 'dev', trustDomain: TRUST_DOMAIN, ...options });
 }
 

@@ -18,8 +18,8 @@ import {
   tlsServerOptions,
   watchTlsFiles,
 } from '../../src/security/tls-context.ts';
+import { testDirectory } from '../pki/temporary-pki.ts';
 import { clockAt, createTestPki, TRUST_DOMAIN } from '../pki/test-pki.ts';
-import { temporaryDirectory } from '../tools/temporary-directory.ts';
 
 const pki = createTestPki();
 const nowMs = Date.now();
@@ -31,7 +31,7 @@ const keyPem = (credential: Credential): string =>
 let files: TlsFiles;
 
 beforeEach(() => {
-  const dir = temporaryDirectory('tls');
+  const dir = testDirectory('tls');
   files = {
     certificate: join(dir, 'broker.crt'),
     key: join(dir, 'broker.key'),
