@@ -67,7 +67,8 @@ export class AuditStream {
   #positionBytes = 0;
   #syncedAtMs = 0;
   #unsynced = false;
-  #directoryDirty = false;
+  /** True at first: an earlier run may have been killed before it synced the folder. */
+  #directoryDirty = true;
   #committing = false;
   #scheduled = false;
   #commitTimer: Timer | null = null;
@@ -138,20 +139,28 @@ export class AuditStream {
     return this.#waiting.promise;
   }
 
+  /** Writes everything that is queued; rejects with StorageError when that fails. */
+  async drain(): Promise<void> {
+    while (this.#committing || this.#queue.length > 0) {
+      if (this.#committing) {
+        this.#inFlight ??= deferred();
+        await this.#inFlight.promise;
+        continue;
+      }
+      await this.#commit();
+      if (this.#failure !== null) throw this.#failure;
+    }
+  }
+
   /** Writes and syncs what is queued, then closes the file; rejects when that fails. */
   async close(): Promise<void> {
     if (this.#closed) return;
-    this.#commitTimer?.cancel();
-    this.#retryTimer?.cancel();
-    this.#retryAtMs = 0;
-    this.#scheduled = false;
     try {
-      if (this.#committing) await this.durable();
-      if (this.#queue.length > 0) await this.#commit();
-      if (this.#failure !== null) throw this.#failure;
+      await this.drain();
       await this.#sync();
     } finally {
       this.#closed = true;
+      this.#commitTimer?.cancel();
       this.#retryTimer?.cancel();
       this.#handle?.closeSync();
       this.#handle = null;

@@ -161,9 +161,16 @@ export class FileAuditLog implements AuditLog {
     this.#repeatTimer?.cancel();
     this.#floodTimer?.cancel();
     this.#floods.sweep();
-    // In slices, so that what was counted fits into the bounded queues.
-    while (this.#denials.sweep(SWEEP_BUDGET)) await this.#security.durable();
-    while (this.#allows.sweep(SWEEP_BUDGET)) await this.#access.durable();
+    try {
+      await drainCounter(this.#denials, this.#security);
+      await drainCounter(this.#allows, this.#access);
+    } finally {
+      await this.#closeStreams();
+    }
+  }
+
+  /** SECURITY last: closing ACCESS may have something to report. */
+  async #closeStreams(): Promise<void> {
     try {
       await this.#access.close();
     } finally {
@@ -231,6 +238,12 @@ export class FileAuditLog implements AuditLog {
       facts: { stream, lines },
     });
   }
+}
+
+/** Writes all counts, in slices that fit into the bounded queue. */
+async function drainCounter(counter: RepeatCounter, stream: AuditStream): Promise<void> {
+  counter.restartSweep();
+  while (counter.sweep(SWEEP_BUDGET)) await stream.drain();
 }
 
 /** Opens the audit log in a folder; throws ConfigError when the folder cannot be used. */

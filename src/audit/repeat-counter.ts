@@ -100,6 +100,11 @@ export class RepeatCounter {
     this.#size += 1;
   }
 
+  /** Makes the next sweep begin at the beginning. */
+  restartSweep(): void {
+    this.#sweeping = null;
+  }
+
   /**
    * Writes what was counted and forgets what was not repeated since the last sweep; looks at about
    * `budget` entries and returns true when there are more to look at.
