@@ -10,6 +10,7 @@ import { compress, decompress } from '../../../src/protocol/records/compression.
 import { CompressionCodec } from '../../../src/protocol/records/record-batch.ts';
 import { xxhash32 } from '../../../src/protocol/records/xxhash32.ts';
 import { REAL_CODECS } from './produced-batch.ts';
+import { streamForms } from './stream-forms.ts';
 
 const MIB = 1024 * 1024;
 
@@ -100,6 +101,16 @@ describe.each(REAL_CODECS)('%s', (name) => {
   });
 });
 
+describe('unusual forms', () => {
+  it('are read, each of them', async () => {
+    const content = mixed(7000);
+    for (const { name, codec, stream } of await streamForms(content)) {
+      const inflated = await decompress(codec, stream, content.length);
+      expect(inflated.equals(content), `${codec}: ${name}`).toBe(true);
+    }
+  });
+});
+
 describe('gzip', () => {
   const { gzip } = CompressionCodec;
   const trailer = (whole: Buffer): Buffer => whole.subarray(whole.length - 8);
@@ -128,6 +139,16 @@ describe('gzip', () => {
     // An empty first member whose trailer is that of the second would be the last resort.
     const two = Buffer.concat([gzipSync(''), whole]);
     expect(await errorOf(gzip, two)).toBe(ErrorCode.INVALID_RECORD);
+  });
+
+  it('refuses bytes between the stream and the trailer, whatever the size', async () => {
+    for (const n of [100, 200_000]) {
+      const whole = gzipSync(randomBytes(n));
+      const body = whole.subarray(0, -8);
+      expect(await errorOf(gzip, Buffer.concat([body, trailer(whole)]))).toBe(ErrorCode.NONE);
+      const padded = Buffer.concat([body, Buffer.from([0]), trailer(whole)]);
+      expect(await errorOf(gzip, padded)).toBe(ErrorCode.INVALID_RECORD);
+    }
   });
 
   it('spends no memory on a size that so few bytes could not hold', async () => {

@@ -30,6 +30,7 @@ import {
   NOW_MS,
   ordinaryRecords,
 } from './produced-batch.ts';
+import { streamForms } from './stream-forms.ts';
 
 const RULES = { ...DEFAULT_RULES, maxMessageBytes: 16 * 1024 * 1024 };
 const MUTANTS = 20_000;
@@ -136,6 +137,19 @@ describeRequiring(['java-tools'], "Kafka's own record classes", () => {
       }
     }
     expect(await kafkaReads(batches)).toEqual(await Promise.all(batches.map(verdictOn)));
+  });
+
+  test('read every unusual form of a stream that we accept', async () => {
+    const forms = await streamForms(encodeRecords(ordinaryRecords(60, 80), NOW_MS));
+    const batches = forms.map(({ codec, stream }) => batchOfSection(stream, 60, codec));
+    for (const [index, batch] of batches.entries()) {
+      const result = await validateProduced(batch, RULES);
+      expect(result.ok, forms[index]!.name).toBe(true);
+    }
+    const verdicts = await kafkaReads(batches);
+    for (const [index, batch] of batches.entries()) {
+      expect(verdicts[index], forms[index]!.name).toBe(await verdictOn(batch));
+    }
   });
 
   test.each(CODECS)('read whatever changed batch we accept: %s', async (name) => {
