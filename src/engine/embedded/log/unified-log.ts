@@ -117,9 +117,13 @@ export class UnifiedLog implements FlushTarget {
     this.local.config = config;
   }
 
-  /** Called after each advance of the high watermark; returns the way to stop. */
+  /**
+   * Called after each advance of the high watermark; returns the way to stop. While somebody waits
+   * for it, what is written is synced at once instead of within flush.ms.
+   */
   onHighWatermark(listener: (log: UnifiedLog) => void): () => void {
     this.#highWatermarkListeners.add(listener);
+    if (this.#nextOffset > this.#highWatermark && this.failure === undefined) this.#wantSync();
     return () => this.#highWatermarkListeners.delete(listener);
   }
 
@@ -222,7 +226,8 @@ export class UnifiedLog implements FlushTarget {
     }
     this.#clearQueue();
     this.#writtenEndOffset = this.#nextOffset;
-    if (this.#isSyncWanted) this.local.directory.scheduler.requestSync(this);
+    const isWaitedFor = this.#isSyncWanted || this.#highWatermarkListeners.size > 0;
+    if (isWaitedFor) this.local.directory.scheduler.requestSync(this);
     else this.local.directory.scheduler.noteUnsynced(this);
     this.#isSyncWanted = false;
     if (this.#writtenWaiters.length > 0) this.#tellWritten(undefined);
