@@ -103,6 +103,10 @@ export interface CallOptions {
 
 export interface AdminFixture {
   readonly server: AdminServer;
+  /** What the server was started with. */
+  readonly deps: AdminDeps;
+  /** False: every operator is refused as revoked from now on. */
+  admits: boolean;
   readonly port: number;
   readonly certsDir: string;
   readonly audit: RecordingAudit;
@@ -154,7 +158,10 @@ export async function startFixture(
     host: '127.0.0.1',
     port: 0,
     tls: tlsServerOptions(material, limits.handshakeTimeoutMs),
-    admit: (socket) => admitOperator(peerFactsOf(socket), rules, systemClock.nowMs()),
+    admit: (socket) =>
+      fixture.admits
+        ? admitOperator(peerFactsOf(socket), rules, systemClock.nowMs())
+        : { admitted: false, reason: 'revoked', detail: 'by the test' },
     authorizer: {
       authorizeIn: (tenant, _principal, _host, action) => fixture.decide(tenant, action),
     },
@@ -175,6 +182,8 @@ export async function startFixture(
   });
   const fixture: AdminFixture = {
     server,
+    deps,
+    admits: true,
     port: server.port,
     certsDir,
     ...state,

@@ -63,12 +63,17 @@ describe('certificates', () => {
 });
 
 describe('connections', () => {
-  test('strangers who hold sockets open do not lock an operator out', async () => {
-    const idlers = Array.from({ length: 20 }, () => connectTcp(admin.port, '127.0.0.1'));
+  test('strangers who hold sockets open push each other out, not the operators', async () => {
+    const patient = await startFixture({ limits: { handshakeTimeoutMs: 60_000 } });
+    const idlers = Array.from({ length: 20 }, () => connectTcp(patient.port, '127.0.0.1'));
     for (const idler of idlers) idler.on('error', () => {});
     await Promise.all(idlers.map((idler) => once(idler, 'connect')));
-    expect((await admin.call('GET', '/healthz')).status).toBe(200);
+    const closed = () => idlers.filter((idler) => idler.readableEnded || idler.closed).length;
+    for (const idler of idlers) idler.resume();
+    await expect.poll(closed, { timeout: 5_000 }).toBe(12);
+    expect((await patient.call('GET', '/healthz')).status).toBe(200);
     for (const idler of idlers) idler.destroy();
+    await patient.dispose();
   });
 
   test('operators themselves are bounded, and the bound is recorded', async () => {
