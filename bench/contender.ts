@@ -80,7 +80,10 @@ const prepareKafka = async (workDir: string, certsDir: string): Promise<Prepared
       if (!isSetUp) {
         const client = javaClientFile(certsDir, workDir, running.bootstrap, 'admin-1');
         const result = await runJava('PeerSetUp', [client]);
-        if (result.code !== 0) throw new Error(`PeerSetUp failed:\n${result.text}`);
+        if (result.code !== 0) {
+          await running.stop();
+          throw new Error(`PeerSetUp failed:\n${result.text}`);
+        }
         isSetUp = true;
       }
       return { name: 'kafka', ...running };

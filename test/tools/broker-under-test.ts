@@ -66,7 +66,10 @@ const startKafka = async (workDir: string): Promise<Core> => {
   const admin = clientIdentity(certsDir, 'acme', 'admin-1');
   const properties = writeProperties(workDir, 'set-up', javaProperties(admin, running.bootstrap));
   const setUp = await runJava('PeerSetUp', [properties]);
-  if (setUp.code !== 0) throw new Error(`PeerSetUp failed:\n${setUp.text}`);
+  if (setUp.code !== 0) {
+    await running.stop();
+    throw new Error(`PeerSetUp failed:\n${setUp.text}`);
+  }
   return {
     bootstrap: running.bootstrap,
     port: running.port,

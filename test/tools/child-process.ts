@@ -8,9 +8,19 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 
 const alive = new Set<ChildProcess>();
 
-process.on('exit', () => {
+const killAll = (): void => {
   for (const child of alive) child.kill('SIGKILL');
-});
+};
+
+process.on('exit', killAll);
+// Vitest ends its workers by a signal; leaving by process.exit lets every 'exit' handler run.
+for (const [signal, number] of [
+  ['SIGHUP', 1],
+  ['SIGINT', 2],
+  ['SIGTERM', 15],
+] as const) {
+  process.once(signal, () => process.exit(128 + number));
+}
 
 /** Like node's spawn, but the child never outlives us. */
 export const spawnReaped = (

@@ -3,9 +3,13 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Properties;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -15,7 +19,8 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * record in a request of its own where the partition is one (batch.size=0, linger.ms=0).
  *
  * Usage: RequestLoad client.properties topic partitions connections depth seconds bytes [name=value]
- * The first `seconds` / 2 warm up and do not count. Prints one JSON object.
+ * Once every connection has its first answer, `seconds` / 2 warm up and do not count. Prints one
+ * JSON object; `all` counts every request, the warm-up's too.
  */
 final class RequestLoad {
     private static final int SAMPLES_MAX = 5_000_000;
@@ -26,6 +31,7 @@ final class RequestLoad {
     private static volatile boolean stopped;
     private static final AtomicInteger errors = new AtomicInteger();
     private static final AtomicInteger samples = new AtomicInteger();
+    private static final AtomicLong all = new AtomicLong();
     private static final int[] microseconds = new int[SAMPLES_MAX];
 
     public static void main(String[] args) throws Exception {
@@ -39,13 +45,15 @@ final class RequestLoad {
         int connections = Integer.parseInt(args[3]);
         double seconds = Double.parseDouble(args[5]);
         byte[] value = new byte[Integer.parseInt(args[6])];
+        CountDownLatch answered = new CountDownLatch(connections);
         List<Thread> threads = new ArrayList<>();
         for (int i = 0; i < connections; i++) {
             Thread thread =
-                    new Thread(() -> drive(properties, args[1], partitions, depth, value));
+                    new Thread(() -> drive(properties, args[1], partitions, depth, value, answered));
             thread.start();
             threads.add(thread);
         }
+        if (!answered.await(60, TimeUnit.SECONDS)) errors.incrementAndGet();
         Thread.sleep((long) (seconds * 500));
         counting = true;
         long begun = System.nanoTime();
@@ -60,17 +68,24 @@ final class RequestLoad {
         System.out.printf(
                 Locale.ROOT,
                 "{\"requests\":%d,\"requests_per_s\":%.1f,\"p50_us\":%d,\"p99_us\":%d,"
-                        + "\"errors\":%d}%n",
+                        + "\"all\":%d,\"errors\":%d}%n",
                 count,
                 count / elapsed,
                 count == 0 ? 0 : sorted[count / 2],
                 count == 0 ? 0 : sorted[(int) (count * 0.99)],
+                all.get(),
                 errors.get());
     }
 
     private static void drive(
-            Properties properties, String topic, int partitions, int depth, byte[] value) {
+            Properties properties,
+            String topic,
+            int partitions,
+            int depth,
+            byte[] value,
+            CountDownLatch answered) {
         Semaphore free = new Semaphore(depth);
+        AtomicBoolean first = new AtomicBoolean(true);
         try (KafkaProducer<byte[], byte[]> producer =
                 new KafkaProducer<>(
                         properties, new ByteArraySerializer(), new ByteArraySerializer())) {
@@ -82,6 +97,7 @@ final class RequestLoad {
                         new ProducerRecord<>(topic, partition, null, value),
                         (metadata, error) -> {
                             note(System.nanoTime() - sent, error);
+                            if (first.getAndSet(false)) answered.countDown();
                             free.release();
                         });
             }
@@ -91,6 +107,7 @@ final class RequestLoad {
     }
 
     private static void note(long nanoseconds, Exception error) {
+        all.incrementAndGet();
         if (error != null) {
             errors.incrementAndGet();
         } else if (counting) {
