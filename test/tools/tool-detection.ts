@@ -6,7 +6,8 @@
  * run; with BREAKWATER_TEST_REQUIRE=all it fails.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'vitest';
 import { projectRoot } from './project-root.ts';
@@ -22,6 +23,14 @@ const startsCleanly = (command: string, args: readonly string[]): boolean =>
 const fileNamedBy = (variable: string): boolean => {
   const path = process.env[variable];
   return path !== undefined && existsSync(path);
+};
+
+const canMountTmpfs = (): boolean => {
+  const directory = mkdtempSync(join(tmpdir(), 'breakwater-tmpfs-'));
+  const mounted = startsCleanly('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', directory]);
+  if (mounted) startsCleanly('umount', [directory]);
+  rmdirSync(directory);
+  return mounted;
 };
 
 /** Tool -> how it is found, and what a person does to have it. */
@@ -53,6 +62,10 @@ const tools = {
   'kafka-errors': {
     found: () => fileNamedBy('BREAKWATER_KAFKA_ERRORS'),
     advice: 'BREAKWATER_KAFKA_ERRORS=<errors.json>',
+  },
+  tmpfs: {
+    found: () => process.getuid?.() === 0 && onPath('mount') && canMountTmpfs(),
+    advice: 'root, and leave to mount a tmpfs',
   },
   'built-broker': {
     found: () =>
