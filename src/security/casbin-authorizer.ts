@@ -10,7 +10,6 @@
 
 import type { Clock } from '../base/clock.ts';
 import { systemClock } from '../base/clock.ts';
-import { ConfigError } from '../base/errors.ts';
 import { type FileSystem, nodeFileSystem } from '../base/file-system.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
 import type { AclBinding } from './acl/acl-binding.ts';
@@ -19,16 +18,15 @@ import type { Operation, ResourceTypeName } from './acl/operation.ts';
 import type { Action, AuthorizationResult, Authorizer } from './authorizer.ts';
 import { decideAnyResource } from './policy-any-resource.ts';
 import { type Explanation, explainDecision } from './policy-explain.ts';
-import { type CasbinDecision, openPolicyModel, type PolicyModel } from './policy-model.ts';
-import { PolicyError } from './policy-parser.ts';
-import { domainOf, type PolicyCaller, PolicyProfile } from './policy-profile.ts';
+import { type CasbinDecision, type PolicyModel, readPolicyModel } from './policy-model.ts';
 import {
-  OPERATOR_DOMAIN,
-  type PolicyRule,
-  ruleOrigin,
-  ruleText,
-  TENANT_GRAMMAR,
-} from './policy-rule.ts';
+  actionIn,
+  DomainMemory,
+  domainOf,
+  type PolicyCaller,
+  PolicyProfile,
+} from './policy-profile.ts';
+import { type PolicyRule, ruleOrigin, ruleText } from './policy-rule.ts';
 import {
   type ListedRule,
   type PolicyEvent,
@@ -79,12 +77,10 @@ export class CasbinAuthorizer implements Authorizer {
   readonly #model: PolicyModel;
   readonly #logger: Logger;
   readonly #decisionsMax: number;
-  #generation = 0;
   #weight = 0;
   /** By connection, the fast way to the profile. */
   #byPrincipal = new WeakMap<KafkaPrincipal, PolicyProfile>();
-  /** By identity: equal principals of many connections share one. */
-  readonly #profiles = new Map<string, PolicyProfile>();
+  readonly #memories = new Map<string, DomainMemory>();
   readonly #results = new WeakMap<PolicyRule, AuthorizationResult>();
   #stopWatching: () => void = () => {};
 
@@ -93,14 +89,14 @@ export class CasbinAuthorizer implements Authorizer {
     this.#model = model;
     this.#logger = options.logger ?? silentLogger;
     this.#decisionsMax = options.decisionsMax ?? DECISIONS_MAX_DEFAULT;
-    store.onChange(() => this.#forget());
+    store.onChange((domain) => this.#forget(domain));
   }
 
   /** Throws ConfigError when the model or the policy is not in order. */
   static async open(options: CasbinAuthorizerOptions): Promise<CasbinAuthorizer> {
     const { policyDirectory: directory, logger = silentLogger, clock = systemClock } = options;
     const { files = nodeFileSystem, observer = nodeDirectoryObserver } = options;
-    const model = await openModel(options.modelFile, files);
+    const model = await readPolicyModel(options.modelFile, files);
     const onEvent = options.onPolicyEvent;
     const since = observer.fingerprint(directory);
     const store = await PolicyStore.open({
@@ -188,7 +184,7 @@ export class CasbinAuthorizer implements Authorizer {
     if (domain === null) {
       return { allowed: false, sentence: 'The caller belongs to no tenant.', considered: [] };
     }
-    const profile = new PolicyProfile(this.#store, caller, domain, -1);
+    const profile = new PolicyProfile(this.#store, caller, domain, new DomainMemory());
     const decide = (rules: readonly PolicyRule[]) => this.#decide(profile, host, action, rules);
     return explainDecision({ profile, host, action, decide, roles: this.#store.roles });
   }
@@ -236,8 +232,7 @@ export class CasbinAuthorizer implements Authorizer {
     if (known !== undefined) return known;
     const candidates = profile.candidates(resourceType, operation, resourceName);
     const result = this.#result(this.#decide(profile, host, action, candidates));
-    this.#weight += decisions.set(resourceType, operation, resourceName, result);
-    if (this.#weight > this.#decisionsMax) this.#forget();
+    this.#weigh(profile.memory, decisions.set(resourceType, operation, resourceName, result));
     return result;
   }
 
@@ -254,16 +249,17 @@ export class CasbinAuthorizer implements Authorizer {
 
   #profileOf(principal: KafkaPrincipal): PolicyProfile | null {
     const known = this.#byPrincipal.get(principal);
-    if (known !== undefined && known.generation === this.#generation) return known;
+    if (known?.memory.inForce === true) return known;
     const domain = domainOf(principal);
     if (domain === null) return null;
     const { name, tenant, kind, fleet } = principal;
     const identity = JSON.stringify([kind, tenant, name, fleet]);
-    let profile = this.#profiles.get(identity);
+    const memory = this.#memoryOf(domain);
+    let profile = memory.profiles.get(identity);
     if (profile === undefined) {
-      profile = new PolicyProfile(this.#store, principal, domain, this.#generation);
-      this.#profiles.set(identity, profile);
-      this.#weight += PROFILE_WEIGHT;
+      profile = new PolicyProfile(this.#store, principal, domain, memory);
+      memory.profiles.set(identity, profile);
+      this.#weigh(memory, PROFILE_WEIGHT);
     }
     this.#byPrincipal.set(principal, profile);
     return profile;
@@ -280,38 +276,36 @@ export class CasbinAuthorizer implements Authorizer {
     return result;
   }
 
-  #forget(): void {
-    this.#generation += 1;
-    this.#weight = 0;
-    this.#profiles.clear();
+  #memoryOf(domain: string): DomainMemory {
+    const known = this.#memories.get(domain);
+    if (known !== undefined) return known;
+    const memory = new DomainMemory();
+    this.#memories.set(domain, memory);
+    return memory;
+  }
+
+  #weigh(memory: DomainMemory, decisions: number): void {
+    if (!memory.inForce) return;
+    memory.weight += decisions;
+    this.#weight += decisions;
+    if (this.#weight > this.#decisionsMax) this.#forget(null);
+  }
+
+  /** A tenant that changes its rules voids its own decisions; null: everyone's. */
+  #forget(domain: string | null): void {
+    const domains = domain === null ? [...this.#memories.keys()] : [domain];
+    for (const name of domains) {
+      const memory = this.#memories.get(name);
+      if (memory === undefined) continue;
+      memory.inForce = false;
+      this.#weight -= memory.weight;
+      this.#memories.delete(name);
+    }
   }
 
   #failed(err: unknown): AuthorizationResult {
     this.#logger.error({ err }, 'a decision failed inside; it is a deny');
     return FAILED;
-  }
-}
-
-/** The action as the rules of the caller's domain name it; null when the tenant is not its own. */
-function actionIn(tenant: string | null, domain: string, action: Action): Action | null {
-  if (domain !== OPERATOR_DOMAIN) return tenant === domain ? action : null;
-  if (tenant === null) return action;
-  if (!TENANT_GRAMMAR.test(tenant)) return null;
-  return { ...action, resourceName: `${tenant}/${action.resourceName}` };
-}
-
-async function openModel(modelFile: string, files: FileSystem): Promise<PolicyModel> {
-  let text: string;
-  try {
-    text = files.readFileSync(modelFile).toString('utf8');
-  } catch (cause) {
-    throw new ConfigError(`The access model ${modelFile} cannot be read.`, { cause });
-  }
-  try {
-    return await openPolicyModel(modelFile, text);
-  } catch (cause) {
-    if (!(cause instanceof PolicyError)) throw cause;
-    throw new ConfigError(`The access model is not in order. ${cause.message}`, { cause });
   }
 }
 

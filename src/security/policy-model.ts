@@ -5,6 +5,8 @@
  * mix. The text of the model must be the one below, since the index is proven against it.
  */
 import { Enforcer, FunctionMap, newEnforcerWithClass, newModelFromString } from 'casbin';
+import { ConfigError } from '../base/errors.ts';
+import type { FileSystem } from '../base/file-system.ts';
 import { hostMatches } from './policy-host.ts';
 import { covers, nameMatches } from './policy-match.ts';
 import { PolicyError } from './policy-parser.ts';
@@ -124,4 +126,20 @@ export async function openPolicyModel(file: string, text: string): Promise<Polic
       }
     },
   };
+}
+
+/** Reads policies/model.conf; throws ConfigError when it is not in order. */
+export async function readPolicyModel(modelFile: string, files: FileSystem): Promise<PolicyModel> {
+  let text: string;
+  try {
+    text = files.readFileSync(modelFile).toString('utf8');
+  } catch (cause) {
+    throw new ConfigError(`The access model ${modelFile} cannot be read.`, { cause });
+  }
+  try {
+    return await openPolicyModel(modelFile, text);
+  } catch (cause) {
+    if (!(cause instanceof PolicyError)) throw cause;
+    throw new ConfigError(`The access model is not in order. ${cause.message}`, { cause });
+  }
 }

@@ -1,6 +1,6 @@
 /**
  * Owns what one caller is to the policy: the subjects it acts as, the tables of rules that concern
- * it, and its decisions so far. Valid under one policy epoch; the authorizer throws it away after.
+ * it, and its decisions so far. Void as soon as a rule of its domain changes.
  *
  * Invariant: the memory of one profile is bounded, and a caller that fills its own (by asking for
  * ever new names) empties only its own.
@@ -8,7 +8,7 @@
 
 import type { ResourceTypeName } from './acl/operation.ts';
 import { AclOperation, type Operation, ResourceType } from './acl/operation.ts';
-import type { AuthorizationResult } from './authorizer.ts';
+import type { Action, AuthorizationResult } from './authorizer.ts';
 import { RuleTable } from './policy-index.ts';
 import { operationBit } from './policy-match.ts';
 import { EVERY_TENANT, OPERATOR_DOMAIN, type PolicyRule, TENANT_GRAMMAR } from './policy-rule.ts';
@@ -69,9 +69,18 @@ export class HostDecisions {
   readonly byResourceType = new Map<string, AuthorizationResult>();
 }
 
+/** What is remembered for one domain, until a change of its rules voids all of it at once. */
+export class DomainMemory {
+  inForce = true;
+  /** In decisions. */
+  weight = 0;
+  /** By identity: equal principals of many connections share one. */
+  readonly profiles = new Map<string, PolicyProfile>();
+}
+
 export class PolicyProfile {
-  /** The authorizer's generation that it belongs to. */
-  readonly generation: number;
+  /** The memory that it belongs to: void when that is. */
+  readonly memory: DomainMemory;
   readonly domain: string;
   /** `User:<name>` */
   readonly subject: string;
@@ -81,8 +90,8 @@ export class PolicyProfile {
   #lastHost: HostDecisions | null = null;
   #hosts = new Map<string, HostDecisions>();
 
-  constructor(store: PolicyStore, caller: PolicyCaller, domain: string, generation: number) {
-    this.generation = generation;
+  constructor(store: PolicyStore, caller: PolicyCaller, domain: string, memory: DomainMemory) {
+    this.memory = memory;
     this.domain = domain;
     this.subject = `User:${caller.name}`;
     this.fleetSubject = caller.fleet ? `Fleet:${caller.fleet}` : '';
@@ -135,4 +144,12 @@ export class PolicyProfile {
 export function domainOf(caller: PolicyCaller): string | null {
   if (caller.kind === 'operator') return caller.tenant === '' ? OPERATOR_DOMAIN : null;
   return TENANT_GRAMMAR.test(caller.tenant) ? caller.tenant : null;
+}
+
+/** The action as the rules of the caller's domain name it; null when the tenant is not its own. */
+export function actionIn(tenant: string | null, domain: string, action: Action): Action | null {
+  if (domain !== OPERATOR_DOMAIN) return tenant === domain ? action : null;
+  if (tenant === null) return action;
+  if (!TENANT_GRAMMAR.test(tenant)) return null;
+  return { ...action, resourceName: `${tenant}/${action.resourceName}` };
 }

@@ -124,7 +124,7 @@ const toBinding = (rule: PolicyRule): AclBinding => ({
 
 export class PolicyStore {
   readonly #options: PolicyStoreOptions;
-  readonly #listeners: (() => void)[] = [];
+  readonly #listeners: ((domain: string | null) => void)[] = [];
   readonly #dynamic = new Map<string, DynamicPolicy>();
   #files: FilePolicy;
   #refusal: PolicyStatus['refusal'] = null;
@@ -173,8 +173,11 @@ export class PolicyStore {
     return this.#dynamic.get(tenant)?.index ?? null;
   }
 
-  /** Called synchronously after every change, once the new rules are in force. */
-  onChange(listener: () => void): void {
+  /**
+   * Called synchronously after every change, once the new rules are in force, with the domain whose
+   * rules changed; null: perhaps all.
+   */
+  onChange(listener: (domain: string | null) => void): void {
     this.#listeners.push(listener);
   }
 
@@ -197,7 +200,7 @@ export class PolicyStore {
       await this.#options.onEvent?.(loadedEvent(files, this.#epoch + 1));
       this.#files = files;
       this.#refusal = null;
-      this.#changed();
+      this.#changed(null);
       logger.info({ epoch: this.#epoch, files: files.set.files }, 'policy loaded');
     } catch (cause) {
       await this.#refuse(toPolicyError(cause, directory));
@@ -243,12 +246,12 @@ export class PolicyStore {
     const rules = bindings.map((binding) => dynamicRule(tenant, binding));
     if (rules.length === 0) this.#dynamic.delete(tenant);
     else this.#dynamic.set(tenant, { rules, index: new PolicyIndex(rules) });
-    this.#changed();
+    this.#changed(tenant);
   }
 
-  #changed(): void {
+  #changed(domain: string | null): void {
     this.#epoch += 1;
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) listener(domain);
   }
 
   /** Every rule that holds in the domain (a tenant or `_operator`; null: all), files first. */

@@ -45,6 +45,11 @@ const HOSTILE = [
   '%s %d %j',
 ];
 
+/** Any code units, lone surrogates included. */
+const TEXT = fc
+  .array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 300, size: 'max' })
+  .map((units) => String.fromCharCode(...units));
+
 describe('a hostile string', () => {
   for (const [index, text] of HOSTILE.entries()) {
     it(`stays inside its field (${JSON.stringify(text)})`, async () => {
@@ -72,7 +77,7 @@ describe('a hostile string', () => {
   it('of any kind leaves one whole line for each event', async () => {
     const seed = Number(process.env.BREAKWATER_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
     process.stdout.write(`audit-hostile seed ${seed}\n`);
-    const texts = fc.sample(fc.string({ unit: 'binary', maxLength: 300 }), { seed, numRuns: 200 });
+    const texts = fc.sample(TEXT, { seed, numRuns: 200 });
     const log = open({ repeatWindowMs: 0 });
     for (const text of texts) log.access(subject(), denied({ clientId: text, resourceName: text }));
     await log.close();
@@ -80,7 +85,7 @@ describe('a hostile string', () => {
     const records = folder.records('security').slice(1);
     expect(records).toHaveLength(texts.length);
     for (const [index, text] of texts.entries()) {
-      if (text.length <= 255)
+      if (text.length <= 255 && Buffer.from(text).toString() === text)
         expect(records[index]).toMatchObject({ clientId: text, resource: text });
     }
   });

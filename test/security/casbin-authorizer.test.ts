@@ -155,4 +155,17 @@ describe('remembered decisions', () => {
       origin: 'dynamic',
     });
   });
+
+  it('of other tenants stay when one tenant changes its rules', async () => {
+    folder.write('acme.csv', 'p, User:ada, *, TOPIC, LITERAL, t, READ, *, allow');
+    const authorizer = await openAuthorizer(folder.directory);
+    const [acme, globex] = [service('acme', 'ada'), service('globex', 'ada')];
+    authorizer.authorize(acme, HOST, topic('READ', 't'));
+    authorizer.authorize(globex, HOST, topic('READ', 't'));
+    const before = authorizer.rememberedDecisions;
+    authorizer.setDynamicRules('acme', []);
+    expect(authorizer.rememberedDecisions).toBe(before / 2);
+    await authorizer.reload();
+    expect(authorizer.rememberedDecisions).toBe(0);
+  });
 });
