@@ -9,6 +9,7 @@
  * Concurrency: changes run one at a time, in the order of the calls; reading never waits.
  */
 import type { Clock } from '../base/clock.ts';
+import { StorageError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { type Random, randomUuid } from '../base/random.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
@@ -76,6 +77,8 @@ export class SecurityState {
   readonly #listeners = new Set<MetadataListener>();
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
+  /** The last append failed. */
+  #isUncertain = false;
 
   private constructor(options: SecurityStateOptions, state: MetadataState) {
     this.#log = options.log;
@@ -118,7 +121,7 @@ export class SecurityState {
       const ca = readTenantCa(caCertificatePem);
       const existing = this.image.tenants.get(name);
       if (existing !== undefined) {
-        if (hasCa(existing, ca)) return existing;
+        if (hasCa(existing, ca)) return this.#asItIs(existing);
         throw new MetadataError('tenant-exists', `Tenant ${name} exists already.`);
       }
       this.#refuseTakenCa(name, ca);
@@ -138,9 +141,9 @@ export class SecurityState {
   /** Suspends or resumes the tenant. Rejects with MetadataError 'no-such-tenant'. */
   setTenantState(name: string, state: TenantState): Promise<Tenant> {
     return this.#change(async () => {
-      if (this.#tenant(name).state !== state) {
-        await this.#store({ type: 'tenant-state', tenant: name, state });
-      }
+      const tenant = this.#tenant(name);
+      if (tenant.state === state) return this.#asItIs(tenant);
+      await this.#store({ type: 'tenant-state', tenant: name, state });
       return this.#tenant(name);
     });
   }
@@ -150,7 +153,7 @@ export class SecurityState {
     return this.#change(async () => {
       const ca = readTenantCa(caCertificatePem);
       const tenant = this.#tenant(name);
-      if (hasCa(tenant, ca)) return tenant;
+      if (hasCa(tenant, ca)) return this.#asItIs(tenant);
       this.#refuseTakenCa(name, ca);
       this.#refuseBeyond(tenant.cas.length + 1, this.#limits.casPerTenantMax, 'CAs of a tenant');
       await this.#store({ type: 'tenant-ca', tenant: name, caCertificate: ca.pem });
@@ -164,7 +167,7 @@ export class SecurityState {
       const { acls } = this.#tenant(tenant);
       const wanted = this.#inOrder(tenant, bindings);
       const missing = wanted.filter((binding) => !this.#state.hasAcl(tenant, binding));
-      if (missing.length === 0) return 0;
+      if (missing.length === 0) return this.#asItIs(0);
       const total = acls.length + missing.length;
       this.#refuseBeyond(total, this.#limits.aclsPerTenantMax, 'rules of a tenant');
       await this.#store({ type: 'acls-added', tenant, bindings: missing });
@@ -178,7 +181,7 @@ export class SecurityState {
       this.#tenant(tenant);
       const wanted = this.#inOrder(tenant, bindings);
       const present = wanted.filter((binding) => this.#state.hasAcl(tenant, binding));
-      if (present.length === 0) return 0;
+      if (present.length === 0) return this.#asItIs(0);
       await this.#store({ type: 'acls-removed', tenant, bindings: present });
       return present.length;
     });
@@ -203,8 +206,20 @@ export class SecurityState {
     return result;
   }
 
+  /**
+   * The answer to a change that changes nothing. A change that failed before may be on the disk all
+   * the same and undo this one at the next start: until the log has taken another record, which an
+   * offline one never does, nothing is confirmed.
+   */
+  #asItIs<T>(answer: T): T {
+    if (!this.#isUncertain) return answer;
+    throw new StorageError('an earlier change could not be stored: its outcome is uncertain');
+  }
+
   async #store(record: MetadataRecord): Promise<void> {
+    this.#isUncertain = true;
     await this.#log.append([toStateRecord(record)]);
+    this.#isUncertain = false;
     this.#state.apply(record);
     for (const listener of this.#listeners) listener(this.image, [record]);
     if (this.#log.bytesSinceSnapshot < this.#snapshotAfterBytes) return;

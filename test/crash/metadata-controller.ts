@@ -212,7 +212,8 @@ class ControllerLives {
 
   async #produce(engine: EmbeddedEngine, name: string): Promise<void> {
     const topic = engine.topicByName(name);
-    if (topic === undefined) return;
+    // What a full disk does to a partition's log is for the log's own crash test.
+    if (topic === undefined || Number.isFinite(this.#files.freeBytes)) return;
     const key = Buffer.from(topic.topicId);
     const records = buildRecordBatch([{ timestampMs: this.#clock.nowMs(), key, value: key }]);
     const { responses } = await engine.produce(
@@ -270,8 +271,9 @@ class ControllerLives {
 
   #maybeBreakTheDisk(): void {
     const choice = this.#random();
-    if (choice < 0.02) this.#files.failNext('datasync', 'EIO');
-    else if (choice < 0.03) this.#files.failNext('rename', 'EIO');
+    // A failing sync of a partition's log is for the log's own crash test.
+    if (choice < 0.03) this.#files.failNext('datasync', 'EIO', /\/metadata\//);
+    else if (choice < 0.04) this.#files.failNext('rename', 'EIO');
     else if (choice < 0.07) this.#files.freeBytes = this.#int(3000);
     else if (choice < 0.3) this.#files.freeBytes = Number.POSITIVE_INFINITY;
   }

@@ -267,6 +267,20 @@ describe('the image', () => {
     expect(told).toBe(0);
   });
 
+  it('confirms nothing after a failed change until a record is stored again', async () => {
+    const { state, log } = await open();
+    await state.createTenant('acme', acmeCa);
+    await state.addAcls('acme', [rule({ permission: 'DENY' })]);
+    const append = log.append.bind(log);
+    log.append = () => Promise.reject(new StorageError('offline'));
+    const deny = rule({ permission: 'DENY' });
+    await expect(state.removeAcls('acme', [deny])).rejects.toThrow('offline');
+    await expect(state.addAcls('acme', [deny])).rejects.toThrow('uncertain');
+    log.append = append;
+    await state.addAcls('acme', [rule()]);
+    expect(await state.addAcls('acme', [deny])).toBe(0);
+  });
+
   it('keeps a tenant that did not change', async () => {
     const { state } = await open();
     const acme = await state.createTenant('acme', acmeCa);

@@ -1,0 +1,183 @@
+import { randomInt } from 'node:crypto';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLogger } from '../../src/base/logger.ts';
+import { systemRandom } from '../../src/base/random.ts';
+import { openStateLog } from '../../src/engine/embedded/state-log.ts';
+import type { MetadataImage } from '../../src/metadata/metadata-image.ts';
+import { SECURITY_METADATA_LOG } from '../../src/metadata/metadata-log.ts';
+import { SecurityState } from '../../src/metadata/security-state.ts';
+import type { AclBinding } from '../../src/security/acl/acl-binding.ts';
+import { createTestPki, type TestPki, tenantCa } from '../pki/test-pki.ts';
+import { PowerCutFileSystem, type SeededRandom, seededRandom } from './power-cut-file-system.ts';
+
+/**
+ * Tenants and rules on a disk that forgets. One fact a key: a tenant's state, one rule of a tenant.
+ * A fact is as the last answered change left it, or as a change left it that was asked for later and
+ * not answered: a deny that was confirmed is there, a removal that was confirmed stays.
+ */
+
+const LIVES = 6;
+const TENANTS = ['acme', 'globex'] as const;
+const RULES = Array.from(
+  { length: 6 },
+  (_, n): AclBinding => ({
+    resourceType: 'TOPIC',
+    resourceName: `t${n}`,
+    patternType: 'LITERAL',
+    principal: 'User:device-1',
+    host: '*',
+    operation: 'WRITE',
+    permission: n % 2 === 0 ? 'DENY' : 'ALLOW',
+  }),
+);
+
+let pki: TestPki;
+let cas: Record<string, string[]>;
+
+beforeAll(() => {
+  pki = createTestPki();
+  cas = Object.fromEntries(
+    TENANTS.map((tenant) => [
+      tenant,
+      [pki.tenants[tenant].certificate, tenantCa(pki.clientRoot, tenant).certificate].map(String),
+    ]),
+  );
+});
+
+/** The facts of an image, by key; what is not there is undefined. */
+function factsOf(image: MetadataImage): Map<string, unknown> {
+  const facts = new Map<string, unknown>();
+  for (const { name, state, clusterId, cas: held, acls } of image.tenants.values()) {
+    facts.set(`${name} state`, state);
+    facts.set(`${name} clusterId`, clusterId);
+    facts.set(`${name} cas`, held.length);
+    for (const { resourceName } of acls) facts.set(`${name} ${resourceName}`, true);
+  }
+  return facts;
+}
+
+class SecurityLives {
+  readonly #random: SeededRandom;
+  #files: PowerCutFileSystem;
+  #known = new Map<string, unknown>();
+  /** What unanswered changes may have made of a key, each with its place among all changes. */
+  #open = new Map<string, { readonly place: number; readonly value: unknown }[]>();
+  #places = 0;
+
+  constructor(seed: number) {
+    this.#random = seededRandom(seed);
+    this.#files = new PowerCutFileSystem(this.#random);
+  }
+
+  async run(): Promise<void> {
+    for (let life = 0; life <= LIVES; life++) {
+      this.#files.freeBytes = Number.POSITIVE_INFINITY;
+      const log = await openStateLog({
+        files: this.#files,
+        clock: systemClock,
+        directory: '/data',
+        name: SECURITY_METADATA_LOG,
+      });
+      const parts = { clock: systemClock, random: systemRandom, logger: silentLogger };
+      const state = await SecurityState.open({ log, ...parts, snapshotAfterBytes: 3000 });
+      this.#compare(state.image);
+      await this.#work(state);
+      this.#files = this.#random() < 0.8 ? this.#files.cut() : this.#files.kill();
+    }
+  }
+
+  #compare(image: MetadataImage): void {
+    const facts = factsOf(image);
+    for (const key of new Set([...facts.keys(), ...this.#known.keys(), ...this.#open.keys()])) {
+      const open = (this.#open.get(key) ?? []).map(({ value }) => value);
+      const possible = [this.#known.get(key), ...open];
+      const found = facts.get(key);
+      if (possible.includes('any') && found !== undefined) continue;
+      expect({ key, possible }).toEqual({ key, possible: expect.arrayContaining([found]) });
+    }
+    this.#known = facts;
+    this.#open = new Map();
+  }
+
+  async #work(state: SecurityState): Promise<void> {
+    const steps = this.#int(15);
+    const changes: Promise<void>[] = [];
+    for (let step = 0; step < steps; step++) {
+      const choice = this.#random();
+      if (choice < 0.04) this.#files.failNext('datasync', 'EIO');
+      else if (choice < 0.08) this.#files.freeBytes = this.#int(4000);
+      else if (choice < 0.3) this.#files.freeBytes = Number.POSITIVE_INFINITY;
+      const change = this.#change(state);
+      changes.push(change);
+      if (this.#random() < 0.7) await change;
+    }
+    const turns = this.#int(8);
+    for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  #change(state: SecurityState): Promise<void> {
+    const tenant = TENANTS[this.#int(TENANTS.length)]!;
+    const rule = RULES[this.#int(RULES.length)]!;
+    const [first, second] = cas[tenant]!;
+    const choice = this.#random();
+    if (!this.#known.has(`${tenant} state`)) {
+      const facts: [string, unknown][] = [
+        [`${tenant} state`, 'active'],
+        [`${tenant} clusterId`, 'any'],
+        [`${tenant} cas`, 1],
+      ];
+      return this.#asked(state, facts, state.createTenant(tenant, first!));
+    }
+    if (choice < 0.1) {
+      return this.#asked(state, [[`${tenant} cas`, 2]], state.addTenantCa(tenant, second!));
+    }
+    if (choice < 0.3) {
+      const next = choice < 0.2 ? 'active' : 'suspended';
+      return this.#asked(state, [[`${tenant} state`, next]], state.setTenantState(tenant, next));
+    }
+    const key = `${tenant} ${rule.resourceName}`;
+    if (choice < 0.7) return this.#asked(state, [[key, true]], state.addAcls(tenant, [rule]));
+    return this.#asked(state, [[key, undefined]], state.removeAcls(tenant, [rule]));
+  }
+
+  async #asked(
+    state: SecurityState,
+    facts: readonly (readonly [string, unknown])[],
+    change: Promise<unknown>,
+  ): Promise<void> {
+    this.#places += 1;
+    const place = this.#places;
+    for (const [key, value] of facts) {
+      this.#open.set(key, [...(this.#open.get(key) ?? []), { place, value }]);
+    }
+    try {
+      await change;
+    } catch {
+      return;
+    }
+    // Changes are answered in their order: what was asked for before this one is over.
+    for (const [key, value] of facts) {
+      this.#known.set(key, value === 'any' ? factsOf(state.image).get(key) : value);
+      const later = (this.#open.get(key) ?? []).filter((one) => one.place > place);
+      this.#open.set(key, later);
+    }
+  }
+
+  #int(below: number): number {
+    return Math.floor(this.#random() * below);
+  }
+}
+
+describe('tenants and rules when the power is cut', () => {
+  it('are as they were confirmed', async () => {
+    const base = randomInt(2 ** 31);
+    for (let n = 0; n < 30; n++) {
+      try {
+        await new SecurityLives(base + n).run();
+      } catch (error) {
+        throw new Error(`seed ${base + n}`, { cause: error });
+      }
+    }
+  });
+});
