@@ -24,6 +24,8 @@ export interface RunningContender {
   readonly name: ContenderName;
   readonly bootstrap: string;
   readonly pid: number;
+  /** The end of what the broker has logged. */
+  log(): string;
   stop(): Promise<void>;
 }
 
@@ -61,6 +63,7 @@ const prepareBreakwater = async (workDir: string, certsDir: string): Promise<Pre
         name: 'breakwater',
         bootstrap: broker.bootstrap,
         pid: broker.pid,
+        log: () => broker.stderr().slice(-2000),
         stop: async () => {
           await broker.stop();
         },
@@ -86,7 +89,7 @@ const prepareKafka = async (workDir: string, certsDir: string): Promise<Prepared
         }
         isSetUp = true;
       }
-      return { name: 'kafka', ...running };
+      return { name: 'kafka', ...running, log: () => '' };
     },
   };
 };

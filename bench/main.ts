@@ -80,7 +80,7 @@ const runRound = async (
     await createBenchTopics(options, running);
     for (const measurement of measurementsOf(options, running, kcatLines)) {
       if (!measurement[0].includes(options.match)) continue;
-      const taken = await takeMeasurement(measurement);
+      const taken = await takeMeasurement(measurement, running);
       process.stderr.write(`  ${contenderName} ${JSON.stringify(taken)}\n`);
       figures = { ...figures, ...taken };
     }

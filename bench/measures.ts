@@ -293,11 +293,15 @@ export const measurementsOf = (
 };
 
 /** Takes one measurement; a failure becomes a note on stderr and null figures. */
-export const takeMeasurement = async ([prefix, take]: Measurement): Promise<Figures> => {
+export const takeMeasurement = async (
+  [prefix, take]: Measurement,
+  broker: RunningContender,
+): Promise<Figures> => {
   try {
     return prefixed(prefix, await take());
   } catch (error) {
-    process.stderr.write(`${prefix}: ${error instanceof Error ? error.message : error}\n`);
+    const message = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`${prefix}: ${message}\n${broker.log()}\n`);
     return {};
   }
 };
