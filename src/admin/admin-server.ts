@@ -48,7 +48,9 @@ export async function startAdminServer(deps: AdminDeps): Promise<AdminServer> {
     setSecureContext: (options) => server.setSecureContext(options),
     close: async (graceMs) => {
       const timer = deps.clock.setTimer(graceMs, () => gate.destroyAll());
-      await app.close();
+      const closed = app.close();
+      gate.drain();
+      await closed;
       timer.cancel();
     },
   };
@@ -68,7 +70,9 @@ function createApp(deps: AdminDeps, gate: OperatorGate): FastifyInstance {
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
     operatorOf(request, gate);
+    gate.requestBegun(request.raw.socket);
   });
+  app.addHook('onResponse', async (request) => gate.requestAnswered(request.raw.socket));
   app.setErrorHandler((error, _request, reply) => sendProblem(deps, reply, error));
   app.setNotFoundHandler((_request, reply) => sendProblem(deps, reply, { statusCode: 404 }));
   for (const route of ADMIN_ROUTES) register(app, route, deps, gate);

@@ -8,6 +8,7 @@
  *
  *   accepted (pending) -> handshake done -> admitted -> requests -> closed
  *                      \-> pushed out, timed out, failed, refused -> closed
+ *   drain: pending and idle -> closed, busy -> answered -> closed
  */
 import type { Server } from 'node:https';
 import type { Socket } from 'node:net';
@@ -36,6 +37,9 @@ export class OperatorGate {
   readonly #pending = new Set<Socket>();
   readonly #admitted = new Map<TLSSocket, Peer>();
   readonly #raw = new Set<Socket>();
+  /** How many requests were begun and not answered, where there are any. */
+  readonly #busy = new Map<Socket, number>();
+  #draining = false;
 
   constructor(deps: GateDeps) {
     this.#deps = deps;
@@ -66,6 +70,29 @@ export class OperatorGate {
     return this.#admitted.size;
   }
 
+  requestBegun(socket: Socket): void {
+    this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1);
+  }
+
+  requestAnswered(socket: Socket): void {
+    const left = (this.#busy.get(socket) ?? 0) - 1;
+    if (left > 0) {
+      this.#busy.set(socket, left);
+      return;
+    }
+    this.#busy.delete(socket);
+    if (this.#draining) socket.end();
+  }
+
+  /** Ends every connection that has no request under way; the others end with their answer. */
+  drain(): void {
+    this.#draining = true;
+    for (const socket of this.#pending) socket.destroy();
+    for (const socket of this.#admitted.keys()) {
+      if (!this.#busy.has(socket)) socket.destroy();
+    }
+  }
+
   destroyAll(): void {
     for (const socket of this.#raw) socket.destroy();
   }
@@ -94,7 +121,10 @@ export class OperatorGate {
       this.#refuse(socket, peer, 'max-connections', 'admin.max.connections is reached');
     } else {
       this.#admitted.set(socket, peer);
-      socket.once('close', () => this.#admitted.delete(socket));
+      socket.once('close', () => {
+        this.#admitted.delete(socket);
+        this.#busy.delete(socket);
+      });
       this.#deps.audit.security(subjectOf(peer, result.principal), {
         type: 'authentication',
         outcome: 'success',

@@ -75,6 +75,24 @@ describe('the end', () => {
     await expect(admin.call('GET', '/healthz')).rejects.toThrow();
   });
 
+  test('many requests on one connection leave nothing behind', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    const socket = await admin.connect();
+    const pipelined = 'GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(50);
+    let text = '';
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+    socket.write(pipelined);
+    await expect.poll(() => text.split('HTTP/1.1 200').length - 1).toBe(50);
+    socket.destroy();
+    await expect.poll(() => admin.server.connectionCount).toBe(0);
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
+  });
+
   test('who never finishes a request is cut off after the grace', async () => {
     const stuck = await admin.connect();
     stuck.on('error', () => {});
