@@ -293,10 +293,10 @@ const audit = {
     doc: 'Folder of the access log; empty means the folder audit in data.dir.',
   }),
   'audit.access.window.ms': integer({
-    default: 0,
+    default: SECOND_MS,
     min: 0,
     max: 10 * MINUTE_MS,
-    doc: 'Allowed accesses alike in everything are written as one counted event each so many milliseconds; 0 writes every one of them. Denials are always written one by one.',
+    doc: 'The first of equal allowed accesses of a connection is written at once, those that follow within so many milliseconds as one line with their count; 0 writes each by itself. Denials do not wait for it.',
   }),
   'audit.file.max.bytes': integer({
     default: 128 * MIB,
