@@ -9,6 +9,7 @@
 import { createHash, type KeyObject, X509Certificate } from 'node:crypto';
 import { ConfigError, PkiError } from '../base/errors.ts';
 import { readCaConstraints } from '../pki/certificate-extensions.ts';
+import { splitPem } from '../pki/der.ts';
 import { checkTenantName, tenantHost } from '../pki/identity-name.ts';
 
 /** A CA made ready for checking what it signed. */
@@ -26,23 +27,21 @@ export interface RegisteredCa extends Issuer {
 }
 
 export interface TenantCaRegistryOptions {
-  /** The client root, PEM. */
+  /** The client root, PEM; several while one root replaces another. */
   readonly clientRootPem: string;
   readonly trustDomain: string;
 }
 
 export class TenantCaRegistry {
   readonly trustDomain: string;
-  readonly #root: X509Certificate;
-  readonly #rootKey: KeyObject;
+  #roots: readonly Issuer[];
   readonly #byKeyId = new Map<string, RegisteredCa>();
   readonly #bySubject = new Map<string, RegisteredCa[]>();
   readonly #active = new Set<string>();
 
   /** Throws ConfigError when the client root cannot be read. */
   constructor(options: TenantCaRegistryOptions) {
-    this.#root = parseCertificate(options.clientRootPem, 'the client root');
-    this.#rootKey = this.#root.publicKey;
+    this.#roots = parseRoots(options.clientRootPem);
     this.trustDomain = options.trustDomain;
   }
 
@@ -65,6 +64,18 @@ export class TenantCaRegistry {
     const sameSubject = this.#bySubject.get(certificate.subject) ?? [];
     this.#bySubject.set(certificate.subject, [...sameSubject, ca]);
     return ca;
+  }
+
+  /**
+   * After a reload of the client root's file. CAs that none of the roots signed are forgotten, so
+   * that TLS and admission trust the same; register them again should their root come back. Returns
+   * their tenants. Throws ConfigError, and changes nothing, when the roots cannot be read.
+   */
+  replaceClientRoots(clientRootPem: string): string[] {
+    this.#roots = parseRoots(clientRootPem);
+    const orphans = [...this.#byKeyId.values()].filter((ca) => !this.#isSigned(ca.certificate));
+    for (const ca of orphans) this.#forget(ca);
+    return [...new Set(orphans.map((ca) => ca.tenant))];
   }
 
   /** Forgets every CA of the tenant and makes it inactive. */
@@ -99,14 +110,18 @@ export class TenantCaRegistry {
     else this.#bySubject.set(subject, rest);
   }
 
+  #isSigned(certificate: X509Certificate): boolean {
+    return this.#roots.some(
+      (root) => certificate.checkIssued(root.certificate) && certificate.verify(root.publicKey),
+    );
+  }
+
   #checkSpeaksFor(tenant: string, certificate: X509Certificate): void {
     const refuse = (why: string): never => {
       throw new ConfigError(`the CA of tenant ${tenant} is refused: ${why}`);
     };
     if (!certificate.ca) refuse('it is not a CA certificate');
-    if (!certificate.checkIssued(this.#root) || !certificate.verify(this.#rootKey)) {
-      refuse('the client root did not sign it');
-    }
+    if (!this.#isSigned(certificate)) refuse('the client root did not sign it');
     const { pathLength, permittedUriHosts } = constraintsOf(certificate);
     if (pathLength !== 0) refuse('it may sign further CAs (its path length must be 0)');
     const host = tenantHost(tenant, this.trustDomain);
@@ -114,6 +129,12 @@ export class TenantCaRegistry {
       refuse(`its critical name constraints do not permit exactly the URI host ${host}`);
     }
   }
+}
+
+function parseRoots(pem: string): Issuer[] {
+  const blocks = splitPem('CERTIFICATE', pem);
+  if (blocks.length === 0) throw new ConfigError('the client root is not a PEM certificate');
+  return blocks.map((block) => issuerOf(parseCertificate(block, 'the client root')));
 }
 
 function parseCertificate(pem: string, what: string): X509Certificate {

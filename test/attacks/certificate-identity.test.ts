@@ -114,6 +114,13 @@ const fakeNames = (): ClientCredential => {
   return { ...leaf, chain: [leaf.chain[0]!, acme.certificate] };
 };
 
+/** Name and key identifier of the real CA, the signature of another key. */
+const forged = (): ClientCredential => {
+  const { certificate } = acme;
+  const leaf = issueCredential({ certificate, privateKey: globex.privateKey }, acmeDevice);
+  return { chain: [leaf.certificate, certificate], privateKey: leaf.privateKey };
+};
+
 const byAcme = (profile: CertificateProfile) => (): ClientCredential => clientOf(acme, profile);
 
 const CASES: Case[] = [
@@ -137,6 +144,11 @@ const CASES: Case[] = [
   {
     name: 'a self-made leaf beside the real intermediate',
     credential: fakeNames,
+    reason: 'bad_signature',
+  },
+  {
+    name: "a leaf that names the real CA's key, signed by another",
+    credential: forged,
     reason: 'bad_signature',
   },
   {

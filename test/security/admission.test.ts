@@ -256,6 +256,22 @@ describe('the registry of tenant CAs', () => {
     expect(reasonOf(admit(peer, { registry }, nowMs))).toBe('admitted');
   });
 
+  it('knows two roots while one replaces the other, and forgets what the old one signed', () => {
+    const next = createRoot(clientRootProfile(TRUST_DOMAIN));
+    const nextCa = tenantCa(next, 'globex');
+    const registry = empty();
+    registry.register('acme', pemOfAcme);
+    const [before, after] = [pki.clientRoot, next].map((root) => pemOf(root.certificate));
+    expect(() => registry.register('globex', pemOf(nextCa.certificate))).toThrow(/did not sign/);
+    expect(registry.replaceClientRoots(`${before}${after}`)).toEqual([]);
+    registry.register('globex', pemOf(nextCa.certificate));
+    expect(() => registry.replaceClientRoots('nonsense')).toThrow(ConfigError);
+    expect([registry.casOf('acme').length, registry.casOf('globex').length]).toEqual([1, 1]);
+    expect(registry.replaceClientRoots(after!)).toEqual(['acme']);
+    expect([registry.casOf('acme').length, registry.casOf('globex').length]).toEqual([0, 1]);
+    expect(reasonOf(admit(peer, { registry }, nowMs))).toBe('unknown_issuer');
+  });
+
   it('answers a broken certificate with a ConfigError, never with anything else', () => {
     const der = acme.certificate.raw;
     fc.assert(
