@@ -2,11 +2,13 @@
  * What the embedded log does on this disk: appends to the page cache (acks=1) and to stable storage
  * (acks=all, group commit), 1 KiB and 64 KiB batches, one log and a thousand, with and without a
  * producer id; reads of what was just written. Needs a build. The data goes to a folder under the
- * one named by --dir (the system's temporary folder unless given) and is removed.
+ * one named by --dir (the system's temporary folder unless given) and is removed, also on failure.
+ *
+ * Invariant: a measurement writes at most BYTES_MAX and none starts without twice that being free.
  *
  *   node bench/log.mjs [--seconds 3] [--dir DIR] [--syncs N]
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -26,6 +28,7 @@ const { values } = parseArgs({
 const DURATION_MS = Number(values.seconds) * 1000;
 const TOPIC_ID = 'AAAAAAAAAAAAAAAAAAAAAA';
 const MIB = 1024 * 1024;
+const BYTES_MAX = 2048 * MIB;
 const config = { ...DEFAULT_LOG_CONFIG, segmentBytes: 256 * MIB };
 
 let datasyncs = 0;
@@ -43,72 +46,87 @@ const countingFileSystem = {
 };
 
 async function withLogs(count, run) {
-  const directory = mkdtempSync(join(values.dir, 'breakwater-bench-'));
-  const limits = values.syncs === undefined ? {} : { syncsInFlightMax: Number(values.syncs) };
-  const manager = await LogManager.open({
-    fileSystem: countingFileSystem,
-    clock: systemClock,
-    directory,
-    config: limits,
-  });
+  const disk = statfsSync(values.dir);
+  if (disk.bavail * disk.bsize < 2 * BYTES_MAX) {
+    throw new Error(`${values.dir} has less than ${(2 * BYTES_MAX) / MIB} MiB free`);
+  }
+  const directory = mkdtempSync(join(values.dir, 'breakwater-log-bench-'));
+  const removeData = () => rmSync(directory, { recursive: true, force: true });
+  process.once('exit', removeData);
+  let manager;
   try {
+    manager = await LogManager.open({
+      fileSystem: countingFileSystem,
+      clock: systemClock,
+      directory,
+      config: values.syncs === undefined ? {} : { syncsInFlightMax: Number(values.syncs) },
+    });
+    const open = manager;
     const logs = Array.from({ length: count }, (_, partition) =>
-      manager.create('bench', partition, TOPIC_ID, config),
+      open.create('bench', partition, TOPIC_ID, config),
     );
     return await run(logs);
   } finally {
-    await manager.close();
-    rmSync(directory, { recursive: true });
+    await manager?.close();
+    removeData();
+    process.off('exit', removeData);
   }
 }
+
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
 function batchOfBytes(sizeBytes) {
   const value = Buffer.alloc(sizeBytes - 75, 'x');
   return buildRecordBatch([{ timestampMs: Date.now(), key: null, value }]);
 }
 
-/** Keeps `window` appends unanswered; the log owns a batch until it is written, so they rotate. */
+/**
+ * Keeps up to `window` appends unanswered and adds at most `window` a turn: a batch that is written
+ * within `append` is answered at once, so the answers alone would not bound a turn. The log owns a
+ * batch until it is written: the buffers rotate.
+ */
 async function measureAppends(logs, { batchBytes, acks, window }) {
   const pool = Array.from({ length: window * 2 }, () => batchOfBytes(batchBytes));
   let sent = 0;
   let answered = 0;
-  let running = true;
-  datasyncs = 0;
-  const cpuBefore = process.cpuUsage();
-  const startMs = performance.now();
+  let failure;
+  const answer = (reason) => {
+    failure ??= reason;
+    answered += 1;
+  };
   const fill = () => {
-    while (running && sent - answered < window) {
+    for (let added = 0; added < window && sent - answered < window; added += 1) {
       const log = logs[sent % logs.length];
       const result = log.append(pool[sent % pool.length], { leaderEpoch: 0 });
-      if (result.errorCode !== 0) throw result.failure ?? new Error(`error ${result.errorCode}`);
       sent += 1;
+      if (result.errorCode !== 0) failure ??= new Error(`error ${result.errorCode}`);
       if (acks === 'all') log.whenDurable(result, answer);
       else log.whenWritten(result, answer);
     }
   };
-  let refill = false;
-  function answer(failure) {
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  // A log's first sync also makes its folder durable: once in its life, and not what is measured.
+  for (const log of logs) log.append(batchOfBytes(1024), { leaderEpoch: 0 });
+  await Promise.all(logs.map((log) => log.flush()));
+  datasyncs = 0;
+  const cpuBefore = process.cpuUsage();
+  const startMs = performance.now();
+  while (performance.now() - startMs < DURATION_MS && sent * batchBytes < BYTES_MAX) {
+    fill();
+    await turn();
     if (failure !== undefined) throw failure;
-    answered += 1;
-    if (refill || !running) return;
-    refill = true;
-    setImmediate(() => {
-      refill = false;
-      fill();
-    });
   }
-  fill();
-  await new Promise((resolve) => setTimeout(resolve, DURATION_MS));
-  running = false;
   const elapsedMs = performance.now() - startMs;
   const counted = answered;
   const cpu = process.cpuUsage(cpuBefore);
-  while (answered < sent) await new Promise((resolve) => setImmediate(resolve));
+  const syncs = datasyncs;
+  while (answered < sent) await turn();
+  if (failure !== undefined) throw failure;
   return {
     appendsPerSecond: Math.round((counted / elapsedMs) * 1000),
     megabytesPerSecond: Math.round((counted * batchBytes) / elapsedMs / 1000),
     cpuMicrosecondsPerAppend: round((cpu.user + cpu.system) / Math.max(1, counted)),
-    datasyncsPerSecond: Math.round((datasyncs / elapsedMs) * 1000),
+    datasyncsPerSecond: Math.round((syncs / elapsedMs) * 1000),
   };
 }
 
