@@ -65,6 +65,7 @@ export class EmbeddedEngine implements Engine {
   readonly #fetching: Fetching;
   readonly #offsets: Offsets;
   readonly #stateLogs: EmbeddedStateLog[];
+  readonly #stateLogNames = new Set<string>([CLUSTER_METADATA_LOG]);
   /** State logs that went offline. */
   readonly #stateFailures: StorageError[];
 
@@ -101,7 +102,11 @@ export class EmbeddedEngine implements Engine {
         logger.fatal({ err: failure }, 'the log directory is offline until the broker restarts'),
       );
       const failures: StorageError[] = [];
-      const log = await openNamedStateLog(options, CLUSTER_METADATA_LOG, failures);
+      // Whether its last change will be there after a restart is not known: topics whose fate is
+      // open must not take records that a removal would take with them.
+      const log = await openNamedStateLog(options, CLUSTER_METADATA_LOG, failures, (failure) =>
+        logs.directory.fail(failure),
+      );
       const partitions = new ManagedPartitionLogs(logs);
       const settings = options.controller;
       const parts = { log, logs: partitions, clock, random, logger, settings };
@@ -178,6 +183,8 @@ export class EmbeddedEngine implements Engine {
   }
 
   async openStateLog(name: string): Promise<StateLog> {
+    if (this.#stateLogNames.has(name)) throw new Error(`state log ${name} is open already`);
+    this.#stateLogNames.add(name);
     const log = await openNamedStateLog(this.#options, name, this.#stateFailures);
     this.#stateLogs.push(log);
     return log;
@@ -194,6 +201,7 @@ async function openNamedStateLog(
   { directory, fileSystem, clock, logger }: EmbeddedEngineOptions,
   name: string,
   failures: StorageError[],
+  onOffline?: (failure: StorageError) => void,
 ): Promise<EmbeddedStateLog> {
   const folder = join(directory, STATE_LOG_FOLDER);
   makeDirectoriesSync(fileSystem, folder);
@@ -205,6 +213,7 @@ async function openNamedStateLog(
     onOffline: (failure) => {
       logger.fatal({ err: failure, log: name }, 'a state log is offline until the broker restarts');
       failures.push(failure);
+      onOffline?.(failure);
     },
   });
 }
