@@ -21,7 +21,14 @@ const WINDOW_BYTES_MAX = 2 ** 27;
  * Each compressed block may make the decoder build tables, whatever comes out of it: no encoder
  * splits content into blocks below 1 KiB, a hostile one would.
  */
+const BLOCK_CONTENT_BYTES_MIN = 1024;
 const SPARE_BLOCKS = 64;
+/**
+ * The package cannot be told a limit, only the blocks bound it, and newer encoders split content into
+ * blocks of a half or a third of what they may hold: so much more than the limit may come out, and
+ * is then refused.
+ */
+const PACKAGE_SLACK = 4;
 const BlockType = { raw: 0, rle: 1, compressed: 2, reserved: 3 } as const;
 
 function malformed(): Error {
@@ -81,11 +88,19 @@ function readHeader(frame: Buffer): FrameHeader {
   };
 }
 
-/** The most that the blocks can become; throws unless the frame ends exactly with the buffer. */
-function boundContent(frame: Buffer, header: FrameHeader): number {
-  let boundBytes = 0;
-  let at = header.blocksAt;
+interface BlockTotals {
+  /** What raw and repeated blocks become, exactly. */
+  readonly certainBytes: number;
+  /** What all blocks could become: a compressed one counts in full. */
+  readonly boundBytes: number;
+  readonly compressedBlocks: number;
+}
+
+/** Walks the blocks; throws unless the frame ends exactly with the buffer. */
+function measureBlocks(frame: Buffer, header: FrameHeader): BlockTotals {
+  let certainBytes = 0;
   let compressedBlocks = 0;
+  let at = header.blocksAt;
   let isLast = false;
   while (!isLast) {
     if (frame.length - at < 3) throw malformed();
@@ -95,15 +110,13 @@ function boundContent(frame: Buffer, header: FrameHeader): number {
     const type = (blockHeader >> 1) & 0x03;
     const blockBytes = blockHeader >> 3;
     if (type === BlockType.reserved || blockBytes > header.blockBytesMax) throw malformed();
-    boundBytes += type === BlockType.compressed ? header.blockBytesMax : blockBytes;
     if (type === BlockType.compressed) compressedBlocks++;
+    else certainBytes += blockBytes;
     at += type === BlockType.rle ? 1 : blockBytes;
   }
   if (at + (header.hasChecksum ? 4 : 0) !== frame.length) throw malformed();
-  if (header.contentBytes >= 0 && compressedBlocks > SPARE_BLOCKS + header.contentBytes / 1024) {
-    throw malformed();
-  }
-  return boundBytes;
+  const boundBytes = certainBytes + compressedBlocks * header.blockBytesMax;
+  return { certainBytes, boundBytes, compressedBlocks };
 }
 
 interface ZlibOptions {
@@ -194,23 +207,29 @@ function inflateOffLoop(frame: Buffer, zstd: ZstdOfZlib, bounds: Bounds): Promis
   });
 }
 
+/** What the frame says of its size must be possible and allowed. */
+function checkTotals(header: FrameHeader, totals: BlockTotals, maxBytes: number): void {
+  const { contentBytes } = header;
+  const isEmpty = contentBytes === 0 || totals.boundBytes === 0;
+  if (isEmpty || contentBytes > totals.boundBytes) throw malformed();
+  if (Math.max(contentBytes, totals.certainBytes) > maxBytes) throw inflatedTooLarge(maxBytes);
+  const limitBytes = contentBytes > 0 ? contentBytes : maxBytes;
+  if (totals.compressedBlocks > SPARE_BLOCKS + limitBytes / BLOCK_CONTENT_BYTES_MIN) {
+    throw malformed();
+  }
+}
+
 /** Throws KafkaError: INVALID_RECORD, or MESSAGE_TOO_LARGE beyond `maxBytes`. */
 export function planZstd(frame: Buffer, maxBytes: number): Inflation {
   const header = readHeader(frame);
-  const boundBytes = boundContent(frame, header);
-  if (header.contentBytes > boundBytes || header.contentBytes === 0) throw malformed();
-  if (header.contentBytes > maxBytes) throw inflatedTooLarge(maxBytes);
-  // What the last block could become may lie beyond the limit, what those before it could may not:
-  // content of exactly the limit, in full blocks, must pass.
-  if (header.contentBytes < 0 && boundBytes - header.blockBytesMax >= maxBytes) {
-    throw inflatedTooLarge(maxBytes);
-  }
+  const totals = measureBlocks(frame, header);
+  checkTotals(header, totals, maxBytes);
+  const { boundBytes } = totals;
   const frameBytes = header.contentBytes > 0 ? header.contentBytes : boundBytes;
   const bounds = { frameBytes, maxBytes };
   const isSmall = frame.length <= SYNC_BYTES_MAX && boundBytes <= SMALL_BOUND_BYTES_MAX;
   if (builtIn === undefined) {
-    // The package cannot be told a limit: what the blocks could become must be allowed.
-    if (boundBytes - header.blockBytesMax >= maxBytes) throw inflatedTooLarge(maxBytes);
+    if (boundBytes > PACKAGE_SLACK * maxBytes + BLOCK_BYTES_MAX) throw inflatedTooLarge(maxBytes);
     return { bytesMax: boundBytes, isSmall, run: () => inflateWithPackage(frame, bounds) };
   }
   const zstd = builtIn;

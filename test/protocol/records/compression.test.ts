@@ -362,6 +362,7 @@ describe('zstd', () => {
     ['a size that the blocks cannot reach', `28b52ffd 20 06 ${hello}`],
     ['a size that the blocks exceed', `28b52ffd 20 04 ${hello}`],
     ['no content', '28b52ffd 20 00 010000'],
+    ['no content in thirty thousand blocks', `28b52ffd 00 58 ${'000000'.repeat(30_000)}010000`],
     ['a wrong checksum', `28b52ffd 24 05 ${hello} 00000000`],
     ['no checksum where one is announced', `28b52ffd 24 05 ${hello}`],
     [
