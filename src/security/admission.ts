@@ -201,12 +201,20 @@ function checkChainAndRevocation(
   isRevoked: RevocationCheck | undefined,
 ): Refusal | null {
   if (!peer.authorized) {
-    return refuse('untrusted_chain', peer.authorizationError ?? 'the chain was not verified');
+    return refuse('untrusted_chain', chainProblem(peer.authorizationError));
   }
   if (isRevoked?.(issuer.keyId, certificate.serialNumber) === true) {
     return refuse('revoked', `serial ${certificate.serialNumber}`);
   }
   return null;
+}
+
+/** The usual mistake has a remedy: some clients send the leaf only. */
+function chainProblem(error: string | null): string {
+  const isIncomplete =
+    error === 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' || error === 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY';
+  const remedy = ': the client must send its intermediate CA along, as in its .crt file';
+  return isIncomplete ? error + remedy : (error ?? 'the chain was not verified');
 }
 
 function checkTenant(peer: PeerFacts, tenant: string, rules: AdmissionRules): Refusal | null {

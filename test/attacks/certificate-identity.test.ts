@@ -2,6 +2,8 @@
  * Threat: a client presents a certificate that it should not have, or one that says too much.
  * Every case goes over a real TLS socket and asserts the reason that the audit will show.
  */
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createRoot, DAY_MS, issueCredential } from '../../src/pki/certificate-authority.ts';
 import {
@@ -278,6 +280,7 @@ describe('the client listener refuses', () => {
     const credential = { ...whole, chain: [whole.chain[0]!] };
     const { result } = await admissionOf(pki, clientListener, { credential });
     expect(reasonOf(result)).toBe('untrusted_chain');
+    expect(result).toMatchObject({ detail: expect.stringContaining('send its intermediate') });
   });
 
   it('a device of a suspended tenant: tenant_inactive', async () => {
@@ -367,6 +370,27 @@ describe('the admin listener refuses', () => {
     });
     expect(reasonOf(result)).toBe(reason);
     expect(client.welcomed).toBe(false);
+  });
+});
+
+describe('a stranger who connects', () => {
+  it('is told of the client root, and of no tenant', async () => {
+    const wire: Buffer[] = [];
+    const tap = createServer((socket) => {
+      const upstream = connect(clientListener.port, '127.0.0.1');
+      upstream.on('data', (bytes) => wire.push(bytes));
+      socket.pipe(upstream).pipe(socket);
+    });
+    tap.listen(0, '127.0.0.1');
+    await once(tap, 'listening');
+    const { port } = tap.address() as AddressInfo;
+    // Before TLS 1.3 the names of the trusted CAs travel in the clear.
+    const outcome = await connectOnce(pki, port, { maxVersion: 'TLSv1.2' });
+    tap.close();
+    const said = Buffer.concat(wire).toString('latin1');
+    expect(outcome.protocol).toBe('TLSv1.2');
+    expect(said).toContain('Breakwater client root');
+    expect(said).not.toMatch(/acme|globex/);
   });
 });
 

@@ -65,7 +65,12 @@ const CASES: Case[] = [
     reason: 'ERR_SSL_NO_SHARED_CIPHER',
   },
   {
-    name: 'a weak curve',
+    name: 'a signature over SHA-224',
+    options: { maxVersion: 'TLSv1.2', sigalgs: 'ECDSA+SHA224' },
+    reason: 'ERR_SSL_NO_SHARED_SIGNATURE_ALGORITHMS',
+  },
+  {
+    name: 'a curve that is not ours',
     options: { minVersion: 'TLSv1.3', ecdhCurve: 'P-521' },
     reason: 'ERR_SSL_NO_SUITABLE_KEY_SHARE',
   },
