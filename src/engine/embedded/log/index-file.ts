@@ -11,7 +11,7 @@ import type { FileSystem } from '../../../base/file-system.ts';
 const FIRST_CAPACITY_ENTRIES = 32;
 
 export class IndexFile {
-  path: string;
+  readonly path: string;
   readonly entryBytes: number;
   readonly #files: FileSystem;
   #buffer: Buffer | undefined;
@@ -121,9 +121,13 @@ export class IndexFile {
 
   /** Syncs the file as it is on disk. */
   async datasync(): Promise<void> {
-    const handle = this.#files.openSync(this.path, 'create');
+    const handle = this.#files.openSync(this.path, 'readWrite');
     try {
       await handle.datasync();
+    } catch (error) {
+      // Nobody knows what reached the disk: the next write makes the whole file anew.
+      this.#writtenCount = -1;
+      throw error;
     } finally {
       handle.closeSync();
     }

@@ -7,7 +7,7 @@
  * only by `recoveryPoint`, which never passes a segment whose indexes are not durable: the loader
  * makes the indexes behind the recovery point anew.
  */
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { isOutOfSpace, systemErrorCode } from '../../../base/file-system.ts';
 import type { LogConfig } from './log-config.ts';
 import { type LogDirectory, SyncedEntries } from './log-directory.ts';
@@ -26,12 +26,13 @@ export class LocalLog {
   readonly segments: LogSegment[];
   /** May change while the log is open. */
   config: LogConfig;
-  #path: string;
+  readonly path: string;
   #active: LogSegment;
   #entries: SyncedEntries;
   #entriesChange = 0;
   #parentChange = 0;
   #isMetadataUnsynced = false;
+  #isClosed = false;
   /** Closed, not yet synced, oldest first. */
   #unsynced: LogSegment[] = [];
   /** Closed, indexes not yet durable, oldest first. */
@@ -41,7 +42,7 @@ export class LocalLog {
     this.directory = directory;
     this.config = config;
     this.segments = segments;
-    this.#path = path;
+    this.path = path;
     this.#active = segments.at(-1)!;
     this.#entries = new SyncedEntries(directory.files, path);
   }
@@ -55,10 +56,6 @@ export class LocalLog {
   /** For the loader: closed segments whose indexes were made anew. */
   noteUnindexed(segments: readonly LogSegment[]): void {
     this.#unindexed.push(...segments);
-  }
-
-  get path(): string {
-    return this.#path;
   }
 
   get active(): LogSegment {
@@ -100,7 +97,7 @@ export class LocalLog {
 
   newSegment(offset: number, nowMs: number): LogSegment {
     const { files, openFiles } = this.directory;
-    return new LogSegment(files, openFiles, this.#path, offset, nowMs);
+    return new LogSegment(files, openFiles, this.path, offset, nowMs);
   }
 
   /** A convenience for a later start: when it cannot be written, that start reads more. */
@@ -139,11 +136,12 @@ export class LocalLog {
    * restart has to read; at most `syncedOffset`.
    */
   async recoveryPoint(syncedOffset: number): Promise<number> {
-    while (this.#unindexed.length > 0) {
+    while (this.#unindexed.length > 0 && !this.#isClosed) {
       const segment = this.#unindexed[0]!;
       const next = this.segments[this.segments.indexOf(segment) + 1];
       if (next === undefined || next.baseOffset > syncedOffset) break;
       try {
+        // At once, before the path can be another log's.
         segment.writeIndexes();
         await segment.syncIndexes();
         await this.#syncSnapshot(next.baseOffset);
@@ -175,13 +173,6 @@ export class LocalLog {
     return this.recoveryPoint(endOffset);
   }
 
-  /** The folder has got another name; the open files stay open. */
-  renamed(path: string): void {
-    this.#path = path;
-    for (const segment of this.segments)
-      segment.file.path = join(path, basename(segment.file.path));
-  }
-
   /** An index of a segment was used: closed segments share a bounded memory. */
   noteIndexUse(segment: LogSegment): void {
     if (segment === this.#active || this.#unindexed.includes(segment)) return;
@@ -201,15 +192,17 @@ export class LocalLog {
       if (at >= 0) list.splice(at, 1);
     }
     if (this.#active.sizeBytes > 0) this.#active.truncateTo(offset);
-    for (const name of this.directory.files.readdirSync(this.#path)) {
+    for (const name of this.directory.files.readdirSync(this.path)) {
       if (!name.endsWith(SNAPSHOT_SUFFIX) || Number.parseInt(name, 10) <= offset) continue;
-      this.removeIfPresent(join(this.#path, name));
+      this.removeIfPresent(join(this.path, name));
     }
   }
 
+  /** For good: nothing of this log is opened any more. */
   closeFiles(): void {
+    this.#isClosed = true;
     for (const segment of this.segments) {
-      segment.file.close();
+      segment.file.retire();
       this.directory.indexMemory.forget(segment.offsetIndex.file);
       this.directory.indexMemory.forget(segment.timeIndex.file);
     }
@@ -220,7 +213,7 @@ export class LocalLog {
       const at = list.indexOf(segment);
       if (at >= 0) list.splice(at, 1);
     }
-    segment.file.close();
+    segment.file.retire();
     this.directory.indexMemory.forget(segment.offsetIndex.file);
     this.directory.indexMemory.forget(segment.timeIndex.file);
     for (const path of segment.paths()) this.removeIfPresent(path);
@@ -232,11 +225,11 @@ export class LocalLog {
   }
 
   #snapshotPath(offset: number): string {
-    return join(this.#path, segmentFileName(offset, SNAPSHOT_SUFFIX));
+    return join(this.path, segmentFileName(offset, SNAPSHOT_SUFFIX));
   }
 
   async #syncFile(name: string): Promise<void> {
-    const handle = this.directory.files.openSync(join(this.#path, name), 'readWrite');
+    const handle = this.directory.files.openSync(join(this.path, name), 'readWrite');
     try {
       await handle.datasync();
     } finally {

@@ -30,7 +30,7 @@ export class LogDirectory {
     this.clock = clock;
     this.path = path;
     this.config = config;
-    this.openFiles = new OpenFiles(files, config.openFilesMax);
+    this.openFiles = new OpenFiles(files, config.openFilesMax, (cause) => this.fail(cause));
     this.scheduler = new FlushScheduler(clock, config.syncsInFlightMax);
     this.indexMemory = new IndexMemory(config.indexMemoryBytesMax);
     this.entries = new SyncedEntries(files, path);

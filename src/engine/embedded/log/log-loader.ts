@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { StorageError } from '../../../base/errors.ts';
 import { isCrcValid } from '../../../protocol/records/crc32c.ts';
 import * as batchOf from '../../../protocol/records/record-batch.ts';
-import { walkBatches, walkHeaders } from './batch-walk.ts';
+import { walkBatches } from './batch-walk.ts';
 import { LEADER_EPOCH_FILE, LeaderEpochCache } from './leader-epoch-cache.ts';
 import { LocalLog } from './local-log.ts';
 import type { LogConfig } from './log-config.ts';
@@ -25,7 +25,7 @@ import {
   TIME_INDEX_SUFFIX,
 } from './log-segment.ts';
 import { PARTITION_METADATA_FILE, parsePartitionMetadata } from './partition-metadata.ts';
-import { decodeProducerSnapshot } from './producer-snapshot.ts';
+import { loadNewestSnapshot, snapshotOffsets, visitHeaders } from './producer-replay.ts';
 import { ProducerState } from './producer-state.ts';
 import { UnifiedLog } from './unified-log.ts';
 
@@ -80,6 +80,7 @@ class LogLoader {
     }
     this.#epochs.truncateFromEnd(this.#endOffset);
     this.#removeSnapshots(segments);
+    this.#dateActive(segments.at(-1)!);
     const local = new LocalLog(this.#directory, config, path, segments);
     local.noteUnindexed(this.#scanned.filter((segment) => segment !== segments.at(-1)));
     const topicId = this.#readTopicId();
@@ -96,6 +97,12 @@ class LogLoader {
       producers: this.#producers,
       epochs: this.#epochs,
     });
+  }
+
+  /** For segment.ms: as old as its first batch says, as a restart makes nothing younger. */
+  #dateActive(segment: LogSegment): void {
+    const firstMs = segment.firstTimestampMs();
+    if (firstMs !== undefined && firstMs >= 0) segment.createdMs = Math.min(firstMs, this.#nowMs);
   }
 
   #path(name: string): string {
@@ -228,14 +235,16 @@ class LogLoader {
 
   /** Producers (and epochs, if their file is lost) from the segments that are not read whole. */
   #replaySynced(synced: readonly LogSegment[], scanFrom: number): void {
-    const snapshotOffset = this.#loadSnapshot(scanFrom);
+    const snapshotOffset = loadNewestSnapshot(this.#directory.files, this.#request.path, scanFrom, {
+      producers: this.#producers,
+      nowMs: this.#nowMs,
+    });
     for (const [index, segment] of synced.entries()) {
       const next = synced[index + 1]?.baseOffset ?? scanFrom;
       if (this.#isEpochFileValid && next <= snapshotOffset) continue;
-      walkHeaders(segment.file.handle(), 0, segment.sizeBytes, (buffer, at) => {
+      visitHeaders(segment, (buffer, at) => {
         if (!this.#isEpochFileValid) this.#noteEpoch(buffer, at);
         if (batchOf.baseOffset(buffer, at) >= snapshotOffset) this.#noteProducer(buffer, at);
-        return true;
       });
     }
   }
@@ -273,35 +282,17 @@ class LogLoader {
     if (batchOf.hasProducerId(buffer, at)) this.#producers.update(buffer, at, this.#nowMs);
   }
 
-  /** The newest sound snapshot at or before `offset`; its offset, or -1. */
-  #loadSnapshot(offset: number): number {
-    const offsets = this.#snapshotOffsets().filter((candidate) => candidate <= offset);
-    for (const candidate of offsets.sort((one, other) => other - one)) {
-      const path = this.#path(segmentFileName(candidate, SNAPSHOT_SUFFIX));
-      const entries = decodeProducerSnapshot(this.#directory.files.readFileSync(path), this.#nowMs);
-      if (entries === undefined) continue;
-      for (const entry of entries) this.#producers.load(entry);
-      return candidate;
-    }
-    return -1;
-  }
-
-  #snapshotOffsets(): number[] {
-    const names = [...this.#names].filter((name) => /^\d{20}\.snapshot$/.test(name));
-    return names.map((name) => Number.parseInt(name, 10));
-  }
-
   /** Keeps those at the beginning of a segment, and the newest. */
   #removeSnapshots(segments: readonly LogSegment[]): void {
     const bases = new Set(segments.map((segment) => segment.baseOffset));
     bases.add(this.#endOffset);
-    for (const offset of this.#snapshotOffsets()) {
+    for (const offset of snapshotOffsets(this.#names)) {
       if (!bases.has(offset)) this.#remove(segmentFileName(offset, SNAPSHOT_SUFFIX));
     }
   }
 
   #removeSegment(segment: LogSegment): void {
-    segment.file.close();
+    segment.file.retire();
     for (const suffix of [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
       const name = segmentFileName(segment.baseOffset, suffix);
       if (this.#names.has(name)) this.#remove(name);

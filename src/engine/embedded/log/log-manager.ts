@@ -159,7 +159,6 @@ export class LogManager {
     this.offlinePartitions.delete(name);
     this.#recoveryPoints.delete(name);
     log?.fail(new StorageError(`Partition ${name} was deleted`));
-    log?.local.renamed(moved);
     log?.local.closeFiles();
     this.#removeInBackground(moved);
     if (this.#namesOnDisk.has(name)) void this.#writeCheckpointFiles().catch(() => undefined);
@@ -354,7 +353,7 @@ export class LogManager {
     const names = namesIn(checkpoints);
     for (const name of names) this.#namesOnDisk.add(name);
     const writes = this.#immediateWrites;
-    const isWanted = (): boolean => writes === this.#immediateWrites;
+    const isWanted = (): boolean => writes === this.#immediateWrites && this.failure === undefined;
     try {
       await this.#topLevel.writeCheckpoints(checkpoints, isWanted);
     } catch (error) {

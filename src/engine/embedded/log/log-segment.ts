@@ -7,7 +7,7 @@
  */
 import { join } from 'node:path';
 import type { FileSystem } from '../../../base/file-system.ts';
-import { baseOffset, lastOffset, maxTimestamp } from '../../../protocol/records/record-batch.ts';
+import { lastOffset, maxTimestamp } from '../../../protocol/records/record-batch.ts';
 import { walkHeaders } from './batch-walk.ts';
 import type { LogConfig } from './log-config.ts';
 import { OffsetIndex } from './offset-index.ts';
@@ -154,11 +154,12 @@ export class LogSegment {
       this.sizeBytes - (indexed < 0 ? 0 : this.offsetIndex.position(indexed));
   }
 
-  /** The base offset of the first batch, or undefined while empty. */
-  firstOffset(): number | undefined {
+  /** The max timestamp of the first batch, or undefined while empty. */
+  firstTimestampMs(): number | undefined {
     let first: number | undefined;
+    if (this.sizeBytes === 0) return undefined;
     walkHeaders(this.file.handle(), 0, this.sizeBytes, (buffer, at) => {
-      first = baseOffset(buffer, at);
+      first = maxTimestamp(buffer, at);
       return false;
     });
     return first;

@@ -11,12 +11,15 @@ import type { FileHandle, FileSystem } from '../../../base/file-system.ts';
 export class OpenFiles {
   readonly #files: FileSystem;
   readonly #limit: number;
+  /** A failed sync is fatal, whoever's file it was. */
+  readonly #syncFailed: (cause: unknown) => Error;
   readonly #open: PooledFile[] = [];
   #hand = 0;
 
-  constructor(files: FileSystem, limit: number) {
+  constructor(files: FileSystem, limit: number, syncFailed: (cause: unknown) => Error) {
     this.#files = files;
     this.#limit = limit;
+    this.#syncFailed = syncFailed;
   }
 
   get openCount(): number {
@@ -45,7 +48,11 @@ export class OpenFiles {
   #closeOne(): void {
     const victim = this.#victim();
     if (victim === undefined) return;
-    victim.syncIfNeeded();
+    try {
+      victim.syncIfNeeded();
+    } catch (error) {
+      throw this.#syncFailed(error);
+    }
     victim.close();
   }
 
@@ -65,8 +72,7 @@ export class OpenFiles {
 }
 
 export class PooledFile {
-  /** Changes when the folder is renamed. */
-  path: string;
+  readonly path: string;
   /** Bytes were written since the last sync began. */
   isUnsynced = false;
   readonly #pool: OpenFiles;
@@ -74,6 +80,7 @@ export class PooledFile {
   #used = false;
   #pins = 0;
   #closeWhenUnpinned = false;
+  #isRetired = false;
 
   constructor(path: string, pool: OpenFiles) {
     this.path = path;
@@ -86,6 +93,7 @@ export class PooledFile {
 
   /** The open handle; valid until the event loop turns, longer only while pinned. */
   handle(): FileHandle {
+    if (this.#isRetired) throw new Error(`${this.path} is closed`);
     this.#used = true;
     this.#handle ??= this.#pool.open(this);
     return this.#handle;
@@ -127,6 +135,12 @@ export class PooledFile {
     this.#handle = undefined;
     this.#pool.forget(this);
     handle.closeSync();
+  }
+
+  /** Closes for good: the log is closed or deleted, and the path may soon be another log's. */
+  retire(): void {
+    this.#isRetired = true;
+    this.close();
   }
 
   /** For the pool's second chance: whether it was used since the last question. */

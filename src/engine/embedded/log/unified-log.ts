@@ -7,8 +7,8 @@
  *   sync          fdatasync of what was written before it began: highWatermark (acks=all; reads)
  * The log keeps the batch's buffer, which nobody may change, until it is written. A write that fails
  * for want of space is cut off and undone as if its batches had never come (offsets, producers,
- * epochs); any other failure takes the directory offline. Waiters are called from the event loop,
- * or at once when there is nothing to wait for; they do not throw.
+ * epochs); any other failure takes the directory offline. Waiters are called at the end of the turn
+ * or when a sync ends, or at once when there is nothing to wait for; never from within an append.
  */
 import { join } from 'node:path';
 import { StorageError } from '../../../base/errors.ts';
@@ -16,13 +16,14 @@ import { replaceFile, systemErrorCode } from '../../../base/file-system.ts';
 import { ErrorCode } from '../../../protocol/error-codes.ts';
 import * as batchOf from '../../../protocol/records/record-batch.ts';
 import { Append, type AppendResult, duplicateAppend, refusedAppend } from './append-result.ts';
-import { DurableWaiters, type Waiter } from './durable-waiters.ts';
 import type { FlushState, FlushTarget } from './flush-scheduler.ts';
 import { type EpochEnd, LEADER_EPOCH_FILE, type LeaderEpochCache } from './leader-epoch-cache.ts';
 import { isPassing, type LocalLog } from './local-log.ts';
 import type { LogConfig } from './log-config.ts';
 import { type ReadLimit, type ReadRequest, type ReadResult, readLog } from './log-read.ts';
 import { type OffsetAndTimestamp, offsetByTimestamp, offsetOfMaxTimestamp } from './log-search.ts';
+import { LogWaiters, type Waiter } from './log-waiters.ts';
+import { rebuildProducers } from './producer-replay.ts';
 import { encodeProducerSnapshot } from './producer-snapshot.ts';
 import type { ProducerState } from './producer-state.ts';
 
@@ -60,8 +61,7 @@ export class UnifiedLog implements FlushTarget {
   #queued: Append[] = [];
   #queuedBytes = 0;
   #isSyncWanted = false;
-  #writtenWaiters: Waiter[] = [];
-  readonly #durableWaiters = new DurableWaiters();
+  readonly #waiters = new LogWaiters();
   readonly #highWatermarkListeners = new Set<(log: UnifiedLog) => void>();
   #failure: StorageError | undefined;
   /** Grows when the tail is cut: a sync that began before says nothing about what came after. */
@@ -165,7 +165,7 @@ export class UnifiedLog implements FlushTarget {
   whenWritten(append: AppendResult, waiter: Waiter): void {
     if (append.failure !== undefined) waiter(append.failure);
     else if (append.lastOffset < this.#writtenEndOffset) waiter();
-    else this.#writtenWaiters.push(waiter);
+    else this.#waiters.addWritten(waiter);
   }
 
   /** Calls back when the batch is on stable storage (acks=all): it asks for the sync. */
@@ -174,7 +174,7 @@ export class UnifiedLog implements FlushTarget {
     if (append.failure === undefined && append.lastOffset < this.#highWatermark) waiter();
     else if (failure !== undefined) waiter(failure);
     else {
-      this.#durableWaiters.add(append.lastOffset, waiter);
+      this.#waiters.addDurable(append.lastOffset, waiter);
       this.#wantSync();
     }
   }
@@ -210,27 +210,10 @@ export class UnifiedLog implements FlushTarget {
     return this.epochs.endOffsetForEpoch(epoch, this.#nextOffset);
   }
 
-  /** For FlushScheduler and the log itself: one write for all that is queued. */
+  /** For FlushScheduler: one write for all that is queued; then waiters are told. */
   writePending(): void {
-    if (this.#queue.length === 0) return;
-    const failure = this.failure;
-    if (failure !== undefined) {
-      this.fail(failure);
-      return;
-    }
-    try {
-      this.local.writeSync(this.#queue);
-    } catch (error) {
-      this.#writeFailed(error);
-      return;
-    }
-    this.#clearQueue();
-    this.#writtenEndOffset = this.#nextOffset;
-    const isWaitedFor = this.#isSyncWanted || this.#highWatermarkListeners.size > 0;
-    if (isWaitedFor) this.local.directory.scheduler.requestSync(this);
-    else this.local.directory.scheduler.noteUnsynced(this);
-    this.#isSyncWanted = false;
-    if (this.#writtenWaiters.length > 0) this.#tellWritten(undefined);
+    this.#writeQueue();
+    this.#waiters.tell();
   }
 
   /** For FlushScheduler: what is written becomes durable, or the directory goes offline. */
@@ -244,7 +227,7 @@ export class UnifiedLog implements FlushTarget {
     }
     if (this.failure !== undefined) return this.fail(this.failure);
     if (truncations === this.#truncations) this.#advance(limit);
-    if (this.#durableWaiters.size > 0) this.#wantSync();
+    if (this.#waiters.hasDurable) this.#wantSync();
     else if (this.#highWatermark < this.#writtenEndOffset) {
       this.local.directory.scheduler.noteUnsynced(this);
     }
@@ -256,6 +239,8 @@ export class UnifiedLog implements FlushTarget {
    */
   async checkpoint(isLast: boolean): Promise<number> {
     const syncedOffset = this.#highWatermark;
+    const { clock, config } = this.local.directory;
+    this.producers.expire(clock.nowMs(), config.producerIdExpirationMs);
     try {
       if (this.epochs.isDirty) await this.#writeEpochs();
       if (!isLast) return await this.local.recoveryPoint(syncedOffset);
@@ -274,9 +259,9 @@ export class UnifiedLog implements FlushTarget {
     this.#failure ??= failure;
     for (const append of this.#queued) append.refuse(ErrorCode.KAFKA_STORAGE_ERROR, failure);
     this.#clearQueue();
-    this.#tellWritten(failure);
-    this.#durableWaiters.fail(0, failure);
+    this.#waiters.noteFailed(0, failure);
     this.local.directory.scheduler.forget(this);
+    this.#waiters.tell();
   }
 
   /** A read met `cause`: an I/O error takes the directory offline, damage this log alone. */
@@ -291,20 +276,23 @@ export class UnifiedLog implements FlushTarget {
     return failure;
   }
 
-  /** Cuts everything from `offset` on, queued batches included; the caller reloads the producers. */
+  /** Cuts everything from `offset` on, queued batches included. */
   truncateTo(offset: number): void {
     this.writePending();
     if (offset >= this.#nextOffset) return;
+    const { files, clock } = this.local.directory;
+    const nowMs = clock.nowMs();
     this.#truncations += 1;
-    this.local.truncateTo(offset, this.local.directory.clock.nowMs());
+    this.local.truncateTo(offset, nowMs);
     this.epochs.truncateFromEnd(offset);
+    const { producers } = this;
+    rebuildProducers(files, this.local.path, this.local.segments, { producers, nowMs });
     this.#nextOffset = offset;
     this.#writtenEndOffset = offset;
-    if (this.#highWatermark > offset) {
-      this.#highWatermark = offset;
-      this.#highWatermarkLimit = this.#writtenLimit();
-    }
-    this.#durableWaiters.fail(offset, new StorageError('The end of the log was cut off'));
+    if (this.#highWatermark > offset) this.#highWatermark = offset;
+    if (this.#highWatermark === offset) this.#highWatermarkLimit = this.#writtenLimit();
+    this.#waiters.noteFailed(offset, new StorageError('The end of the log was cut off'));
+    this.#waiters.tell();
   }
 
   #answerWithoutAppend(batch: Buffer): Append | undefined {
@@ -322,17 +310,40 @@ export class UnifiedLog implements FlushTarget {
     this.#queue.push(batch);
     this.#queued.push(append);
     this.#queuedBytes += batch.length;
-    if (this.#queuedBytes >= this.local.directory.config.pendingBytesMax) this.writePending();
+    if (this.#queuedBytes >= this.local.directory.config.pendingBytesMax) this.#writeQueue();
+  }
+
+  /** Tells nobody: appends and rolls come here in the midst of their work. */
+  #writeQueue(): void {
+    if (this.#queue.length === 0) return;
+    const { scheduler } = this.local.directory;
+    const failure = this.failure;
+    if (failure !== undefined) {
+      this.fail(failure);
+      return;
+    }
+    try {
+      this.local.writeSync(this.#queue);
+    } catch (error) {
+      this.#writeFailed(error);
+      return;
+    }
+    this.#clearQueue();
+    this.#writtenEndOffset = this.#nextOffset;
+    const isWaitedFor = this.#isSyncWanted || this.#highWatermarkListeners.size > 0;
+    if (isWaitedFor) scheduler.requestSync(this);
+    else scheduler.noteUnsynced(this);
+    this.#isSyncWanted = false;
+    this.#waiters.noteWritten();
   }
 
   #rollIfNeeded(batch: Buffer, nowMs: number): StorageError | undefined {
     const last = this.#nextOffset + batchOf.lastOffsetDelta(batch, 0);
     if (!this.local.mustRoll(this.#queuedBytes, batch.length, last, nowMs)) return undefined;
     const queued = this.#queued.at(-1);
-    this.writePending();
+    this.#writeQueue();
     if (queued?.failure !== undefined) return queued.failure;
     try {
-      this.producers.expire(nowMs, this.local.directory.config.producerIdExpirationMs);
       this.local.roll(this.#nextOffset, nowMs);
       this.local.writeSnapshot(this.#nextOffset, encodeProducerSnapshot(this.producers.entries()));
     } catch (error) {
@@ -364,9 +375,8 @@ export class UnifiedLog implements FlushTarget {
     this.epochs.truncateFromEnd(first);
     this.#nextOffset = first;
     this.#isSyncWanted = false;
-    this.#tellWritten(failure);
-    this.#durableWaiters.fail(first, failure);
-    if (this.#durableWaiters.size > 0) this.#wantSync();
+    this.#waiters.noteFailed(first, failure);
+    if (this.#waiters.hasDurable) this.#wantSync();
   }
 
   #afterFailedWrite(cause: unknown): StorageError {
@@ -392,12 +402,6 @@ export class UnifiedLog implements FlushTarget {
     }
   }
 
-  #tellWritten(failure: StorageError | undefined): void {
-    const waiters = this.#writtenWaiters;
-    this.#writtenWaiters = [];
-    for (const waiter of waiters) waiter(failure);
-  }
-
   #clearQueue(): void {
     this.#queue = [];
     this.#queued = [];
@@ -413,7 +417,8 @@ export class UnifiedLog implements FlushTarget {
     if (limit.offset <= this.#highWatermark) return;
     this.#highWatermark = limit.offset;
     this.#highWatermarkLimit = limit;
-    this.#durableWaiters.complete(limit.offset);
+    this.#waiters.noteDurable(limit.offset);
+    this.#waiters.tell();
     for (const listener of this.#highWatermarkListeners) listener(this);
   }
 }

@@ -1,0 +1,70 @@
+/**
+ * Owns how producers are known again: the newest sound snapshot, then the batch headers after it.
+ * A snapshot that is torn or broken is passed over: the headers tell the same, more slowly.
+ */
+import { join } from 'node:path';
+import type { FileSystem } from '../../../base/file-system.ts';
+import * as batchOf from '../../../protocol/records/record-batch.ts';
+import { walkHeaders } from './batch-walk.ts';
+import { type LogSegment, SNAPSHOT_SUFFIX, segmentFileName } from './log-segment.ts';
+import { decodeProducerSnapshot } from './producer-snapshot.ts';
+import type { ProducerState } from './producer-state.ts';
+
+/** The offsets of the snapshots in a log's folder, newest first. */
+export function snapshotOffsets(names: Iterable<string>): number[] {
+  const offsets: number[] = [];
+  for (const name of names) {
+    if (/^\d{20}\.snapshot$/.test(name)) offsets.push(Number.parseInt(name, 10));
+  }
+  return offsets.sort((one, other) => other - one);
+}
+
+/** Loads the newest sound snapshot at or before `offset`; its offset, or -1 without one. */
+export function loadNewestSnapshot(
+  files: FileSystem,
+  directory: string,
+  offset: number,
+  into: { readonly producers: ProducerState; readonly nowMs: number },
+): number {
+  for (const candidate of snapshotOffsets(files.readdirSync(directory))) {
+    if (candidate > offset) continue;
+    const path = join(directory, segmentFileName(candidate, SNAPSHOT_SUFFIX));
+    const entries = decodeProducerSnapshot(files.readFileSync(path), into.nowMs);
+    if (entries === undefined) continue;
+    for (const entry of entries) into.producers.load(entry);
+    return candidate;
+  }
+  return -1;
+}
+
+/** Calls `visit` for every batch header of the segment. */
+export function visitHeaders(
+  segment: LogSegment,
+  visit: (buffer: Buffer, at: number) => void,
+): void {
+  walkHeaders(segment.file.handle(), 0, segment.sizeBytes, (buffer, at) => {
+    visit(buffer, at);
+    return true;
+  });
+}
+
+/** The producers anew, as of the log's end. */
+export function rebuildProducers(
+  files: FileSystem,
+  directory: string,
+  segments: readonly LogSegment[],
+  into: { readonly producers: ProducerState; readonly nowMs: number },
+): void {
+  into.producers.clear();
+  const from = loadNewestSnapshot(files, directory, Number.MAX_SAFE_INTEGER, into);
+  for (const [index, segment] of segments.entries()) {
+    const next = segments[index + 1];
+    if (next !== undefined && next.baseOffset <= from) continue;
+    visitHeaders(segment, (buffer, at) => {
+      const isAfter = batchOf.baseOffset(buffer, at) >= from;
+      if (isAfter && batchOf.hasProducerId(buffer, at)) {
+        into.producers.update(buffer, at, into.nowMs);
+      }
+    });
+  }
+}
