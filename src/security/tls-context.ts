@@ -24,7 +24,10 @@ export interface TlsFiles {
   /** The broker's certificate, followed by its chain if it has one. */
   readonly certificate: string;
   readonly key: string;
-  /** Whom clients of this listener must come from: the client root, or the operator CA. */
+  /**
+   * Whom clients of this listener must come from: the client root, or the operator CA. Tenants' CAs
+   * stay out, since TLS names every trusted CA to strangers; clients send theirs along.
+   */
   readonly clientCa: string;
 }
 
