@@ -38,7 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'cli/': ['config/', 'pki/', 'security/', 'base/', 'broker.ts'],
   'main.ts': ['cli/', 'base/'],
-  'broker': [
+  broker: [
     'server/',
     'admin/',
     'network/',
