@@ -21,15 +21,12 @@ const ada = service('acme', 'ada');
 
 let folder: PolicyFolderFixture;
 let authorizer: CasbinAuthorizer;
+afterEach(() => folder.close());
 beforeEach(async () => {
   folder = policyFolder();
   folder.write('acme.csv', ALLOW_READ, 'p, User:ada, acme, TOPIC, LITERAL, secret, READ, *, allow');
   folder.write('deny.csv', DENY_ALL);
   authorizer = await openAuthorizer(folder.directory);
-});
-afterEach(() => {
-  authorizer.close();
-  folder.close();
 });
 
 const reads = (name: string): boolean =>

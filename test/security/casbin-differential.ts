@@ -313,7 +313,10 @@ function aimed(policy: RandomPolicy, requests: readonly RandomRequest[]): Random
 export async function openDifferentialRun(): Promise<DifferentialRun> {
   const folder = policyFolder();
   folder.write('random.csv');
-  const authorizer = await openAuthorizer(folder.directory);
+  const authorizer = await openAuthorizer(folder.directory).catch((error: unknown) => {
+    folder.close();
+    throw error;
+  });
   const run = { compared: 0, allowed: 0, deniedByRule: 0 };
   return {
     get compared() {
