@@ -129,7 +129,7 @@ const launch = async (
   await awaitPort(child, port, () => log);
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     child.kill(signal);
-    await awaitExit(child, 30_000);
+    await awaitExit(child, 120_000); // a clean stop closes thousands of logs
   };
   return {
     bootstrap: `127.0.0.1:${port}`,
