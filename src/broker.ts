@@ -120,7 +120,13 @@ async function start(
 
   const watching = { intervalMs: config['ssl.reload.interval.ms'], audit, logger };
   const watches = [
-    watchCertificates(certificates[0], server.tlsServer, watching),
+    watchCertificates(certificates[0], server.tlsServer, {
+      ...watching,
+      onReload: ({ clientCaPem }) => {
+        registry.replaceClientRoots(clientCaPem);
+        for (const tenant of state.image.tenants.values()) views.update(tenant);
+      },
+    }),
     watchCertificates(certificates[1], admin, watching),
   ];
   undo.push(() => {

@@ -68,6 +68,8 @@ export function watchCertificates(
     readonly intervalMs: number;
     readonly audit: AuditLog;
     readonly logger: Logger;
+    /** Called with what is in use from now on. */
+    readonly onReload?: (material: TlsMaterial) => void;
   },
 ): TlsWatch {
   const { audit, logger } = parts;
@@ -82,6 +84,7 @@ export function watchCertificates(
       certificates.material = material;
       certificates.loadedAtMs = systemClock.nowMs();
       certificates.refusal = null;
+      parts.onReload?.(material);
       const facts = { listener: name, expiresAtMs: material.expiresAtMs };
       logger.info(facts, 'certificates reloaded');
       audit.security(null, {

@@ -19,7 +19,7 @@ export interface DevelopmentTenant {
   readonly caPem: string;
 }
 
-/** Generates what is missing; node-forge is loaded only here, so production starts without it. */
+/** Generates what is missing; the code that makes certificates is loaded only here. */
 export async function prepareCertificates(
   config: Config,
   audit: AuditLog,
