@@ -1,4 +1,12 @@
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CasbinAuthorizer } from '../../src/security/casbin-authorizer.ts';
@@ -224,6 +232,20 @@ describe('what is shipped', () => {
       expect(authorizer.policyStatus()).toMatchObject({ healthy: true });
     });
   }
+});
+
+describe('the samples in the templates', () => {
+  it('are no rules until somebody makes them so, and then are in order', async () => {
+    authorizer = await openAuthorizer(TEMPLATES);
+    expect(authorizer.listRules('example')).toEqual([]);
+    for (const file of readdirSync(TEMPLATES)) {
+      const text = readFileSync(join(TEMPLATES, file), 'utf8');
+      folder.writeRaw(file, text.replace(/^# (?=[pg], )/gm, ''));
+    }
+    const inForce = await openAuthorizer(folder.directory);
+    expect(inForce.listRules('example').length).toBeGreaterThan(10);
+    expect(inForce.listRules('_operator').length).toBeGreaterThan(9);
+  });
 });
 
 describe('a folder that changes while it is read', () => {
