@@ -55,7 +55,14 @@ class DirectoryNode {
 
 type Node = FileNode | DirectoryNode;
 
-export type FaultyCall = 'open' | 'read' | 'write' | 'datasync' | 'syncDirectory' | 'rename';
+export type FaultyCall =
+  | 'open'
+  | 'read'
+  | 'write'
+  | 'truncate'
+  | 'datasync'
+  | 'syncDirectory'
+  | 'rename';
 
 interface Fault {
   readonly call: FaultyCall;

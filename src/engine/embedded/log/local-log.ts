@@ -77,8 +77,13 @@ export class LocalLog {
   /** Whether a batch that ends at `last` must go to a new segment, `queuedBytes` before it. */
   mustRoll(queuedBytes: number, batchBytes: number, last: number, nowMs: number): boolean {
     const active = this.#active;
+    if (active.sizeBytes + queuedBytes === 0) {
+      // Its age begins with its first batch.
+      active.createdMs = nowMs;
+      return false;
+    }
     if (active.mustRoll(this.config, queuedBytes, batchBytes, last)) return true;
-    return active.sizeBytes + queuedBytes > 0 && nowMs - active.createdMs >= this.config.segmentMs;
+    return nowMs - active.createdMs >= this.config.segmentMs;
   }
 
   /** Writes whole batches, one a buffer; throws the system's error. */
@@ -87,8 +92,9 @@ export class LocalLog {
     this.#active.writeSync(batches, this.config.indexIntervalBytes);
   }
 
-  /** Closes the active segment and begins a new one at `offset`; touches no file yet. */
+  /** Closes the active segment and begins a new one at `offset`, whose file comes with a write. */
   roll(offset: number, nowMs: number): void {
+    this.#active.cutIfNeeded();
     this.#unsynced.push(this.#active);
     this.#unindexed.push(this.#active);
     this.#active = this.newSegment(offset, nowMs);
@@ -160,6 +166,7 @@ export class LocalLog {
 
   /** For a clean end, when all is written: everything a restart would otherwise make anew. */
   async finish(endOffset: number, snapshot: Buffer): Promise<number> {
+    this.#active.cutIfNeeded();
     // An empty log's folder, too: nothing else would sync it.
     await this.syncFiles();
     const active = this.#active;

@@ -58,6 +58,8 @@ class LogLoader {
   #isEpochFileValid = false;
   /** Read whole because they are not below the recovery point. */
   #scanned: LogSegment[] = [];
+  /** Follow a torn end: to be removed. */
+  #lost: LogSegment[] = [];
   #endOffset: number;
 
   constructor(directory: LogDirectory, request: LoadRequest) {
@@ -70,7 +72,6 @@ class LogLoader {
 
   async load(): Promise<UnifiedLog> {
     const { topic, partition, path, config, recoveryPoint } = this.#request;
-    this.#removeLeftovers();
     this.#loadEpochs();
     const found = this.#findSegments();
     const segments = await this.#recover(found);
@@ -78,7 +79,10 @@ class LogLoader {
     if (this.#endOffset < recoveryPoint) {
       throw this.#damage(`the log ends at ${this.#endOffset}, but ${recoveryPoint} was durable`);
     }
+    // Nothing was removed so far: a damaged log stays as it is.
+    for (const segment of this.#lost) this.#removeSegment(segment);
     this.#epochs.truncateFromEnd(this.#endOffset);
+    this.#removeLeftovers();
     this.#removeSnapshots(segments);
     this.#dateActive(segments.at(-1)!);
     const local = new LocalLog(this.#directory, config, path, segments);
@@ -169,7 +173,7 @@ class LogLoader {
       const isWhole = follows && (await this.#scan(segment));
       if (isWhole) continue;
       const kept = follows ? index + 1 : index;
-      for (const lost of found.slice(kept)) this.#removeSegment(lost);
+      this.#lost = found.slice(kept);
       return found.slice(0, kept);
     }
     return found;
@@ -194,8 +198,8 @@ class LogLoader {
       segment.sizeBytes = segment.file.handle().sizeBytesSync();
       const end = await this.#adopt(segment);
       if (!isBelow && end !== recoveryPoint) return index;
-      if (next !== undefined && end > next.baseOffset) {
-        throw this.#damage(`${segment.file.path} runs into the next segment`);
+      if (next !== undefined && end !== next.baseOffset) {
+        throw this.#damage(`${segment.file.path} ends at ${end}, the next begins elsewhere`);
       }
       this.#endOffset = next?.baseOffset ?? end;
     }

@@ -39,6 +39,8 @@ export class LogSegment {
   maxTimestampMs = -1;
   offsetOfMaxTimestamp = -1;
   #bytesSinceIndexEntry = 0;
+  /** There may be more in the file than `sizeBytes`. */
+  #mustCut = false;
 
   constructor(
     files: FileSystem,
@@ -55,12 +57,10 @@ export class LogSegment {
     this.timeIndex = new TimeIndex(files, path(TIME_INDEX_SUFFIX), base);
   }
 
-  /** Whether the next batch must go to a new segment. */
+  /** Whether a batch must go to a new segment; this one or the queue holds something. */
   mustRoll(config: LogConfig, queuedBytes: number, batchBytes: number, last: number): boolean {
-    const usedBytes = this.sizeBytes + queuedBytes;
-    if (usedBytes === 0) return false;
     return (
-      usedBytes + batchBytes > config.segmentBytes ||
+      this.sizeBytes + queuedBytes + batchBytes > config.segmentBytes ||
       last - this.baseOffset > INT32_MAX ||
       this.offsetIndex.isFull(config.segmentIndexBytes) ||
       this.timeIndex.isFull(config.segmentIndexBytes)
@@ -69,14 +69,23 @@ export class LogSegment {
 
   /** Writes whole batches, one a buffer. Throws the system's error; see `cutFailedWrite`. */
   writeSync(batches: readonly Buffer[], indexIntervalBytes: number): void {
+    this.cutIfNeeded();
+    this.#mustCut = true;
     this.file.handle().writevSync(batches, this.sizeBytes);
+    this.#mustCut = false;
     this.file.isUnsynced = true;
     for (const batch of batches) this.noteBatch(batch, 0, batch.length, indexIntervalBytes);
   }
 
-  /** Cuts off what a failed write may have left behind. */
+  /** Cuts off what a failed write may have left behind; the next write tries it again. */
   cutFailedWrite(): void {
     this.file.handle().truncateSync(this.sizeBytes);
+    this.#mustCut = false;
+  }
+
+  /** Before anything that relies on the file's size: a write, a roll, a close. */
+  cutIfNeeded(): void {
+    if (this.#mustCut) this.cutFailedWrite();
   }
 
   /** Accounts for a batch of `bytes` that stands at the end: size, indexes, youngest timestamp. */

@@ -347,7 +347,7 @@ export class UnifiedLog implements FlushTarget {
       this.local.roll(this.#nextOffset, nowMs);
       this.local.writeSnapshot(this.#nextOffset, encodeProducerSnapshot(this.producers.entries()));
     } catch (error) {
-      return this.local.directory.fail(error);
+      return isPassing(error) ? notWritten(error) : this.local.directory.fail(error);
     }
     return undefined;
   }
@@ -384,10 +384,10 @@ export class UnifiedLog implements FlushTarget {
     try {
       this.local.active.cutFailedWrite();
     } catch (error) {
-      return this.local.directory.fail(error);
+      // Without a descriptor it is cut before the next write.
+      if (!isPassing(error)) return this.local.directory.fail(error);
     }
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    return new StorageError(`The batch was not written: ${reason}`, { cause });
+    return notWritten(cause);
   }
 
   async #writeEpochs(): Promise<void> {
@@ -421,4 +421,9 @@ export class UnifiedLog implements FlushTarget {
     this.#waiters.tell();
     for (const listener of this.#highWatermarkListeners) listener(this);
   }
+}
+
+function notWritten(cause: unknown): StorageError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new StorageError(`The batch was not written: ${reason}`, { cause });
 }
