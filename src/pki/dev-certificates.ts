@@ -13,12 +13,7 @@ import { type DataDirectoryLock, lockDataDirectory } from '../base/data-director
 import { ConfigError, PkiError } from '../base/errors.ts';
 import { systemRandom } from '../base/random.ts';
 import { DAY_MS } from './certificate-authority.ts';
-import {
-  issueBroker,
-  issueDevice,
-  issueOperator,
-  issueService,
-} from './issue.ts';
+import { issueBroker, issueDevice, issueOperator, issueService } from './issue.ts';
 import {
   createPki,
   createTenantCa,
