@@ -226,7 +226,11 @@ const headerCases: Case[] = [
     batch: three({ producerId: 5, baseSequence: 0 }),
     code: ErrorCode.INVALID_RECORD,
   },
-  { name: 'a producer id of -2', batch: three({ producerId: -2 }), code: ErrorCode.INVALID_RECORD },
+  {
+    name: 'a producer id of -2',
+    batch: three({ producerId: -2, producerEpoch: 0, baseSequence: 0 }),
+    code: ErrorCode.INVALID_RECORD,
+  },
   {
     name: 'a producer id beyond 2^53',
     batch: altered(three({ producerEpoch: 0, baseSequence: 0 }), int64('producerId', 2n ** 60n)),

@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { KafkaError } from '../../../src/base/errors.ts';
 import { ErrorCode } from '../../../src/protocol/error-codes.ts';
 import { compress, decompress } from '../../../src/protocol/records/compression.ts';
+import { MALFORMED, measureLz4Block } from '../../../src/protocol/records/lz4-block.ts';
 import { CompressionCodec } from '../../../src/protocol/records/record-batch.ts';
 import { xxhash32 } from '../../../src/protocol/records/xxhash32.ts';
 import { REAL_CODECS } from './produced-batch.ts';
@@ -139,6 +140,26 @@ describe('gzip', () => {
     // An empty first member whose trailer is that of the second would be the last resort.
     const two = Buffer.concat([gzipSync(''), whole]);
     expect(await errorOf(gzip, two)).toBe(ErrorCode.INVALID_RECORD);
+  });
+
+  it('refuses a broken header and content of nothing', async () => {
+    const rest = gzipSync('hello').subarray(10);
+    const member = (flags: number, fields: Buffer): Buffer =>
+      Buffer.concat([Buffer.from([0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 3]), fields, rest]);
+    const broken = [
+      member(0x02, Buffer.from([0, 0])),
+      member(0x04, Buffer.from([0xff, 0xff])),
+      member(0x04, Buffer.from([rest.length - 7, 0])),
+      member(0x40, Buffer.alloc(0)),
+      Buffer.concat([Buffer.from([0x1f, 0x8b, 7]), member(0, Buffer.alloc(0)).subarray(3)]),
+      // No zero byte ends the name: neither the stream nor the trailer has one.
+      Buffer.concat([Buffer.from([0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3]), Buffer.alloc(40, 1)]),
+      gzipSync(''),
+    ];
+    for (const [index, bytes] of broken.entries()) {
+      expect(await errorOf(gzip, bytes), `${index}`).toBe(ErrorCode.INVALID_RECORD);
+    }
+    expect(await errorOf(gzip, member(0, Buffer.alloc(0)))).toBe(ErrorCode.NONE);
   });
 
   it('refuses bytes between the stream and the trailer, whatever the size', async () => {
@@ -290,7 +311,61 @@ describe('lz4', () => {
     expect(await errorOf(lz4, mutated)).toBe(ErrorCode.INVALID_RECORD);
   });
 
+  it('measures a block by its own bytes, whatever follows them', () => {
+    const bytes = Buffer.from(good.replaceAll(' ', ''), 'hex');
+    expect(measureLz4Block(bytes, 0, bytes.length)).toBe(27);
+    // A long literal run and a long match: both lengths go on in further bytes.
+    const long = Buffer.from(
+      `ff 02 ${'30'.repeat(17)} 0100 05 c0 ${'31'.repeat(12)}`.replaceAll(' ', ''),
+      'hex',
+    );
+    expect(measureLz4Block(long, 0, long.length)).toBe(17 + 24 + 12);
+    for (const block of [bytes, long]) {
+      for (let end = 0; end < block.length; end++) {
+        for (const filler of [0x00, 0x01, 0x05, 0xff]) {
+          const padded = Buffer.alloc(600, filler);
+          block.copy(padded, 0, 0, end);
+          // Behind the first literals a block may end: these were its last.
+          const isWhole = end === (block === bytes ? 11 : 19);
+          const size = isWhole ? end - (block === bytes ? 1 : 2) : MALFORMED;
+          expect(measureLz4Block(padded, 0, end), `${end} ${filler}`).toBe(size);
+        }
+      }
+    }
+  });
+
+  it('verifies block checksums where they are the only ones', async () => {
+    const section = mixed(3000);
+    const whole = compressFrameSync(section, { contentChecksum: false, blockChecksums: true });
+    expect((await decompress(lz4, whole, 3000)).equals(section)).toBe(true);
+    for (let at = 7; at < whole.length; at++) {
+      const mutated = Buffer.from(whole);
+      mutated[at]! ^= 1;
+      expect(await errorOf(lz4, mutated)).toBe(ErrorCode.INVALID_RECORD);
+    }
+    const cut = Buffer.concat([whole.subarray(0, -8), Buffer.alloc(4)]);
+    expect(await errorOf(lz4, cut)).toBe(ErrorCode.INVALID_RECORD);
+  });
+
+  it('believes no content size that the blocks do not have', async () => {
+    const sized = (size: bigint): Buffer => {
+      const head = Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x68, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+      head.writeBigUInt64LE(size, 6);
+      head[14] = (xxhash32(head, 4, 14) >>> 8) & 0xff;
+      return Buffer.concat([head, block(good), Buffer.alloc(4)]);
+    };
+    expect(await errorOf(lz4, sized(27n))).toBe(ErrorCode.NONE);
+    for (const size of [0n, 26n, 28n]) {
+      expect(await errorOf(lz4, sized(size))).toBe(ErrorCode.INVALID_RECORD);
+    }
+    for (const size of [BigInt(MIB) + 1n, 2n ** 64n - 1n]) {
+      expect(await errorOf(lz4, sized(size))).toBe(ErrorCode.MESSAGE_TOO_LARGE);
+    }
+  });
+
   const broken: [string, Buffer][] = [
+    ['no blocks', frame(0x60, 0x40, [])],
+    ['a block of no bytes among others', frame(0x60, 0x40, [block('', true), block(good)])],
     ['linked blocks, which Java cannot read', frame(0x40, 0x40, [block(good)])],
     ['another version', frame(0xa0, 0x40, [block(good)])],
     ['a dictionary', frame(0x61, 0x40, [block(good)])],
