@@ -16,8 +16,6 @@ import { isUtf8Text } from './utf8-text.ts';
 export const RECORD_BYTES_MIN = 7;
 /** An empty key and a null value. */
 const HEADER_BYTES_MIN = 2;
-/** From here on the upper part of a varlong, counted in 2^28, makes a number beyond 2^53. */
-const HIGH_SAFE_END = 2 ** 26;
 
 export class RecordCursor {
   readonly buffer: Buffer;
@@ -201,7 +199,6 @@ export class RecordCursor {
       this.#at = at;
       if (high === 0) return (low >>> 1) ^ -(low & 1);
       // Zig-zag: all bits but the lowest are the magnitude, one less than it when negative.
-      if (high >= HIGH_SAFE_END) break;
       const magnitude = high * 2 ** 27 + (low >>> 1);
       const value = (low & 1) === 0 ? magnitude : -magnitude - 1;
       if (!Number.isSafeInteger(value)) break;
