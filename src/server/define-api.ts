@@ -32,7 +32,7 @@ export interface ApiDefinition<Request = unknown, Response = unknown> {
   readonly authorization: Authorization;
   handle(ctx: RequestContext, request: Request): Outcome<Response> | Promise<Outcome<Response>>;
   /** The answer to a request that failed as a whole with `errorCode`. */
-  fail(request: Request, errorCode: number, apiVersion: number): Response;
+  fail(request: Request, errorCode: number, apiVersion: number): Outcome<Response>;
 }
 
 /** Keeps the types of request and response inside a definition, and forgets them outside. */

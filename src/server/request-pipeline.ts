@@ -4,7 +4,8 @@
  *
  * Invariants: a request that cannot be understood closes the connection and is recorded; an answer
  * that contains a refusal leaves only when the refusal is on stable storage; an exception becomes
- * an error code in one place, and its details stay in our own log. The way stays synchronous unless
+ * an error code in one place, and its details stay in our own log. While the audit log cannot be
+ * written, nothing that needs a decision is served. The way stays synchronous unless
  * the handler suspends, so that a small Produce costs no promise.
  */
 import { KafkaError, ProtocolError, StorageError, UpstreamError } from '../base/errors.ts';
@@ -67,7 +68,13 @@ export class RequestPipeline {
     let outcome: Outcome | Promise<Outcome>;
     try {
       const { authorization } = api;
-      if (authorization.stance === 'cluster' && !ctx.authorizeCluster(authorization.operation)) {
+      if (authorization.stance !== 'none' && !this.#services.audit.healthy) {
+        // Nothing can be recorded, so nothing is decided: an error that clients retry.
+        outcome = api.fail(request, ErrorCode.KAFKA_STORAGE_ERROR, header.apiVersion);
+      } else if (
+        authorization.stance === 'cluster' &&
+        !ctx.authorizeCluster(authorization.operation)
+      ) {
         const refused = ErrorCode.CLUSTER_AUTHORIZATION_FAILED;
         outcome = api.fail(request, refused, header.apiVersion);
       } else {

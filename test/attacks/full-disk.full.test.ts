@@ -132,6 +132,8 @@ describeRequiring(['built-broker', 'tmpfs'], 'a full disk', () => {
       attempt?.close();
     }
     expect(refusedWith).not.toBe(ErrorCode.NONE);
+    // Who is connected already is told to try again, not that it has lost its rights.
+    expect((await produce(client, 4)).errorCode).toBe(ErrorCode.KAFKA_STORAGE_ERROR);
     disk.release();
     for (;;) {
       const attempt = await connect().catch(() => null);

@@ -26,7 +26,12 @@ export function mountSmallDisk(megabytes: number): SmallDisk {
     },
     fill(leaveBytes) {
       const takeBytes = disk.freeBytes() - leaveBytes;
-      if (takeBytes > 0) writeFileSync(filler, Buffer.alloc(takeBytes, 1));
+      try {
+        if (takeBytes > 0) writeFileSync(filler, Buffer.alloc(takeBytes, 1));
+      } catch (error) {
+        // Somebody else took some of it meanwhile: the disk is as full as it gets.
+        if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
+      }
     },
     release() {
       rmSync(filler, { force: true });

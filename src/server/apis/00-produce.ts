@@ -4,6 +4,7 @@
  * - acks=0 never has an answer: when anything failed the connection is closed instead, so that the
  *   client notices.
  * - Version 13 names topics by id; an id of another tenant is an unknown id.
+ * - More than 20,000 partitions in one request: INVALID_REQUEST, nothing is appended.
  * - Versions 0-2 are advertised and closed upon: librdkafka before 2.11.1 drops compression otherwise.
  */
 
@@ -20,6 +21,10 @@ import type {
 } from '../../protocol/schemas/00-produce.ts';
 import { defineApi, perResource } from '../define-api.ts';
 import type { RequestContext } from '../request-context.ts';
+import { decideInTurns, whenReady } from './per-topic.ts';
+
+/** Batches that one request may carry. */
+const PARTITIONS_MAX = 20_000;
 
 export const produceApi = defineApi({
   key: ApiKey.Produce,
@@ -31,27 +36,28 @@ export const produceApi = defineApi({
     const refusal = refuseWhole(ctx, request);
     if (refusal !== 0) return answerTo(request, refuseAll(request, refusal));
 
-    const { accepted, refused } = splitAuthorised(ctx, request.topicData);
+    return whenReady(splitAuthorised(ctx, request.topicData), ({ accepted, refused }) => {
+      if (accepted.length === 0) {
+        ctx.ordered();
+        return answerTo(request, response(refused));
+      }
+      request.topicData = accepted;
+      const appended = ctx.engine.produce(request, ctx.call);
 
-    if (accepted.length === 0) {
-      ctx.ordered();
-      return answerTo(request, response(refused));
-    }
-    request.topicData = accepted;
-    const appended = ctx.engine.produce(request, ctx.call);
-
-    if (appended instanceof Promise) {
-      return appended.then((answer) => answerTo(request, merge(answer, refused)));
-    }
-    return answerTo(request, merge(appended, refused));
+      return whenReady(appended, (answer) => answerTo(request, merge(answer, refused)));
+    });
   },
 
-  fail: refuseAll,
+  fail: (request, errorCode) => answerTo(request, refuseAll(request, errorCode)),
 });
 
 /** The error code of a request that is wrong as a whole; 0 when there is none. */
 function refuseWhole(ctx: RequestContext, request: ProduceRequest): number {
   if (request.acks < -1 || request.acks > 1) return ErrorCode.INVALID_REQUIRED_ACKS;
+  // All of them take their place in the log in one turn of the event loop.
+  let partitionCount = 0;
+  for (const { partitionData } of request.topicData) partitionCount += partitionData.length;
+  if (partitionCount > PARTITIONS_MAX) return ErrorCode.INVALID_REQUEST;
   const { transactionalId } = request;
   if (transactionalId !== null) {
     if (!ctx.authorize('WRITE', 'TRANSACTIONAL_ID', transactionalId)) {
@@ -73,22 +79,27 @@ function refuseWhole(ctx: RequestContext, request: ProduceRequest): number {
 }
 
 function splitAuthorised(ctx: RequestContext, topics: TopicProduceData[]) {
-  const accepted: TopicProduceData[] = [];
-  const refused: TopicProduceResponse[] = [];
-  for (const topic of topics) {
-    let errorCode: number = ErrorCode.NONE;
-    if (ctx.apiVersion >= 13) {
-      const known = ctx.engine.topicById(topic.topicId);
-      if (known === undefined) errorCode = ErrorCode.UNKNOWN_TOPIC_ID;
-      else topic.name = known.name;
-    }
-    if (errorCode === ErrorCode.NONE && !ctx.authorize('WRITE', 'TOPIC', topic.name)) {
-      errorCode = ErrorCode.TOPIC_AUTHORIZATION_FAILED;
-    }
-    if (errorCode === ErrorCode.NONE) accepted.push(topic);
-    else refused.push(refuseTopic(topic, errorCode));
+  return decideInTurns(ctx, topics, () => {
+    const accepted: TopicProduceData[] = [];
+    const refused: TopicProduceResponse[] = [];
+    const decide = (topic: TopicProduceData): void => {
+      const errorCode = refusal(ctx, topic);
+      if (errorCode === ErrorCode.NONE) accepted.push(topic);
+      else refused.push(refuseTopic(topic, errorCode));
+    };
+    return { decide, outcome: { accepted, refused } };
+  });
+}
+
+function refusal(ctx: RequestContext, topic: TopicProduceData): number {
+  if (ctx.apiVersion >= 13) {
+    const known = ctx.engine.topicById(topic.topicId);
+    if (known === undefined) return ErrorCode.UNKNOWN_TOPIC_ID;
+    topic.name = known.name;
   }
-  return { accepted, refused };
+  return ctx.authorize('WRITE', 'TOPIC', topic.name)
+    ? ErrorCode.NONE
+    : ErrorCode.TOPIC_AUTHORIZATION_FAILED;
 }
 
 function merge(answer: ProduceResponse, refused: TopicProduceResponse[]): ProduceResponse {
