@@ -2,9 +2,10 @@
  * `breakwater cert issue|ca|show|list`: certificates, made and read in a PKI folder. Needs no
  * running broker; `issue` and `ca` need the CA keys.
  */
+import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { systemClock } from '../base/clock.ts';
-import { listDirectory, readRequired } from '../base/credential-files.ts';
+import { fileExists, listDirectory, readRequired } from '../base/credential-files.ts';
 import { PkiError } from '../base/errors.ts';
 import { checkBrokerNames } from '../pki/certificate-profile.ts';
 import { type CertificateDescription, describeCertificate } from '../pki/describe-certificate.ts';
@@ -82,7 +83,11 @@ function registerIssue(group: Command): void {
     .option('--fleet <fleet>', 'the fleet of the device ("default" when left out)')
     .option('--service <name>', 'for a service or an administrator of the tenant')
     .option('--broker', 'for the broker')
-    .option('--name <names>', "the broker's DNS names and addresses, separated by commas")
+    .option(
+      '--name <names>',
+      "the broker's DNS names and addresses, separated by commas (default: those of the " +
+        'certificate that is replaced, else this machine only)',
+    )
     .option('--operator <name>', 'for an operator of the installation')
     .option('--out <dir>', 'folder for the files (the place in the PKI folder when left out)')
     .option('--p12-password-file <file>', 'the first line is the password of the .p12');
@@ -164,8 +169,17 @@ function chooseIssue(options: IssueOptions): Issue {
     }
     const names = name?.split(',').map((part) => part.trim());
     if (names !== undefined) checkBrokerNames(names);
-    return (pki, leaf) => issueBroker(pki, names, leaf);
+    return (pki, leaf) => issueBroker(pki, names ?? namesInPlace(pki, leaf), leaf);
   });
+}
+
+/** A renewed broker must stay reachable by the names that its clients check. */
+function namesInPlace(pki: Pki, { outDir = pki.dir }: LeafOptions): string[] | undefined {
+  const path = join(outDir, 'broker.crt');
+  const [current] = fileExists(path) ? parseChain(readRequired(path, ''), path) : [];
+  const names = (current?.subjectAltName ?? '').matchAll(/(?:DNS|IP Address):([^,\s]+)/g);
+  const found = [...names].map(([, name]) => name!);
+  return found.length === 0 ? undefined : found;
 }
 
 function leafOptions(options: IssueOptions): LeafOptions {

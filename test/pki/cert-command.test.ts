@@ -85,6 +85,21 @@ describe('cert issue', () => {
     expect(await cert('show', join(out, 'alice.crt'))).toMatch(/kind +operator\nname +alice\n/);
   });
 
+  it('keeps the names of the broker certificate that it replaces', async () => {
+    const out = testDirectory('cli');
+    await issue('--broker', '--name', 'kafka.example,*.kafka.example,10.0.0.1,::1', '--out', out);
+    const shown = (): Promise<string> => cert('show', join(out, 'broker.crt'));
+    const names =
+      /alternativeNames +DNS:kafka.example, DNS:\*.kafka.example, IP Address:10.0.0.1,.*:1$/m;
+    const before = await shown();
+    expect(before).toMatch(names);
+    await issue('--broker', '--out', out, '--force');
+    expect(await shown()).not.toBe(before);
+    expect(await shown()).toMatch(names);
+    await issue('--broker', '--name', 'other.example', '--out', out, '--force');
+    expect(await shown()).toMatch(/alternativeNames +DNS:other.example$/m);
+  });
+
   it.each([
     [['--tenant', 'acme'], 'say whom it is for'],
     [['--tenant', 'acme', '--device', 'd', '--service', 's'], 'say whom it is for'],
