@@ -132,6 +132,14 @@ describeRequiring(['built-broker'], 'online commands', () => {
     expect(await good(`${base} --fleet other`)).toMatch(/^denied: /);
   });
 
+  test('explain knows the fleet of a device whose certificate was issued elsewhere', async () => {
+    const out = join(dir, 'elsewhere');
+    await good(`cert issue --tenant acme --device pump-18 --fleet dev --out ${out}`);
+    const question =
+      'acl explain --tenant acme --principal User:pump-18 --operation write --topic telemetry';
+    expect(await good(question)).toMatch(/^allowed: .*User:pump-18 is in Fleet:dev/);
+  });
+
   test('a device certificate is turned away with what to do', async () => {
     const file = join(broker.certsDir, 'acme', 'admin-1');
     const stderr = await refused(`status --cert ${file}.crt --key ${file}.key`);
