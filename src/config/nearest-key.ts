@@ -1,13 +1,16 @@
 /** "Did you mean": the known name nearest to a mistyped one, by Levenshtein distance. Pure. */
 
-/** The nearest candidate within `maxDistance` edits; undefined when none is that near. */
+/**
+ * The nearest candidate within `maxDistance` edits; undefined when none is that near. A name of
+ * which more than half would change was meant to be something else.
+ */
 export function nearest(
   name: string,
   candidates: Iterable<string>,
   maxDistance: number,
 ): string | undefined {
   let best: string | undefined;
-  let bestDistance = maxDistance + 1;
+  let bestDistance = Math.min(maxDistance, Math.floor(name.length / 2)) + 1;
   for (const candidate of candidates) {
     if (Math.abs(candidate.length - name.length) >= bestDistance) continue;
     const distance = editDistance(name, candidate);

@@ -136,6 +136,11 @@ describe('the file', () => {
       '2: "bananas": no such key; "breakwater config show" lists all keys',
     ],
     [
+      'a short unknown key',
+      'nope: 3',
+      '1: "nope": no such key; "breakwater config show" lists all keys',
+    ],
+    [
       'a bad number',
       'port: 70000',
       '1: port: "70000" is not allowed; it must be an integer from 0 to 65535',
