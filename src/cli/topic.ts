@@ -39,9 +39,12 @@ export function registerTopic(program: Command): void {
 
 const collect = (value: string, earlier: readonly string[]): string[] => [...earlier, value];
 
+/** The largest that `max.partitions.per.topic` can be set to; the broker's own limit is lower. */
+const PARTITIONS_MAX = 1_000_000;
+
 function parseCount(text: string): number {
-  if (/^[1-9]\d{0,6}$/.test(text)) return Number(text);
-  throw new UsageError('--partitions must be a number of at least 1');
+  if (/^[1-9]\d{0,6}$/.test(text) && Number(text) <= PARTITIONS_MAX) return Number(text);
+  throw new UsageError('--partitions must be a number from 1 to 1000000');
 }
 
 function parseConfigs(texts: readonly string[]): Record<string, string> {

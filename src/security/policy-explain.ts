@@ -60,7 +60,8 @@ function describe(question: Question, decision: CasbinDecision, considered: numb
     return `${who} ${verdict} ${asked} by the rule ${rule}, since ${via(decision.rule, question)}.`;
   }
   if (considered === 0) return `${who} is denied ${asked}: no rule speaks about it.`;
-  return `${who} is denied ${asked}: ${considered} rules speak about it, but not for this address.`;
+  const rules = considered === 1 ? 'one rule speaks' : `${considered} rules speak`;
+  return `${who} is denied ${asked}: ${rules} about it, but not for this address.`;
 }
 
 export function explainDecision(question: Question): Explanation {

@@ -182,9 +182,8 @@ export class PolicyStore {
   }
 
   /**
-   * Reads the files again. Resolves with the status afterwards; never rejects. Call it on a file
-   * change, on SIGHUP or from the admin API (there with `acceptRemovedFiles` when the operator says
-   * that a file went on purpose).
+   * Reads the files again. Resolves with the status afterwards; never rejects. A file that has gone
+   * is refused, since its denies would go with it, unless the caller accepts removed files.
    */
   reload(how: { readonly acceptRemovedFiles?: boolean } = {}): Promise<PolicyStatus> {
     const next = this.#loading.then(() => this.#reload(how.acceptRemovedFiles === true));
@@ -211,7 +210,7 @@ export class PolicyStore {
   #refuseRemovedFiles(present: readonly string[]): void {
     for (const name of this.#files.set.files) {
       if (present.includes(name)) continue;
-      const reason = `the file has vanished; leave it with "# end" alone to withdraw its rules, or reload and accept removed files`;
+      const reason = 'the file has vanished: put it back, with "# end" alone to withdraw its rules';
       throw new PolicyError(name, 0, reason);
     }
   }
