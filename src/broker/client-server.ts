@@ -5,6 +5,7 @@ import type { Logger } from '../base/logger.ts';
 import { systemRandom } from '../base/random.ts';
 import type { Config } from '../config/config-schema.ts';
 import { ReceiveBudget } from '../network/receive-budget.ts';
+import { UnsentBudget } from '../network/unsent-budget.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
 import { admit, peerFactsOf } from '../security/admission.ts';
 import type { Authorizer } from '../security/authorizer.ts';
@@ -34,6 +35,7 @@ export function makeClientServer(config: Config, parts: ClientServerParts): Serv
   const rules = { registry, serverNameDomain: config['tenant.domain'] ?? '' };
   const smallBytes = config['socket.request.small.max.bytes'];
   const largeBytes = config['socket.request.max.bytes'];
+  const unsentBudget = new UnsentBudget(config['queued.max.response.bytes']);
   return new Server({
     services: {
       authorizer,
@@ -46,7 +48,9 @@ export function makeClientServer(config: Config, parts: ClientServerParts): Serv
         systemRandom,
       ),
       nodeId: config['node.id'],
-      fetchMaxBytes: config['fetch.max.bytes'],
+      get fetchMaxBytes() {
+        return unsentBudget.answerBytes(config['fetch.max.bytes']);
+      },
       describedPartitionsMax: config['max.request.partition.size.limit'],
       autoCreateTopics: config['auto.create.topics.enable'],
       advertisedApis: advertisedApis(),
@@ -66,6 +70,7 @@ export function makeClientServer(config: Config, parts: ClientServerParts): Serv
       maxBegun: BEGUN_MAX,
       maxUnsentBytes: config['socket.response.unsent.max.bytes'],
       receiveBudget: new ReceiveBudget(config['queued.max.request.bytes']),
+      unsentBudget,
     },
     idleMs: config['connections.max.idle.ms'],
     failedAuthenticationDelayMs: config['connection.failed.authentication.delay.ms'],

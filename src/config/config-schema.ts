@@ -244,6 +244,11 @@ const network = {
     min: MIB,
     doc: 'Memory for requests being received, all connections together; beyond it, reading waits.',
   }),
+  'queued.max.response.bytes': integer({
+    default: 512 * MIB,
+    min: MIB,
+    doc: 'Memory for answers that clients have not taken yet, all connections together; as it fills, Fetch answers become smaller, and beyond it peers that take nothing are cut off.',
+  }),
   'connections.max.idle.ms': integer({
     default: 10 * MINUTE_MS,
     min: SECOND_MS,

@@ -4,7 +4,8 @@
  * Invariants: answers leave in the order of their requests; only a Produce may overlap a Produce,
  * every other API is a barrier; at most MAX_BEGUN requests are begun at a time; the next request
  * is not begun before the one ahead has its place in the log (`ordered`); nothing is read from a
- * peer that does not take its answers. Everything happens on the event loop: no locks.
+ * peer that does not take its answers, and nothing is begun for it; one connection has the event
+ * loop for a few milliseconds at a time. Everything happens on the event loop: no locks.
  *
  *   data -> FrameReader -> waiting -> begun (in order) -> answers -> one write per loop turn
  */
@@ -13,6 +14,10 @@ import { ProtocolError } from '../base/errors.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
 import { type FrameLimit, FrameReader } from './frame-reader.ts';
 import type { ReceiveBudget } from './receive-budget.ts';
+import type { UnsentBudget } from './unsent-budget.ts';
+
+/** How long requests of one connection may be begun before others have their turn. */
+const TURN_MS = 10;
 
 /** An answer: the frame's buffers; null = none is sent (acks=0); 'close' = hang up, no answer. */
 export type Answer =
@@ -30,6 +35,8 @@ export interface ConnectionLimits {
   readonly maxUnsentBytes: number;
   /** Shared by all connections. */
   readonly receiveBudget: ReceiveBudget;
+  /** Shared by all connections. */
+  readonly unsentBudget: UnsentBudget;
 }
 
 export type CloseReason =
@@ -77,6 +84,11 @@ export class Connection {
   /** Bytes of the frames that wait or are begun, and what the budget knows of this connection. */
   #frameBytes = 0;
   #accountedBytes = 0;
+  /** Of answers that are finished and not written to the socket yet. */
+  #readyBytes = 0;
+  #accountedUnsentBytes = 0;
+  #turnBeganMs = 0;
+  #yielded = false;
   readonly #roomAgain = (): void => this.#pump();
 
   constructor(
@@ -116,6 +128,11 @@ export class Connection {
     return this.#socket.writableLength > 0;
   }
 
+  /** Answer bytes in memory that the peer has not taken. */
+  get unsentBytes(): number {
+    return this.#readyBytes + this.#socket.writableLength;
+  }
+
   get closed(): boolean {
     return this.#closed;
   }
@@ -135,6 +152,8 @@ export class Connection {
     this.#limits.receiveBudget.forget(this.#roomAgain);
     this.#limits.receiveBudget.change(-this.#accountedBytes);
     this.#accountedBytes = 0;
+    this.#limits.unsentBudget.change(-this.#accountedUnsentBytes);
+    this.#accountedUnsentBytes = 0;
     if (this.#muteTimer !== null) clearTimeout(this.#muteTimer);
     this.#socket.destroy();
     this.#hooks.onClose(reason, detail);
@@ -143,6 +162,7 @@ export class Connection {
   #onData(chunk: Buffer): void {
     if (this.#closed || this.#draining) return;
     this.#lastActiveMs = this.#hooks.nowMs();
+    if (!this.#yielded) this.#turnBeganMs = this.#lastActiveMs;
     try {
       this.#reader.push(chunk);
     } catch (error) {
@@ -173,6 +193,7 @@ export class Connection {
     this.#pumping = true;
     while (!this.#closed && this.#waiting.length > 0 && this.#mayBegin(this.#waiting[0]!)) {
       this.#begin(this.#waiting.shift()!);
+      if (this.#hooks.nowMs() - this.#turnBeganMs > TURN_MS) this.#yield();
     }
     this.#pumping = false;
     if (this.#closed) return;
@@ -185,18 +206,34 @@ export class Connection {
     } else this.#resume();
   }
 
+  /** The next request begins in another turn of the event loop, whatever this one costs. */
+  #yield(): void {
+    if (this.#yielded || this.#waiting.length === 0) return;
+    this.#yielded = true;
+    setImmediate(() => {
+      this.#yielded = false;
+      this.#turnBeganMs = this.#hooks.nowMs();
+      if (!this.#closed && !this.#draining) this.#pump();
+    });
+  }
+
   #account(): void {
     const heldBytes = this.#reader.heldBytes + this.#frameBytes;
     this.#limits.receiveBudget.change(heldBytes - this.#accountedBytes);
     this.#accountedBytes = heldBytes;
+    // What the socket takes at once has no `drain` that would take it off the books again.
+    const { writableLength, writableHighWaterMark } = this.#socket;
+    const unsentBytes = writableLength < writableHighWaterMark ? 0 : writableLength;
+    this.#limits.unsentBudget.change(unsentBytes - this.#accountedUnsentBytes);
+    this.#accountedUnsentBytes = unsentBytes;
   }
 
   #choked(): boolean {
-    return this.#muteTimer !== null || this.#socket.writableLength > this.#limits.maxUnsentBytes;
+    return this.#muteTimer !== null || this.unsentBytes > this.#limits.maxUnsentBytes;
   }
 
   #mayBegin(frame: Buffer): boolean {
-    if (this.#draining || this.#choked()) return false;
+    if (this.#draining || this.#yielded || this.#choked()) return false;
     const last = this.#begun.at(-1);
     if (last === undefined) return true;
     if (this.#begun.length >= this.#limits.maxBegun) return false;
@@ -262,7 +299,10 @@ export class Connection {
         this.#endAfterFlush('refused-by-handler');
         return;
       }
-      if (answer.frame !== null) for (const chunk of answer.frame) this.#ready.push(chunk);
+      for (const chunk of answer.frame ?? []) {
+        this.#ready.push(chunk);
+        this.#readyBytes += chunk.length;
+      }
       if (answer.muteMs > 0) this.#mute(answer.muteMs);
     }
   }
@@ -280,6 +320,7 @@ export class Connection {
     const chunks = this.#ready;
     if (chunks.length === 0) return;
     this.#ready = [];
+    this.#readyBytes = 0;
     if (chunks.length === 1) {
       this.#socket.write(chunks[0]!);
       return;

@@ -30,6 +30,7 @@ export interface ServerServices {
   readonly clock: Clock;
   readonly fetchSessions: FetchSessionCache;
   readonly nodeId: number;
+  /** The most record bytes in one Fetch answer, as memory stands now. */
   readonly fetchMaxBytes: number;
   /** Partitions in one DescribeTopicPartitions answer, whatever the client asks for. */
   readonly describedPartitionsMax: number;

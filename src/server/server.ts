@@ -21,6 +21,8 @@ import { type Endpoint, Session } from './session.ts';
 
 /** How often connections are looked at for idleness. */
 const SWEEP_INTERVAL_MS = 1000;
+/** A peer that took nothing for so long is cut off when memory for untaken answers is short. */
+const STALLED_MS = 5000;
 /** After these the connection was not cut short by anybody's fault worth an alarm. */
 const ORDINARY_ENDS: ReadonlySet<CloseReason> = new Set(['peer-closed', 'idle', 'shutdown']);
 
@@ -244,6 +246,22 @@ export class Server {
       const working = connection.busy && !connection.unsent;
       if (working || connection.lastActiveMs >= limitMs) continue;
       connection.close(connection.unsent ? 'slow-reader' : 'idle');
+    }
+    this.#relieve();
+  }
+
+  /** When untaken answers fill their memory: cuts off who stalls, the largest first. */
+  #relieve(): void {
+    const { unsentBudget } = this.#options.connection;
+    if (!unsentBudget.spent) return;
+    const stalledSinceMs = this.#services.clock.monotonicMs() - STALLED_MS;
+    const stalled = [...this.#live]
+      .map(({ connection }) => connection)
+      .filter(({ unsent, lastActiveMs }) => unsent && lastActiveMs < stalledSinceMs)
+      .sort((a, b) => b.unsentBytes - a.unsentBytes);
+    for (const connection of stalled) {
+      if (!unsentBudget.spent) return;
+      connection.close('slow-reader');
     }
   }
 

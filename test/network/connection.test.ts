@@ -7,6 +7,7 @@ import {
   type RequestHandler,
 } from '../../src/network/connection.ts';
 import { ReceiveBudget } from '../../src/network/receive-budget.ts';
+import { UnsentBudget } from '../../src/network/unsent-budget.ts';
 
 const PRODUCE = 0;
 const FETCH = 1;
@@ -55,7 +56,10 @@ function manualHandler() {
 const answerOf = (id: number): Answer => ({ frame: [Buffer.of(id)], muteMs: 0 });
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-function connect(handle: RequestHandler, overrides: { maxUnsentBytes?: number } = {}) {
+function connect(
+  handle: RequestHandler,
+  overrides: { maxUnsentBytes?: number; nowMs?: () => number } = {},
+) {
   const socket = new FakeSocket();
   const closes: [CloseReason, string | null][] = [];
   const faults: unknown[] = [];
@@ -68,11 +72,12 @@ function connect(handle: RequestHandler, overrides: { maxUnsentBytes?: number } 
       maxBegun: 5,
       maxUnsentBytes: overrides.maxUnsentBytes ?? 1 << 20,
       receiveBudget: budget,
+      unsentBudget: new UnsentBudget(1 << 30),
     },
     {
       onClose: (reason, detail) => closes.push([reason, detail]),
       onInternalError: (error) => faults.push(error),
-      nowMs: () => 0,
+      nowMs: overrides.nowMs ?? (() => 0),
     },
   );
   const receive = async (...frames: Buffer[]): Promise<void> => {
@@ -204,5 +209,36 @@ describe('Connection', () => {
     expect(budget.heldBytes).toBeGreaterThanOrEqual(2000);
     connection.close('idle');
     expect(budget.heldBytes).toBe(0);
+  });
+
+  it('begins nothing more for a peer whose finished answers fill its share', async () => {
+    let begun = 0;
+    const { socket } = connect(
+      () => {
+        begun += 1;
+        return { frame: [Buffer.alloc(1000)], muteMs: 0 };
+      },
+      { maxUnsentBytes: 2500 },
+    );
+    socket.isStalling = true;
+    socket.push(Buffer.concat(Array.from({ length: 50 }, (_, id) => request(FETCH, id))));
+    await turn();
+    expect(begun).toBe(3);
+  });
+
+  it('lets others have their turn between requests that are slow to begin', async () => {
+    let begun = 0;
+    let nowMs = 0;
+    const { receive } = connect(
+      () => {
+        begun += 1;
+        nowMs += 6;
+        return { frame: [Buffer.of(1)], muteMs: 0 };
+      },
+      { nowMs: () => nowMs },
+    );
+    await receive(...Array.from({ length: 12 }, (_, id) => request(FETCH, id)));
+    expect(begun).toBeLessThan(12);
+    while (begun < 12) await turn();
   });
 });
