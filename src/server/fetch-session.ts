@@ -3,8 +3,9 @@
  * only what changed, and answers only what is new.
  *
  * Invariants: a session belongs to one principal of one tenant, and is unknown to everybody else;
- * its epoch is bumped when a request is accepted, not when it is answered; the cache is bounded,
- * and refusing a slot only means a sessionless answer.
+ * its epoch is bumped when a request is accepted, not when it is answered; the cache is bounded in
+ * sessions and in partitions, and refusing a slot only means a sessionless answer; a partition that
+ * a request names more than once counts once, as last named.
  *
  *   (id 0, epoch 0) full, create      (id X, epoch 0) close X, full, create
  *   (id 0, epoch -1) sessionless      (id X, epoch -1) close X, sessionless
@@ -25,6 +26,9 @@ import type {
 
 /** A slot may be taken from a session that was idle this long (Kafka's MinIncrementalFetchSession). */
 const EVICTION_IDLE_MS = 120_000;
+/** Partitions that all sessions together remember, and that one may. */
+const PARTITIONS_MAX = 400_000;
+const SESSION_PARTITIONS_MAX = 40_000;
 const INITIAL_EPOCH = 0;
 const FINAL_EPOCH = -1;
 const EPOCH_MAX = 2 ** 31 - 1;
@@ -59,6 +63,7 @@ export class FetchSessionCache {
   readonly #slots: number;
   readonly #clock: Clock;
   readonly #random: Random;
+  #partitionCount = 0;
 
   constructor(slots: number, clock: Clock, random: Random) {
     this.#slots = slots;
@@ -70,9 +75,15 @@ export class FetchSessionCache {
     return this.#sessions.size;
   }
 
+  /** Partitions that all sessions together remember. */
+  get partitionCount(): number {
+    return this.#partitionCount;
+  }
+
   /** Opens the context of a request, or answers the error code of KIP-227. */
   open(request: FetchRequest, owner: string, apiVersion: number): FetchContext | number {
     const { sessionId, sessionEpoch } = request;
+    request.topics = eachOnce(request.topics);
     if (apiVersion < 7) return sessionless(request);
     if (sessionEpoch === INITIAL_EPOCH || sessionEpoch === FINAL_EPOCH) {
       if (sessionId !== 0) this.#close(sessionId, owner);
@@ -83,7 +94,12 @@ export class FetchSessionCache {
   }
 
   #close(id: number, owner: string): void {
-    if (this.#sessions.get(id)?.owner === owner) this.#sessions.delete(id);
+    if (this.#sessions.get(id)?.owner === owner) this.#remove(id);
+  }
+
+  #remove(id: number): boolean {
+    this.#partitionCount -= this.#sessions.get(id)?.partitions.size ?? 0;
+    return this.#sessions.delete(id);
   }
 
   #create(request: FetchRequest, owner: string, usesTopicIds: boolean): FetchContext {
@@ -94,6 +110,7 @@ export class FetchSessionCache {
     const lastUsedMs = this.#clock.monotonicMs();
     const session = { id, owner, usesTopicIds, partitions, nextEpoch: 1, lastUsedMs };
     this.#sessions.set(id, session);
+    this.#partitionCount += partitions.size;
     return {
       topics: request.topics,
       finish(response) {
@@ -113,16 +130,23 @@ export class FetchSessionCache {
     }
     if (session.nextEpoch !== request.sessionEpoch) return ErrorCode.INVALID_FETCH_SESSION_EPOCH;
     if (session.usesTopicIds !== usesTopicIds) return ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR;
+    const sizeBefore = session.partitions.size;
     for (const topic of request.forgottenTopicsData) {
       for (const partition of topic.partitions) {
         session.partitions.delete(partitionKey(topic, partition));
       }
     }
     addPartitions(session.partitions, request.topics);
+    this.#partitionCount += session.partitions.size - sizeBefore;
+    if (session.partitions.size > sizeBefore && !this.#hasRoomFor(session.partitions.size, 0)) {
+      // The client answers this with a full fetch, which needs no session.
+      this.#remove(session.id);
+      return ErrorCode.FETCH_SESSION_ID_NOT_FOUND;
+    }
     session.nextEpoch = session.nextEpoch === EPOCH_MAX ? 1 : session.nextEpoch + 1;
     session.lastUsedMs = this.#clock.monotonicMs();
     if (session.partitions.size === 0) {
-      this.#sessions.delete(session.id);
+      this.#remove(session.id);
       return { topics: [], finish: (response) => response };
     }
     return {
@@ -135,8 +159,14 @@ export class FetchSessionCache {
     };
   }
 
+  #hasRoomFor(sessionPartitions: number, added: number): boolean {
+    if (sessionPartitions > SESSION_PARTITIONS_MAX) return false;
+    return this.#partitionCount + added <= PARTITIONS_MAX;
+  }
+
   /** A new session id, or 0 when the cache keeps what it has. */
   #freeSlot(partitionCount: number): number {
+    if (!this.#hasRoomFor(partitionCount, partitionCount)) return 0;
     if (this.#sessions.size >= this.#slots && !this.#evictOne(partitionCount)) return 0;
     for (;;) {
       const id = this.#random.bytes(4).readUInt32BE() >>> 1;
@@ -153,12 +183,36 @@ export class FetchSessionCache {
     if (victim === undefined) return false;
     const idleMs = this.#clock.monotonicMs() - victim.lastUsedMs;
     if (idleMs <= EVICTION_IDLE_MS && victim.partitions.size >= partitionCount) return false;
-    return this.#sessions.delete(victim.id);
+    return this.#remove(victim.id);
   }
 }
 
 function sessionless(request: FetchRequest): FetchContext {
   return { topics: request.topics, finish: (response) => response };
+}
+
+/** As Kafka reads a request: a partition named again replaces its first mention. */
+function eachOnce(topics: FetchTopic[]): FetchTopic[] {
+  if (topics.length <= 1 && (topics[0]?.partitions.length ?? 0) <= 1) return topics;
+  const byTopic = new Map<string, { topic: FetchTopic; partitions: Map<number, FetchPartition> }>();
+  let isRepeated = false;
+  for (const topic of topics) {
+    const key = `${topic.topicId}:${topic.topic}`;
+    let known = byTopic.get(key);
+    if (known === undefined) {
+      known = { topic, partitions: new Map() };
+      byTopic.set(key, known);
+    } else isRepeated = true;
+    for (const asked of topic.partitions) {
+      if (known.partitions.has(asked.partition)) isRepeated = true;
+      known.partitions.set(asked.partition, asked);
+    }
+  }
+  if (!isRepeated) return topics;
+  return Array.from(byTopic.values(), ({ topic, partitions }) => ({
+    ...topic,
+    partitions: [...partitions.values()],
+  }));
 }
 
 function partitionKey(topic: { topic: string; topicId: string }, partition: number): string {

@@ -202,6 +202,8 @@ export class TenantNamespace implements Engine {
     let physical = this.#physical.get(name);
     if (physical === undefined) {
       physical = this.#prefix + name;
+      // No topic has a longer name: remembering one would only take memory.
+      if (name.length > VISIBLE_TOPIC_NAME_CHARS_MAX) return physical;
       if (this.#physical.size >= REMEMBERED_NAMES_MAX) this.#physical.clear();
       this.#physical.set(name, physical);
     }

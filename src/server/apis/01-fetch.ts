@@ -18,7 +18,9 @@ import type {
   PartitionData,
 } from '../../protocol/schemas/01-fetch.ts';
 import { defineApi, perResource } from '../define-api.ts';
+import type { FetchContext } from '../fetch-session.ts';
 import type { RequestContext } from '../request-context.ts';
+import { decideInTurns, whenReady } from './per-topic.ts';
 
 export const fetchApi = defineApi({
   key: ApiKey.Fetch,
@@ -34,35 +36,44 @@ export const fetchApi = defineApi({
     const context = ctx.services.fetchSessions.open(request, owner, ctx.apiVersion);
     if (typeof context === 'number') return failed(context);
 
-    const { accepted, refused } = splitAuthorised(ctx, request, context.topics);
-
-    request.topics = accepted;
-    request.maxBytes = Math.min(request.maxBytes, ctx.services.fetchMaxBytes);
-    request.minBytes = Math.min(request.minBytes, request.maxBytes);
-    if (refused.length > 0) request.maxWaitMs = 0;
-    const epoch = ctx.policyEpoch;
-    // Taken before the call: the tenant's view renames the request in place.
-    const read: Waited[] = accepted.map(({ topic }) => ({
-      topic,
-      topicId: ctx.engine.topicByName(topic)?.topicId,
-    }));
-    const fetched = ctx.engine.fetch(request, ctx.call);
-
-    const merge = (answer: FetchResponse): FetchResponse => {
-      for (const topic of refused) answer.responses.push(topic);
-      answer.errorCode = ErrorCode.NONE;
-      answer.sessionId = 0;
-      return context.finish(answer);
-    };
-    if (!(fetched instanceof Promise)) return merge(fetched);
-    return fetched.then((answer) => {
-      recheck(ctx, answer, read, epoch);
-      return merge(answer);
-    });
+    return whenReady(splitAuthorised(ctx, request, context.topics), (split) =>
+      fetchAuthorised(ctx, request, context, split),
+    );
   },
 
   fail: (_request, errorCode) => failed(errorCode),
 });
+
+function fetchAuthorised(
+  ctx: RequestContext,
+  request: FetchRequest,
+  context: FetchContext,
+  { accepted, refused }: Split,
+): FetchResponse | Promise<FetchResponse> {
+  request.topics = accepted;
+  request.maxBytes = Math.min(request.maxBytes, ctx.services.fetchMaxBytes);
+  request.minBytes = Math.min(request.minBytes, request.maxBytes);
+  if (refused.length > 0) request.maxWaitMs = 0;
+  const epoch = ctx.policyEpoch;
+  // Taken before the call: the tenant's view renames the request in place.
+  const read: Waited[] = accepted.map(({ topic }) => ({
+    topic,
+    topicId: ctx.engine.topicByName(topic)?.topicId,
+  }));
+  const fetched = ctx.engine.fetch(request, ctx.call);
+
+  const merge = (answer: FetchResponse): FetchResponse => {
+    for (const topic of refused) answer.responses.push(topic);
+    answer.errorCode = ErrorCode.NONE;
+    answer.sessionId = 0;
+    return context.finish(answer);
+  };
+  if (!(fetched instanceof Promise)) return merge(fetched);
+  return fetched.then((answer) => {
+    recheck(ctx, answer, read, epoch);
+    return merge(answer);
+  });
+}
 
 /** A topic that is being read, as it was when the read began. */
 interface Waited {
@@ -70,19 +81,29 @@ interface Waited {
   readonly topicId: string | undefined;
 }
 
-function splitAuthorised(ctx: RequestContext, request: FetchRequest, topics: FetchTopic[]) {
-  const accepted: FetchTopic[] = [];
-  const refused: FetchableTopicResponse[] = [];
+interface Split {
+  readonly accepted: FetchTopic[];
+  readonly refused: FetchableTopicResponse[];
+}
+
+function splitAuthorised(
+  ctx: RequestContext,
+  request: FetchRequest,
+  topics: FetchTopic[],
+): Split | Promise<Split> {
   const replicaId = ctx.apiVersion >= 15 ? request.replicaState.replicaId : request.replicaId;
   const mayRead = replicaId < 0 || ctx.authorizeCluster('CLUSTER_ACTION');
-  for (const topic of topics) {
-    const errorCode = mayRead
-      ? resolve(ctx, topic) || authorised(ctx, topic.topic)
-      : ErrorCode.TOPIC_AUTHORIZATION_FAILED;
-    if (errorCode === ErrorCode.NONE) accepted.push(topic);
-    else refused.push(refuseTopic(topic, errorCode));
-  }
-  return { accepted, refused };
+  return decideInTurns(ctx, topics, () => {
+    const split: Split = { accepted: [], refused: [] };
+    const decide = (topic: FetchTopic): void => {
+      const errorCode = mayRead
+        ? resolve(ctx, topic) || authorised(ctx, topic.topic)
+        : ErrorCode.TOPIC_AUTHORIZATION_FAILED;
+      if (errorCode === ErrorCode.NONE) split.accepted.push(topic);
+      else split.refused.push(refuseTopic(topic, errorCode));
+    };
+    return { decide, outcome: split };
+  });
 }
 
 /** Fills in the name of a topic that was asked for by id. */

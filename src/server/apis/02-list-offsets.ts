@@ -21,15 +21,15 @@ export const listOffsetsApi = defineApi({
   versions: { min: 1, max: 11 },
   authorization: perResource,
 
-  handle(ctx, request) {
+  async handle(ctx, request) {
     const duplicates = takeDuplicates(request);
-    const split = splitByTopic(ctx, 'DESCRIBE', request.topics, ({ name }) => name);
+    const split = await splitByTopic(ctx, 'DESCRIBE', request.topics, ({ name }) => name);
     const refused = split.refused.map((topic) =>
       refuse(topic, ErrorCode.TOPIC_AUTHORIZATION_FAILED),
     );
     request.topics = split.accepted;
     return whenReady(ctx.engine.listOffsets(request, ctx.call), (answer) => {
-      answer.topics.push(...refused, ...duplicates);
+      for (const topic of refused.concat(duplicates)) answer.topics.push(topic);
       return answer;
     });
   },

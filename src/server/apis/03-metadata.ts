@@ -13,6 +13,7 @@ import { ErrorCode } from '../../protocol/error-codes.ts';
 import { ZERO_UUID } from '../../protocol/schema.ts';
 import type {
   MetadataRequest,
+  MetadataRequestTopic,
   MetadataResponse,
   MetadataResponseTopic,
 } from '../../protocol/schemas/03-metadata.ts';
@@ -20,6 +21,7 @@ import { CLUSTER_NAME } from '../../security/acl/operation.ts';
 import { defineApi, perResource } from '../define-api.ts';
 import type { RequestContext } from '../request-context.ts';
 import { createMissingTopics } from './auto-create.ts';
+import { decideInTurns, forEachInTurns } from './per-topic.ts';
 
 /** The bit field of KIP-430 where nobody asked for it. */
 const NOT_ASKED = -(2 ** 31);
@@ -37,18 +39,19 @@ export const metadataApi = defineApi({
       return failed(ctx, request, ErrorCode.INVALID_REQUEST);
 
     const all = request.topics === null || (apiVersion === 0 && request.topics.length === 0);
-    const { names, refused } = all ? everyVisible(ctx) : asked(ctx, request);
+    const { names, refused } = all ? everyVisible(ctx) : await asked(ctx, request);
 
     const topics = await described(ctx, names);
     if (request.allowAutoTopicCreation && ctx.services.autoCreateTopics) {
-      refused.push(...(await createMissingTopics(ctx, topics, refusedTopic)));
+      const withheld = await createMissingTopics(ctx, topics, refusedTopic);
+      for (const topic of withheld) refused.push(topic);
     }
-    topics.push(...refused);
+    for (const topic of refused) topics.push(topic);
     if (apiVersion >= 8 && request.includeTopicAuthorizedOperations) {
-      for (const topic of topics) {
-        if (topic.errorCode !== ErrorCode.NONE || topic.name === null) continue;
+      await forEachInTurns(ctx, topics, (topic) => {
+        if (topic.errorCode !== ErrorCode.NONE || topic.name === null) return;
         topic.topicAuthorizedOperations = ctx.authorizedOperations('TOPIC', topic.name);
-      }
+      });
     }
     return answer(ctx, request, topics);
   },
@@ -71,25 +74,33 @@ function everyVisible(ctx: RequestContext): Asked {
   return { names: topics.map(({ name }) => name), refused: [] };
 }
 
-function asked(ctx: RequestContext, request: MetadataRequest): Asked {
-  const names = new Set<string>();
-  const refused: MetadataResponseTopic[] = [];
-  for (const { name, topicId } of request.topics ?? []) {
-    if (name !== null && topicId === ZERO_UUID) {
-      if (ctx.authorize('DESCRIBE', 'TOPIC', name)) names.add(name);
-      else refused.push(refusedTopic(name, ErrorCode.TOPIC_AUTHORIZATION_FAILED));
-      continue;
-    }
-    const known = ctx.engine.topicById(topicId);
-    if (known === undefined) {
-      refused.push(refusedTopic(null, ErrorCode.UNKNOWN_TOPIC_ID, topicId));
-    } else if (ctx.authorize('DESCRIBE', 'TOPIC', known.name)) {
-      names.add(known.name);
-    } else {
-      refused.push(refusedTopic(null, ErrorCode.TOPIC_AUTHORIZATION_FAILED, topicId));
-    }
-  }
+async function asked(ctx: RequestContext, request: MetadataRequest): Promise<Asked> {
+  const { names, refused } = await decideInTurns(ctx, request.topics ?? [], () => {
+    const outcome = { names: new Set<string>(), refused: [] as MetadataResponseTopic[] };
+    return { outcome, decide: (topic) => decide(ctx, topic, outcome.names, outcome.refused) };
+  });
   return { names: [...names], refused };
+}
+
+function decide(
+  ctx: RequestContext,
+  { name, topicId }: MetadataRequestTopic,
+  names: Set<string>,
+  refused: MetadataResponseTopic[],
+): void {
+  if (name !== null && topicId === ZERO_UUID) {
+    if (ctx.authorize('DESCRIBE', 'TOPIC', name)) names.add(name);
+    else refused.push(refusedTopic(name, ErrorCode.TOPIC_AUTHORIZATION_FAILED));
+    return;
+  }
+  const known = ctx.engine.topicById(topicId);
+  if (known === undefined) {
+    refused.push(refusedTopic(null, ErrorCode.UNKNOWN_TOPIC_ID, topicId));
+  } else if (ctx.authorize('DESCRIBE', 'TOPIC', known.name)) {
+    names.add(known.name);
+  } else {
+    refused.push(refusedTopic(null, ErrorCode.TOPIC_AUTHORIZATION_FAILED, topicId));
+  }
 }
 
 async function described(

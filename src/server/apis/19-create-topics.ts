@@ -38,7 +38,7 @@ export const createTopicsApi = defineApi({
     const answer = await ctx.engine.createTopics(request, ctx.call);
 
     for (const topic of answer.topics) hideConfigs(ctx, topic);
-    answer.topics.push(...refused);
+    for (const refusal of refused) answer.topics.push(refusal);
     return answer;
   },
 

@@ -39,7 +39,7 @@ export const deleteTopicsApi = defineApi({
 
     const names = new Map(accepted.map(({ name, topicId }) => [topicId, name]));
     for (const deleted of answer.responses) deleted.name = names.get(deleted.topicId) ?? null;
-    answer.responses.push(...refused);
+    for (const refusal of refused) answer.responses.push(refusal);
     return answer;
   },
 

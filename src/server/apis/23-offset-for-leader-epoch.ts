@@ -17,14 +17,14 @@ export const offsetForLeaderEpochApi = defineApi({
   versions: { min: 2, max: 4 },
   authorization: perResource,
 
-  handle(ctx, request) {
-    const split = splitByTopic(ctx, 'DESCRIBE', request.topics, ({ topic }) => topic);
+  async handle(ctx, request) {
+    const split = await splitByTopic(ctx, 'DESCRIBE', request.topics, ({ topic }) => topic);
     const refused = split.refused.map((topic) =>
       refuse(topic, ErrorCode.TOPIC_AUTHORIZATION_FAILED),
     );
     request.topics = split.accepted;
     return whenReady(ctx.engine.offsetForLeaderEpoch(request, ctx.call), (answer) => {
-      answer.topics.push(...refused);
+      for (const refusal of refused) answer.topics.push(refusal);
       return answer;
     });
   },

@@ -2,6 +2,7 @@
  * DescribeConfigs (key 32).
  * - DESCRIBE_CONFIGS on each topic. A tenant's cluster is virtual: the machine's own configuration
  *   (broker, loggers) is refused to every tenant, with the same answer whatever their rights.
+ * - A resource is described once; further mentions of it in a request: INVALID_REQUEST.
  */
 import { ApiKey } from '../../protocol/api-keys.ts';
 import { ConfigResourceType } from '../../protocol/config-resource-type.ts';
@@ -13,25 +14,19 @@ import type {
 } from '../../protocol/schemas/32-describe-configs.ts';
 import { defineApi, perResource } from '../define-api.ts';
 import type { RequestContext } from '../request-context.ts';
-import { whenReady } from './per-topic.ts';
+import { decideInTurns, whenReady } from './per-topic.ts';
 
 export const describeConfigsApi = defineApi({
   key: ApiKey.DescribeConfigs,
   versions: { min: 1, max: 4 },
   authorization: perResource,
 
-  handle(ctx, request) {
-    const accepted: DescribeConfigsResource[] = [];
-    const refused: DescribeConfigsResult[] = [];
-    for (const resource of request.resources) {
-      const errorCode = refusal(ctx, resource);
-      if (errorCode === ErrorCode.NONE) accepted.push(resource);
-      else refused.push(refuse(resource, errorCode));
-    }
+  async handle(ctx, request) {
+    const { accepted, refused } = await split(ctx, request.resources);
     if (accepted.length === 0) return response(refused);
     request.resources = accepted;
     return whenReady(ctx.engine.describeConfigs(request, ctx.call), (answer) => {
-      answer.results.push(...refused);
+      for (const refusal of refused) answer.results.push(refusal);
       return answer;
     });
   },
@@ -39,6 +34,22 @@ export const describeConfigsApi = defineApi({
   fail: (request, errorCode) =>
     response(request.resources.map((resource) => refuse(resource, errorCode))),
 });
+
+function split(ctx: RequestContext, resources: readonly DescribeConfigsResource[]) {
+  return decideInTurns(ctx, resources, () => {
+    const accepted: DescribeConfigsResource[] = [];
+    const refused: DescribeConfigsResult[] = [];
+    const seen = new Set<string>();
+    const decide = (resource: DescribeConfigsResource): void => {
+      const mention = `${resource.resourceType}:${resource.resourceName}`;
+      const errorCode = seen.has(mention) ? ErrorCode.INVALID_REQUEST : refusal(ctx, resource);
+      seen.add(mention);
+      if (errorCode === ErrorCode.NONE) accepted.push(resource);
+      else refused.push(refuse(resource, errorCode));
+    };
+    return { decide, outcome: { accepted, refused } };
+  });
+}
 
 function refusal(ctx: RequestContext, resource: DescribeConfigsResource): number {
   switch (resource.resourceType) {

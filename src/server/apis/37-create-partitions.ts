@@ -18,10 +18,11 @@ export const createPartitionsApi = defineApi({
   authorization: perResource,
 
   async handle(ctx, request) {
-    const names = request.topics.map(({ name }) => name);
-    const twice = new Set(names.filter((name, index) => names.indexOf(name) !== index));
+    const seen = new Set<string>();
+    const twice = new Set<string>();
+    for (const { name } of request.topics) (seen.has(name) ? twice : seen).add(name);
     const once = request.topics.filter(({ name }) => !twice.has(name));
-    const split = splitByTopic(ctx, 'ALTER', once, ({ name }) => name);
+    const split = await splitByTopic(ctx, 'ALTER', once, ({ name }) => name);
     const refused = [
       ...[...twice].map((name) => refuse(name, ErrorCode.INVALID_REQUEST)),
       ...split.refused.map(({ name }) => refuse(name, ErrorCode.TOPIC_AUTHORIZATION_FAILED)),
@@ -37,7 +38,7 @@ export const createPartitionsApi = defineApi({
     request.topics = split.accepted;
     const answer = await ctx.engine.createPartitions(request, ctx.call);
 
-    answer.results.push(...refused);
+    for (const refusal of refused) answer.results.push(refusal);
     return answer;
   },
 

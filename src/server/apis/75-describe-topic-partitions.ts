@@ -42,7 +42,7 @@ export const describeTopicPartitionsApi = defineApi({
       if (topic.errorCode !== ErrorCode.NONE || topic.name === null) continue;
       topic.topicAuthorizedOperations = ctx.authorizedOperations('TOPIC', topic.name);
     }
-    answer.topics.push(...refused);
+    for (const refusal of refused) answer.topics.push(refusal);
     return answer;
   },
 

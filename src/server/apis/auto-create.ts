@@ -6,6 +6,7 @@ import { ErrorCode } from '../../protocol/error-codes.ts';
 import type { MetadataResponseTopic } from '../../protocol/schemas/03-metadata.ts';
 import { CLUSTER_NAME } from '../../security/acl/operation.ts';
 import type { RequestContext } from '../request-context.ts';
+import { forEachInTurns } from './per-topic.ts';
 
 const BROKER_DEFAULT = -1;
 const CREATION_TIMEOUT_MS = 30_000;
@@ -25,20 +26,26 @@ export async function createMissingTopics(
   if (missing.length === 0) return [];
   const everyTopic = ctx.permits('CREATE', 'CLUSTER', CLUSTER_NAME);
   const refused: MetadataResponseTopic[] = [];
+  const withheld = new Set<MetadataResponseTopic>();
   const granted: string[] = [];
-  for (const topic of missing) {
+  await forEachInTurns(ctx, missing, (topic) => {
     const name = topic.name!;
     const allowed = everyTopic
       ? ctx.authorizeCluster('CREATE')
       : ctx.authorize('CREATE', 'TOPIC', name);
     if (allowed) granted.push(name);
     else {
-      topics.splice(topics.indexOf(topic), 1);
+      withheld.add(topic);
       refused.push(refuse(name, ErrorCode.TOPIC_AUTHORIZATION_FAILED));
     }
+  });
+  if (withheld.size > 0) {
+    const kept = topics.filter((topic) => !withheld.has(topic));
+    topics.length = 0;
+    for (const topic of kept) topics.push(topic);
   }
   if (granted.length === 0) return refused;
-  ctx.administration('topic-auto-create', { topics: granted.join(',') });
+  for (const topic of granted) ctx.administration('topic-auto-create', { topic });
   await ctx.recorded();
   await ctx.engine.createTopics(
     {

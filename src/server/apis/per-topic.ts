@@ -2,7 +2,11 @@
  * What the handlers of topic APIs share: splitting a request's topics into those the caller may
  * touch and those refused, before anything is looked up, so that a refusal tells nothing about
  * whether a topic exists.
+ *
+ * Invariant: a request that names very many things is worked on a few milliseconds at a time, so
+ * that nobody else's requests wait for it; what was decided under an older policy is decided again.
  */
+import { runInSlices } from '../../protocol/records/event-loop-slices.ts';
 import type { Operation } from '../../security/acl/operation.ts';
 import type { RequestContext } from '../request-context.ts';
 
@@ -11,22 +15,73 @@ export interface Split<T> {
   readonly refused: T[];
 }
 
+/** Items that are handled before the time is looked at. */
+const ITEMS_BETWEEN_LOOKS = 64;
+/** How long one request may hold up the event loop. */
+const TURN_MS = 10;
+
 export function splitByTopic<T>(
   ctx: RequestContext,
   operation: Operation,
   topics: readonly T[],
   nameOf: (topic: T) => string,
-): Split<T> {
-  const accepted: T[] = [];
-  const refused: T[] = [];
-  for (const topic of topics) {
-    if (ctx.authorize(operation, 'TOPIC', nameOf(topic))) accepted.push(topic);
-    else refused.push(topic);
-  }
-  return { accepted, refused };
+): Split<T> | Promise<Split<T>> {
+  return decideInTurns(ctx, topics, () => {
+    const split: Split<T> = { accepted: [], refused: [] };
+    const decide = (topic: T): void => {
+      const allowed = ctx.authorize(operation, 'TOPIC', nameOf(topic));
+      (allowed ? split.accepted : split.refused).push(topic);
+    };
+    return { decide, outcome: split };
+  });
+}
+
+/** How a list is decided on: one call an item, and what they amount to. */
+export interface Decision<T, R> {
+  readonly decide: (item: T) => void;
+  readonly outcome: R;
+}
+
+/**
+ * Runs a decision over all items: at once where that is quick, in turns of the event loop where it
+ * is not. A policy that changed between turns makes it begin again.
+ */
+export function decideInTurns<T, R>(
+  ctx: RequestContext,
+  items: readonly T[],
+  begin: () => Decision<T, R>,
+): R | Promise<R> {
+  const epoch = ctx.policyEpoch;
+  const { decide, outcome } = begin();
+  const done = forEachInTurns(ctx, items, decide);
+  if (done === undefined) return outcome;
+  return done.then(() => (ctx.policyEpoch === epoch ? outcome : decideInTurns(ctx, items, begin)));
+}
+
+/** Calls `step` with every item; undefined when that was done at once. */
+export function forEachInTurns<T>(
+  { services: { clock } }: RequestContext,
+  items: readonly T[],
+  step: (item: T) => void,
+): Promise<void> | undefined {
+  let next = 0;
+  /** True when all is done, false when the turn is over. */
+  const run = (): boolean => {
+    const beganMs = items.length > ITEMS_BETWEEN_LOOKS ? clock.monotonicMs() : 0;
+    while (next < items.length) {
+      step(items[next]!);
+      next += 1;
+      if (next % ITEMS_BETWEEN_LOOKS === 0 && clock.monotonicMs() - beganMs > TURN_MS) break;
+    }
+    return next >= items.length;
+  };
+  return run() ? undefined : runInSlices(run);
 }
 
 /** Runs `next` on an answer that may or may not be there yet. */
-export function whenReady<T, R>(answer: T | Promise<T>, next: (value: T) => R): R | Promise<R> {
+export function whenReady<T, R>(
+  answer: T | Promise<T>,
+  next: (value: T) => R | Promise<R>,
+): R | Promise<R> {
   return answer instanceof Promise ? answer.then(next) : next(answer);
 }
