@@ -40,6 +40,18 @@ describe('a full disk', () => {
     expect(manager.failure).toBeUndefined();
   });
 
+  test('fails a repeated batch with its first copy, also for who asks afterwards', async () => {
+    const { bench, log } = await openedLog();
+    bench.files.freeBytes = 0;
+    append(log, { ...PRODUCER, baseSequence: 1 });
+    const repeated = append(log, { ...PRODUCER, baseSequence: 1 });
+    expect(repeated.isDuplicate).toBe(true);
+    log.writePending();
+    expect(repeated.errorCode).toBe(ErrorCode.KAFKA_STORAGE_ERROR);
+    expect(await durable(log, repeated)).toBeInstanceOf(StorageError);
+    expect(await written(log, repeated)).toBeInstanceOf(StorageError);
+  });
+
   test('keeps serving reads, and takes the same batch once there is space', async () => {
     const { bench, log } = await openedLog();
     bench.files.freeBytes = 10;

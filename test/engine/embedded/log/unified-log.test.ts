@@ -268,7 +268,10 @@ describe('segments', () => {
 describe('read', () => {
   async function filled(hotBytes = 1_000_000) {
     const opened = await openedLog(
-      new LogBench({ segmentBytes: 1000, indexIntervalBytes: 50 }, { hotBytes }),
+      new LogBench(
+        { segmentBytes: hotBytes > 200 ? 1_000_000 : 1000, indexIntervalBytes: 50 },
+        { hotBytes },
+      ),
     );
     for (let count = 0; count < 30; count += 1) append(opened.log, { values: ['a', `${count}`] });
     await opened.log.flush();
