@@ -38,14 +38,20 @@ const recordsPerSecond = 60_000;
 /** Loads run long enough for the optimising compiler, unlike the command line tools in tests. */
 const loadOptions = { timeoutMs: 300_000, isLoad: true };
 
-const kafkajs = (plan: BenchPlan, bootstrap: string, client: string): Kafka =>
+const kafkajs = (
+  plan: BenchPlan,
+  bootstrap: string,
+  client: string,
+  requestTimeout = 60_000,
+): Kafka =>
   new Kafka({
     clientId: 'bench',
     brokers: [bootstrap],
     ssl: nodeTlsOptions(benchIdentity(plan.certsDir, client)),
     logLevel: logLevel.NOTHING,
     retry: { retries: 0 },
-    connectionTimeout: 2000,
+    connectionTimeout: Math.min(2000, requestTimeout),
+    requestTimeout,
   });
 
 const serviceFile = (plan: BenchPlan, broker: RunningContender): string =>
@@ -237,7 +243,8 @@ export const startToFirstProduce = async (
   const starting = contender.start();
   const deadline = begun + 60_000;
   const attempt = async (): Promise<boolean> => {
-    const producer = kafkajs(plan, contender.bootstrap, 'device-1').producer();
+    // Short time-outs: a broker that listens but does not answer yet is asked again.
+    const producer = kafkajs(plan, contender.bootstrap, 'device-1', 500).producer();
     try {
       await producer.connect();
       await producer.send({ topic: 'telemetry', acks: -1, messages: [{ value: 'first' }] });
