@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import * as zlib from 'node:zlib';
 import { deflateRawSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { compressFrameSync, decompressFrameSync } from 'lz4-napi';
@@ -6,7 +7,7 @@ import { compressSync as rawSnappy } from 'snappy';
 import { describe, expect, it } from 'vitest';
 import { KafkaError } from '../../../src/base/errors.ts';
 import { ErrorCode } from '../../../src/protocol/error-codes.ts';
-import { compress, decompress } from '../../../src/protocol/records/compression.ts';
+import { compress, decompress, planInflation } from '../../../src/protocol/records/compression.ts';
 import { MALFORMED, measureLz4Block } from '../../../src/protocol/records/lz4-block.ts';
 import { CompressionCodec } from '../../../src/protocol/records/record-batch.ts';
 import { xxhash32 } from '../../../src/protocol/records/xxhash32.ts';
@@ -445,6 +446,23 @@ describe('zstd', () => {
       `28b52ffd 20 05 ${'1c0000 000000'.repeat(200)} ${hello}`,
     ],
   ];
+  const onlyInContent = ['a wrong checksum', 'a size that the blocks exceed'];
+  const visible = broken.filter(([name]) => !onlyInContent.includes(name));
+  it.each(visible)('sees %s before anything is inflated', (_, hex) => {
+    expect(() => planInflation(zstd, raw(hex), 1024 * MIB)).toThrow(KafkaError);
+  });
+
+  it('sees before anything is inflated what blocks alone make too large', () => {
+    const repeated = `28b52ffd 00 58 ${'02001000'.repeat(9)} 030010 00`;
+    expect(() => planInflation(zstd, raw(repeated), MIB)).toThrow('inflate to more');
+    if ('zstdCompressSync' in zlib) return;
+    // Without zlib's limit the compressed blocks, too, must fit: at most four times over.
+    const compressed = (blocks: number): Buffer =>
+      raw(`28b52ffd 00 58 ${'2c0000 0000000000'.repeat(blocks)} 010000`);
+    expect(() => planInflation(zstd, compressed(34), MIB)).toThrow('inflate to more');
+    expect(planInflation(zstd, compressed(33), MIB).bytesMax).toBe(33 * 128 * 1024);
+  });
+
   it.each(broken)('refuses %s', async (_, hex) => {
     expect(await errorOf(zstd, raw(hex), 1024 * MIB)).toBe(ErrorCode.INVALID_RECORD);
   });
