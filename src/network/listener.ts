@@ -5,7 +5,8 @@
  *
  * Invariant: nothing of a peer is parsed as Kafka before `admit` said yes, and every refusal is
  * reported with its reason. Handshakes run on the event loop and cost milliseconds, so only
- * `handshakesMax` are under way at once; the rest wait, in turn by address, under a time-out.
+ * `handshakesMax` are under way at once; the rest wait, in turn by address. The time-out runs once
+ * for the wait and anew for the handshake.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
@@ -158,6 +159,8 @@ export class Listener {
       const pending = this.#takeNext();
       if (pending === null) return;
       this.#handshaking.set(pending.socket, pending);
+      // Its turn comes when others time out: what is left of its wait may be too short for it.
+      pending.timer?.refresh();
       this.#tls.emit('connection', pending.socket);
     }
   }

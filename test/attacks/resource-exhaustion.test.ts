@@ -1,15 +1,18 @@
 /** Threat: one peer takes connections, handshakes, memory or attention that others need. */
 import { connect as connectTcp, type Socket } from 'node:net';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, expect, it, vi } from 'vitest';
 import { ApiKey } from '../../src/protocol/api-keys.ts';
 import { useBroker } from '../tools/broker-fixture.ts';
 import { describeRequiring } from '../tools/tool-detection.ts';
+import { WireClient } from '../tools/wire-client.ts';
+
+const HANDSHAKE_TIMEOUT_MS = 700;
 
 describeRequiring(['built-broker'], 'a peer that takes too much', () => {
   const fixture = useBroker({
     env: {
       BREAKWATER_MAX_CONNECTIONS_PER_IP: '20',
-      BREAKWATER_HANDSHAKE_TIMEOUT_MS: '700',
+      BREAKWATER_HANDSHAKE_TIMEOUT_MS: String(HANDSHAKE_TIMEOUT_MS),
       BREAKWATER_CONNECTIONS_MAX_IDLE_MS: '1500',
       BREAKWATER_SOCKET_RESPONSE_UNSENT_MAX_BYTES: '65536',
     },
@@ -53,6 +56,18 @@ describeRequiring(['built-broker'], 'a peer that takes too much', () => {
     expect((await client.call(ApiKey.ApiVersions, 0, {})).errorCode).toBe(0);
     client.close();
     await Promise.all(stalled.map(ended));
+  });
+
+  it('a handshake whose turn came late has its full time', async () => {
+    const stalled = await Promise.all(Array.from({ length: 8 }, silent));
+    const acceptedAt = performance.now();
+    const socket = await silent();
+    await Promise.all(stalled.map(ended));
+    await vi.waitUntil(() => performance.now() - acceptedAt > HANDSHAKE_TIMEOUT_MS + 100);
+    const who = fixture.who('acme', 'device-1');
+    const client = await WireClient.connect(fixture.broker.port, who, { socket });
+    expect((await client.call(ApiKey.ApiVersions, 0, {})).errorCode).toBe(0);
+    client.close();
   });
 
   it('an idle connection is closed, one that is in use is not', async () => {
