@@ -6,7 +6,8 @@
  * one level down; the queue towards a stalled stderr is bounded, lines beyond it are dropped rather
  * than held in memory or waited for.
  */
-import { destination, type Logger as PinoLogger, pino } from 'pino';
+import { destination, type Logger as PinoLogger, pino, stdSerializers } from 'pino';
+import { ConfigError, PkiError } from './errors.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -71,6 +72,7 @@ export function createLogger(level: LogLevel, sink?: LogSink): Logger {
       base: null,
       messageKey: 'message',
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      serializers: { err: errorFields },
       formatters: { level: (label) => ({ level: label }) },
       redact: {
         paths: [
@@ -83,6 +85,16 @@ export function createLogger(level: LogLevel, sink?: LogSink): Logger {
     target,
   );
   return wrap(logger);
+}
+
+/** What an operator can put right is a sentence; where in our code it was noticed helps nobody. */
+function errorFields(err: unknown): unknown {
+  if (err instanceof ConfigError || err instanceof PkiError) {
+    // The message with those of its causes, as pino joins them.
+    const { message } = stdSerializers.err(err);
+    return { type: err.name, code: err.code, message };
+  }
+  return err instanceof Error ? stdSerializers.err(err) : err;
 }
 
 /** Says nothing: for tests and for commands that do not log. */

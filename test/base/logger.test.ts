@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { ConfigError } from '../../src/base/errors.ts';
 import { createLogger, type LogLevel } from '../../src/base/logger.ts';
 
 function logged(level: LogLevel, write: (logger: ReturnType<typeof createLogger>) => void) {
@@ -21,6 +22,19 @@ describe('the log', () => {
       logger.warn('yes');
     });
     expect(lines.map(({ message }) => message)).toEqual(['yes']);
+  });
+
+  test('says what an operator can put right without a stack, and a fault of ours with one', () => {
+    const lines = logged('error', (logger) => {
+      logger.error({ err: new ConfigError('no PEM certificate') }, 'refused');
+      logger.error({ err: new TypeError('of ours') }, 'internal error');
+    });
+    expect(lines[0]?.err).toEqual({
+      type: 'ConfigError',
+      code: 'CONFIG_ERROR',
+      message: 'no PEM certificate',
+    });
+    expect(lines[1]?.err).toMatchObject({ message: 'of ours', stack: expect.any(String) });
   });
 
   test('never shows a secret, at the top or one level down', () => {
