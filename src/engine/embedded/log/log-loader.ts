@@ -5,10 +5,12 @@
  * to be missing or broken is damage (`DamagedLogError`), never cut off. The segment that holds the
  * recovery point and those after it are read whole, checksums included; at the first batch that is
  * torn, or that does not follow its predecessor, the log ends and the rest is cut off. Their
- * indexes are made anew. What remains is synced, so that the loaded end is durable.
+ * indexes are made anew. What remains is written again and
+ * synced, so that the loaded end is durable.
  */
 import { join } from 'node:path';
 import { StorageError } from '../../../base/errors.ts';
+import type { FileHandle } from '../../../base/file-system.ts';
 import { isCrcValid } from '../../../protocol/records/crc32c.ts';
 import * as batchOf from '../../../protocol/records/record-batch.ts';
 import { walkBatches } from './batch-walk.ts';
@@ -28,6 +30,9 @@ import { PARTITION_METADATA_FILE, parsePartitionMetadata } from './partition-met
 import { loadNewestSnapshot, snapshotOffsets, visitHeaders } from './producer-replay.ts';
 import { ProducerState } from './producer-state.ts';
 import { UnifiedLog } from './unified-log.ts';
+
+/** Copied at a time when the tail is written again. */
+const REWRITE_BYTES = 1024 * 1024;
 
 export interface LoadRequest {
   readonly topic: string;
@@ -307,12 +312,44 @@ class LogLoader {
   async #syncScanned(topicId: string | undefined): Promise<void> {
     const { files } = this.#directory;
     if (this.#scanned.length === 0) return;
-    for (const segment of this.#scanned) await segment.file.datasync();
+    for (const segment of this.#scanned) {
+      await this.#rewrite(segment);
+      await segment.file.datasync();
+    }
     if (topicId !== undefined) {
       const handle = files.openSync(this.#path(PARTITION_METADATA_FILE), 'readWrite');
       await handle.datasync().finally(() => handle.closeSync());
     }
     await files.syncDirectory(this.#request.path);
+  }
+
+  /**
+   * Writes the bytes beyond the recovery point again, in place. Where a sync failed before, the
+   * kernel keeps pages that never reached the disk and calls them clean, so that a new sync alone
+   * would say nothing about them.
+   */
+  async #rewrite(segment: LogSegment): Promise<void> {
+    const { recoveryPoint } = this.#request;
+    const { sizeBytes } = segment;
+    const isBeyond = segment.baseOffset >= recoveryPoint;
+    const from = isBeyond ? 0 : segment.positionOf(recoveryPoint, sizeBytes);
+    const buffer = Buffer.allocUnsafe(Math.min(REWRITE_BYTES, sizeBytes - from));
+    await segment.file.whilePinned(async (handle) => {
+      for (let position = from; position < sizeBytes; position += buffer.length) {
+        const chunk = buffer.subarray(0, Math.min(buffer.length, sizeBytes - position));
+        await readWhole(handle, chunk, position);
+        handle.writevSync([chunk], position);
+      }
+    });
+  }
+}
+
+/** Reads until the buffer is full; a file that ends before is damage that was found already. */
+async function readWhole(handle: FileHandle, buffer: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < buffer.length; ) {
+    const bytes = await handle.read(buffer.subarray(done), position + done);
+    if (bytes === 0) throw new Error('the file became shorter while it was read');
+    done += bytes;
   }
 }
 

@@ -80,6 +80,7 @@ export class LogSegment {
   /** Cuts off what a failed write may have left behind; the next write tries it again. */
   cutFailedWrite(): void {
     this.file.handle().truncateSync(this.sizeBytes);
+    this.file.isUnsynced = true;
     this.#mustCut = false;
   }
 
