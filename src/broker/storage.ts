@@ -50,11 +50,15 @@ export function openEngine(config: Config, logger: Logger): Promise<EmbeddedEngi
       limits: {
         ...DEFAULT_TOPIC_LIMITS,
         partitionsPerTopicMax: config['max.partitions.per.topic'],
+        partitionsPerNamespaceMax: config['max.partitions.per.tenant'],
         partitionsMax: config['max.partitions.per.node'],
       },
     },
     log: { producerIdExpirationMs: config['producer.id.expiration.ms'] },
-    produce: { maxInflatedBytes: INFLATION_FACTOR_MAX * config['message.max.bytes'] },
+    produce: {
+      maxBatchBytes: config['message.max.bytes'],
+      maxInflatedBytes: INFLATION_FACTOR_MAX * config['message.max.bytes'],
+    },
   });
 }
 

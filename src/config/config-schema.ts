@@ -166,6 +166,12 @@ const topics = {
     max: 1_000_000,
     doc: 'The most partitions that one topic may have.',
   }),
+  'max.partitions.per.tenant': integer({
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    doc: 'The most partitions of all topics of one tenant; below max.partitions.per.node, so that no tenant takes them all.',
+  }),
   'max.partitions.per.node': integer({
     default: 20_000,
     min: 1,

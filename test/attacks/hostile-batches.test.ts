@@ -132,4 +132,28 @@ describeRequiring(['built-broker'], 'hostile record batches', () => {
       ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
     ]);
   });
+
+  it("a topic's own max.message.bytes does not lift the operator's limit", async () => {
+    const admin = await fixture.connect('acme', 'admin-1');
+    await admin.call(ApiKey.CreateTopics, 7, {
+      topics: [
+        {
+          name: 'wide-open',
+          numPartitions: 1,
+          replicationFactor: 1,
+          configs: [{ name: 'max.message.bytes', value: String(2 ** 31 - 1) }],
+        },
+      ],
+      timeoutMs: 5000,
+    });
+    const value = Buffer.alloc(2 * 1024 * 1024);
+    const records = buildRecordBatch([{ timestampMs: Date.now(), key: null, value, headers: [] }]);
+    const produced = await admin.call(ApiKey.Produce, 9, {
+      acks: -1,
+      timeoutMs: 5000,
+      topicData: [{ name: 'wide-open', partitionData: [{ index: 0, records }] }],
+    });
+    const { errorCode } = produced.responses[0]!.partitionResponses[0]!;
+    expect(errorCode).toBe(ErrorCode.MESSAGE_TOO_LARGE);
+  });
 });

@@ -22,6 +22,8 @@ import type { AppendResult } from './log/append-result.ts';
 import type { LedPartition, PartitionLookup } from './partition-lookup.ts';
 
 export interface ProduceLimits {
+  /** The operator's limit of a batch: a topic's max.message.bytes only lowers it. */
+  readonly maxBatchBytes: number;
   /** Bytes that one batch may inflate to while its records are checked. */
   readonly maxInflatedBytes: number;
 }
@@ -81,7 +83,7 @@ export class Producing {
     const item: Item = { answer, led, validation: null, append: null };
     const validation = validateProduced(partition.records ?? EMPTY_BYTES, {
       apiVersion,
-      maxMessageBytes: config.maxMessageBytes,
+      maxMessageBytes: Math.min(config.maxMessageBytes, this.#limits.maxBatchBytes),
       segmentBytes: config.segmentBytes,
       timestampType: config.messageTimestampType,
       timestampBeforeMaxMs: config.messageTimestampBeforeMaxMs,

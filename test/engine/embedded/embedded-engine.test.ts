@@ -40,7 +40,7 @@ describe('EmbeddedEngine', () => {
       // A flush interval far beyond the test's patience: what is seen was asked for.
       controller: { ...DEFAULT_CONTROLLER_SETTINGS, topicDefaults: { 'flush.ms': '3600000' } },
       log: {},
-      produce: { maxInflatedBytes: 1 << 20 },
+      produce: { maxBatchBytes: 1 << 20, maxInflatedBytes: 1 << 20 },
     });
 
   beforeEach(async () => {

@@ -191,7 +191,7 @@ export class Controller {
     });
     if (names.size > this.#settings.limits.topicsPerRequestMax) return refuseAll(TOO_MANY);
     const turn = await this.#changes.run(async () => {
-      const planner = this.#planner();
+      const planner = this.#planner(request.validateOnly);
       const verdicts = new Map<string, Topic | Refusal>();
       for (const asked of request.topics) {
         const isTwice = names.get(asked.name)! > 1;
@@ -215,7 +215,7 @@ export class Controller {
   async createPartitions(request: CreatePartitionsRequest): Promise<CreatePartitionsResponse> {
     const names = namesOf(request.topics);
     const turn = await this.#changes.run(async () => {
-      const planner = this.#planner();
+      const planner = this.#planner(request.validateOnly);
       const verdicts = new Map<string, Topic | Refusal>();
       for (const asked of request.topics) {
         const isTwice = names.get(asked.name)! > 1;
@@ -265,12 +265,13 @@ export class Controller {
     await this.#changes.idle();
   }
 
-  #planner(): CreationPlanner {
+  #planner(isDryRun: boolean): CreationPlanner {
     const { nodeId } = this.#settings;
     return new CreationPlanner({
       image: this.#state.topics,
       settings: this.#settings,
       topicDefaults: this.#topicDefaults,
+      isDryRun,
       newTopicId: () => randomUuid(this.#random),
       newLeaders: (count) => this.#state.leadersFor(new Array<number>(count).fill(nodeId)),
     });

@@ -33,6 +33,8 @@ export interface PlanContext {
   readonly settings: ControllerSettings;
   readonly topicDefaults: TopicConfigTexts;
   readonly newTopicId: () => string;
+  /** Nothing will be made: what other namespaces take is then no answer, or it could be counted. */
+  readonly isDryRun: boolean;
   /** The owners of new partitions. */
   readonly newLeaders: (count: number) => readonly PartitionLeader[];
 }
@@ -163,7 +165,7 @@ export class CreationPlanner {
 
   /** Counts `added` partitions against the limits, those planned before included. */
   #takePartitions(name: string, added: number, topicTotal: number): Refusal | null {
-    const { image, settings } = this.#context;
+    const { image, settings, isDryRun } = this.#context;
     const { partitionsPerTopicMax, partitionsPerNamespaceMax, partitionsMax } = settings.limits;
     if (topicTotal > partitionsPerTopicMax) {
       const message = `A topic may have at most ${partitionsPerTopicMax} partitions.`;
@@ -175,7 +177,7 @@ export class CreationPlanner {
       const message = `All topics together may have at most ${partitionsPerNamespaceMax} partitions.`;
       return refusal(ErrorCode.POLICY_VIOLATION, message);
     }
-    if (image.partitionCount + this.#plannedInAll + added > partitionsMax) {
+    if (!isDryRun && image.partitionCount + this.#plannedInAll + added > partitionsMax) {
       const message = 'The broker takes no more partitions: ask its operator.';
       return refusal(ErrorCode.POLICY_VIOLATION, message);
     }

@@ -236,6 +236,19 @@ describe('creating topics', () => {
     });
   });
 
+  it('a dry run does not tell what other namespaces take', async () => {
+    const limits = { ...DEFAULT_TOPIC_LIMITS, partitionsPerNamespaceMax: 8, partitionsMax: 12 };
+    const under = await open({ limits });
+    await create(under, { name: 'globex.a', partitions: 7 });
+    const dryRun = createRequest([{ name: 'acme.a', partitions: 8 }], true);
+    const { topics } = await under.controller.createTopics(dryRun);
+    expect(topics[0]!.errorCode).toBe(0);
+    const tooMany = createRequest([{ name: 'acme.a', partitions: 9 }], true);
+    expect((await under.controller.createTopics(tooMany)).topics[0]!.errorCode).toBe(
+      ErrorCode.POLICY_VIOLATION,
+    );
+  });
+
   it('refuses a request that names too many topics', async () => {
     const under = await open({ limits: { ...DEFAULT_TOPIC_LIMITS, topicsPerRequestMax: 1 } });
     const codes = await create(under, { name: 'acme.a' }, { name: 'acme.b' });
