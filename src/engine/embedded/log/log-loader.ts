@@ -5,12 +5,12 @@
  * to be missing or broken is damage (`DamagedLogError`), never cut off. The segment that holds the
  * recovery point and those after it are read whole, checksums included; at the first batch that is
  * torn, or that does not follow its predecessor, the log ends and the rest is cut off. Their
- * indexes are made anew. What remains is written again and
- * synced, so that the loaded end is durable.
+ * indexes are made anew. What lies past the recovery point is written again and synced, so that
+ * the loaded end is durable.
  */
 import { join } from 'node:path';
 import { StorageError } from '../../../base/errors.ts';
-import type { FileHandle } from '../../../base/file-system.ts';
+import { replaceFile } from '../../../base/file-system.ts';
 import { isCrcValid } from '../../../protocol/records/crc32c.ts';
 import * as batchOf from '../../../protocol/records/record-batch.ts';
 import { walkBatches } from './batch-walk.ts';
@@ -26,7 +26,11 @@ import {
   segmentFileName,
   TIME_INDEX_SUFFIX,
 } from './log-segment.ts';
-import { PARTITION_METADATA_FILE, parsePartitionMetadata } from './partition-metadata.ts';
+import {
+  formatPartitionMetadata,
+  PARTITION_METADATA_FILE,
+  parsePartitionMetadata,
+} from './partition-metadata.ts';
 import { loadNewestSnapshot, snapshotOffsets, visitHeaders } from './producer-replay.ts';
 import { ProducerState } from './producer-state.ts';
 import { UnifiedLog } from './unified-log.ts';
@@ -63,6 +67,7 @@ class LogLoader {
   #isEpochFileValid = false;
   /** Read whole because they are not below the recovery point. */
   #scanned: LogSegment[] = [];
+  #hasRemoved = false;
   /** Follow a torn end: to be removed. */
   #lost: LogSegment[] = [];
   #endOffset: number;
@@ -94,8 +99,10 @@ class LogLoader {
     local.noteUnindexed(this.#scanned.filter((segment) => segment !== segments.at(-1)));
     const topicId = this.#readTopicId();
     await this.#syncScanned(topicId);
+    // What was removed must not come back beside what is appended from now on.
+    if (this.#hasRemoved) await this.#directory.files.syncDirectory(path);
     // After a kill an empty log's folder may be in the cache only.
-    if (this.#scanned.length === 0 && !this.#request.wasClean) local.noteNew();
+    if (this.#endOffset === 0 && !this.#request.wasClean) local.noteNew();
     return new UnifiedLog({
       topic,
       partition,
@@ -105,6 +112,7 @@ class LogLoader {
       logEndOffset: this.#endOffset,
       producers: this.#producers,
       epochs: this.#epochs,
+      wasClean: this.#request.wasClean && this.#scanned.length === 0,
     });
   }
 
@@ -133,6 +141,7 @@ class LogLoader {
   #remove(name: string): void {
     this.#directory.files.unlinkSync(this.#path(name));
     this.#names.delete(name);
+    this.#hasRemoved = true;
   }
 
   /** Half-written replacements, and indexes whose segment is gone. */
@@ -201,7 +210,7 @@ class LogLoader {
       const isBelow = next !== undefined && next.baseOffset <= recoveryPoint;
       if (!isBelow && (!wasClean || next !== undefined)) return index;
       segment.sizeBytes = segment.file.handle().sizeBytesSync();
-      const end = await this.#adopt(segment);
+      const end = await this.#adopt(segment, next === undefined);
       if (!isBelow && end !== recoveryPoint) return index;
       if (next !== undefined && end !== next.baseOffset) {
         throw this.#damage(`${segment.file.path} ends at ${end}, the next begins elsewhere`);
@@ -212,10 +221,10 @@ class LogLoader {
   }
 
   /** Indexes as they are, or made anew; the offset at which the segment ends. */
-  async #adopt(segment: LogSegment): Promise<number> {
+  async #adopt(segment: LogSegment, isLast: boolean): Promise<number> {
     try {
       const hasIndexes = segment.offsetIndex.file.adopt() && segment.timeIndex.file.adopt();
-      if (!hasIndexes || !isPlausible(segment)) await this.#rebuildIndexes(segment);
+      if (!hasIndexes || !isPlausible(segment)) await this.#rebuildIndexes(segment, isLast);
       segment.readMaxTimestamp();
       return segment.readNextOffset();
     } catch (error) {
@@ -225,7 +234,7 @@ class LogLoader {
     }
   }
 
-  async #rebuildIndexes(segment: LogSegment): Promise<void> {
+  async #rebuildIndexes(segment: LogSegment, isLast: boolean): Promise<void> {
     const sizeBytes = segment.sizeBytes;
     segment.resetForScan();
     const { indexIntervalBytes } = this.#request.config;
@@ -238,6 +247,8 @@ class LogLoader {
       }),
     );
     if (end !== sizeBytes) throw this.#damage(`${segment.file.path} is broken at ${end}`);
+    // The last one still grows: its indexes stay in memory.
+    if (isLast) return;
     segment.writeIndexes();
     await segment.syncIndexes();
   }
@@ -311,16 +322,20 @@ class LogLoader {
   /** The bytes that were read may be in the page cache only. */
   async #syncScanned(topicId: string | undefined): Promise<void> {
     const { files } = this.#directory;
-    if (this.#scanned.length === 0) return;
+    const { recoveryPoint, path } = this.#request;
+    const [first] = this.#scanned;
+    if (first === undefined || this.#endOffset === recoveryPoint) return;
     for (const segment of this.#scanned) {
       await this.#rewrite(segment);
       await segment.file.datasync();
     }
+    // Its name was durable with what it held below the recovery point, and so was the topic id.
+    if (first.baseOffset < recoveryPoint && this.#scanned.length === 1) return;
     if (topicId !== undefined) {
-      const handle = files.openSync(this.#path(PARTITION_METADATA_FILE), 'readWrite');
-      await handle.datasync().finally(() => handle.closeSync());
+      const bytes = formatPartitionMetadata(topicId);
+      await replaceFile(files, this.#path(PARTITION_METADATA_FILE), bytes);
     }
-    await files.syncDirectory(this.#request.path);
+    await files.syncDirectory(path);
   }
 
   /**
@@ -337,19 +352,11 @@ class LogLoader {
     await segment.file.whilePinned(async (handle) => {
       for (let position = from; position < sizeBytes; position += buffer.length) {
         const chunk = buffer.subarray(0, Math.min(buffer.length, sizeBytes - position));
-        await readWhole(handle, chunk, position);
+        const count = await handle.read(chunk, position);
+        if (count < chunk.length) throw new Error(`${segment.file.path} became shorter`);
         handle.writevSync([chunk], position);
       }
     });
-  }
-}
-
-/** Reads until the buffer is full; a file that ends before is damage that was found already. */
-async function readWhole(handle: FileHandle, buffer: Buffer, position: number): Promise<void> {
-  for (let done = 0; done < buffer.length; ) {
-    const bytes = await handle.read(buffer.subarray(done), position + done);
-    if (bytes === 0) throw new Error('the file became shorter while it was read');
-    done += bytes;
   }
 }
 

@@ -68,7 +68,7 @@ export class LogManager {
   #nextFileWrite: Promise<void> | undefined;
   /** Grows when the checkpoints were written at once: a slower write that began before is void. */
   #immediateWrites = 0;
-  readonly #removals = new Set<Promise<void>>();
+  #removals: Promise<void> = Promise.resolve();
   #isClosed = false;
 
   private constructor(options: LogManagerOptions) {
@@ -143,6 +143,7 @@ export class LogManager {
       logEndOffset: 0,
       producers: new ProducerState(),
       epochs: new LeaderEpochCache(),
+      wasClean: false,
     });
     this.#logs.set(name, log);
     return log;
@@ -179,7 +180,7 @@ export class LogManager {
     this.#checkpointTimer?.cancel();
     await this.#checkpointUnderWay?.catch(() => undefined);
     await (this.#nextFileWrite ?? this.#lastFileWrite).catch(() => undefined);
-    await Promise.all(this.#removals);
+    await this.#removals;
     try {
       if (this.failure === undefined) await this.#finish();
     } finally {
@@ -282,22 +283,23 @@ export class LogManager {
     return path;
   }
 
+  /** One at a time: thousands of removals must not stand before a sync in the thread pool. */
   #removeInBackground(path: string): void {
-    const removal = this.#remove(path).catch((error: unknown) => {
-      if (!this.#isClosed && !isPassing(error)) this.directory.fail(error);
-    });
-    this.#removals.add(removal);
-    void removal.then(() => this.#removals.delete(removal));
+    this.#removals = this.#removals
+      .then(() => this.#remove(path))
+      .catch((error: unknown) => {
+        if (!this.#isClosed && !isPassing(error)) this.directory.fail(error);
+      });
   }
 
-  /** What fails here is tried again at the next start. */
+  /** What is left when the directory closes is removed at the next start. */
   async #remove(path: string): Promise<void> {
     const { files, entries } = this.directory;
-    if (files.statSync(path) === undefined) return;
+    if (this.#isClosed || files.statSync(path) === undefined) return;
     // The new name first: else a power cut could bring the log back with half of its files.
     await entries.sync(entries.noteChange());
     for (const name of files.readdirSync(path)) {
-      if (this.failure !== undefined) return;
+      if (this.failure !== undefined || this.#isClosed) return;
       await files.unlink(join(path, name));
     }
     files.rmdirSync(path);
@@ -321,7 +323,9 @@ export class LogManager {
   }
 
   async #writeCheckpoints(isLast: boolean): Promise<void> {
-    await forEachAtOnce([...this.#logs], LOGS_AT_ONCE, async ([name, log]) => {
+    // A running broker needs the thread pool for its clients.
+    const atOnce = isLast ? LOGS_AT_ONCE : 1;
+    await forEachAtOnce([...this.#logs], atOnce, async ([name, log]) => {
       try {
         const point = log.failure === undefined ? await log.checkpoint(isLast) : undefined;
         const isHere = this.#logs.get(name) === log;

@@ -26,13 +26,19 @@ export class OpenFiles {
     return this.#open.length;
   }
 
+  /** Few places are left. */
+  get isCrowded(): boolean {
+    return this.#open.length > this.#limit * 0.75;
+  }
+
   file(path: string): PooledFile {
     return new PooledFile(path, this);
   }
 
   /** For PooledFile only. */
   open(file: PooledFile): FileHandle {
-    if (this.#open.length >= this.#limit) this.#closeOne();
+    // Several when pinned files took more places than there are.
+    while (this.#open.length >= this.#limit && this.#closeOne());
     const handle = this.#files.openSync(file.path, 'create');
     this.#open.push(file);
     return handle;
@@ -45,15 +51,17 @@ export class OpenFiles {
     if (last !== undefined && last !== file) this.#open[at] = last;
   }
 
-  #closeOne(): void {
+  /** False when all are pinned. */
+  #closeOne(): boolean {
     const victim = this.#victim();
-    if (victim === undefined) return;
+    if (victim === undefined) return false;
     try {
       victim.syncIfNeeded();
     } catch (error) {
       throw this.#syncFailed(error);
     }
     victim.close();
+    return true;
   }
 
   /** Clean and not used lately if there is one; else any that is not pinned. */

@@ -42,6 +42,8 @@ export interface LogState {
   readonly logEndOffset: number;
   readonly producers: ProducerState;
   readonly epochs: LeaderEpochCache;
+  /** It was closed in order, and nothing had to be made anew. */
+  readonly wasClean: boolean;
 }
 
 export class UnifiedLog implements FlushTarget {
@@ -64,6 +66,8 @@ export class UnifiedLog implements FlushTarget {
   readonly #waiters = new LogWaiters();
   readonly #highWatermarkListeners = new Set<(log: UnifiedLog) => void>();
   #failure: StorageError | undefined;
+  /** Nothing was written since a clean end: a restart needs nothing new. */
+  #isAsFound: boolean;
   /** Grows when the tail is cut: a sync that began before says nothing about what came after. */
   #truncations = 0;
 
@@ -79,6 +83,7 @@ export class UnifiedLog implements FlushTarget {
     this.#writtenEndOffset = state.logEndOffset;
     this.#highWatermark = state.logEndOffset;
     this.#highWatermarkLimit = this.#writtenLimit();
+    this.#isAsFound = state.wasClean;
   }
 
   get config(): LogConfig {
@@ -244,10 +249,9 @@ export class UnifiedLog implements FlushTarget {
     try {
       if (this.epochs.isDirty) await this.#writeEpochs();
       if (!isLast) return await this.local.recoveryPoint(syncedOffset);
-      return await this.local.finish(
-        syncedOffset,
-        encodeProducerSnapshot(this.producers.entries()),
-      );
+      if (this.#isAsFound) return syncedOffset;
+      const snapshot = (): Buffer => encodeProducerSnapshot(this.producers.entries());
+      return await this.local.finish(syncedOffset, snapshot);
     } catch (error) {
       if (this.#failure !== undefined) throw this.#failure;
       throw isPassing(error) ? error : this.local.directory.fail(error);
@@ -283,6 +287,7 @@ export class UnifiedLog implements FlushTarget {
     const { files, clock } = this.local.directory;
     const nowMs = clock.nowMs();
     this.#truncations += 1;
+    this.#isAsFound = false;
     this.local.truncateTo(offset, nowMs);
     this.epochs.truncateFromEnd(offset);
     const { producers } = this;
@@ -322,6 +327,7 @@ export class UnifiedLog implements FlushTarget {
       this.fail(failure);
       return;
     }
+    this.#isAsFound = false;
     try {
       this.local.writeSync(this.#queue);
     } catch (error) {
@@ -331,7 +337,8 @@ export class UnifiedLog implements FlushTarget {
     this.#clearQueue();
     this.#writtenEndOffset = this.#nextOffset;
     const isWaitedFor = this.#isSyncWanted || this.#highWatermarkListeners.size > 0;
-    if (isWaitedFor) scheduler.requestSync(this);
+    // Near the limit of open files unsynced ones are in the way: giving one up means to wait.
+    if (isWaitedFor || this.local.directory.openFiles.isCrowded) scheduler.requestSync(this);
     else scheduler.noteUnsynced(this);
     this.#isSyncWanted = false;
     this.#waiters.noteWritten();

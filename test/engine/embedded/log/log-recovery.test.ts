@@ -3,7 +3,7 @@ import { ConfigError } from '../../../../src/base/errors.ts';
 import type { LogManager } from '../../../../src/engine/embedded/log/log-manager.ts';
 import type { UnifiedLog } from '../../../../src/engine/embedded/log/unified-log.ts';
 import { buildRecordBatch } from '../../../../src/protocol/records/record-batch-builder.ts';
-import { append, batchOf, DIRECTORY, LogBench, TOPIC_ID } from './log-fixture.ts';
+import { append, batchOf, DIRECTORY, LogBench, nextTurn, TOPIC_ID } from './log-fixture.ts';
 
 const FIRST = '00000000000000000000';
 
@@ -174,10 +174,12 @@ describe('an end that was not clean', () => {
 
 describe('a clean end', () => {
   test('everything is there again and no log is read through', async () => {
-    const bench = new LogBench({ segmentBytes: 1000, indexIntervalBytes: 100 });
+    const bench = new LogBench({ indexIntervalBytes: 100 });
     const manager = await filled(bench, 40);
     const producers = { producerId: 3, producerEpoch: 0, baseSequence: 0 };
     append(manager.get('t', 0)!, { ...producers, values: [value(40)] });
+    // Beyond what a start reads sooner than its indexes.
+    append(manager.get('t', 0)!, { values: ['x'.repeat(140_000)] });
     await manager.close();
     bench.kill();
     let reads = 0;
@@ -193,8 +195,39 @@ describe('a clean end', () => {
     };
     const log = (await bench.open()).get('t', 0)!;
     expect(reads).toBe(0);
+    expect((await contents(log)).slice(0, 41)).toEqual(values(41));
+    expect(append(log, producers).baseOffset).toBe(40);
+    expect(log.local.active.offsetIndex.count).toBeGreaterThan(5);
+  });
+
+  test('a small segment has no indexes on disk and is read instead, producers too', async () => {
+    const bench = new LogBench({ segmentBytes: 1000, indexIntervalBytes: 100 });
+    const manager = await filled(bench, 40);
+    const producers = { producerId: 3, producerEpoch: 0, baseSequence: 0 };
+    append(manager.get('t', 0)!, { ...producers, values: [value(40)] });
+    await manager.close();
+    bench.kill();
+    const log = (await bench.open()).get('t', 0)!;
     expect(await contents(log)).toEqual(values(41));
     expect(append(log, producers).baseOffset).toBe(40);
+    expect(log.local.active.offsetIndex.count).toBeGreaterThan(0);
+  });
+
+  test('a log that nobody touched is closed without a write', async () => {
+    const bench = new LogBench();
+    await (await filled(bench, 5)).close();
+    bench.kill();
+    const manager = await bench.open();
+    const opened = new Set<string>();
+    const open = bench.files.openSync.bind(bench.files);
+    bench.files.openSync = (path, mode) => {
+      opened.add(path);
+      return open(path, mode);
+    };
+    await manager.close();
+    expect([...opened].filter((path) => path.startsWith(bench.path('')))).toEqual([]);
+    bench.kill();
+    expect(await contents((await bench.open()).get('t', 0)!)).toEqual(values(5));
   });
 
   test('its mark is gone while the directory is open', async () => {
@@ -332,8 +365,10 @@ describe('the directory', () => {
     bench.kill();
     const again = await bench.open();
     expect([...again.logs()]).toEqual([]);
+    const isLeft = () =>
+      bench.files.readdirSync(DIRECTORY).some((name) => name.endsWith('-delete'));
+    while (isLeft()) await nextTurn();
     await again.close();
-    expect(bench.files.readdirSync(DIRECTORY).some((name) => name.endsWith('-delete'))).toBe(false);
   });
 
   test.each(['../x', 'a/b', '', '.', '..', 'ü', 'x'.repeat(250), 'a\n'])(
