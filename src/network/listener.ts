@@ -5,7 +5,8 @@
  *
  * Invariant: nothing of a peer is parsed as Kafka before `admit` said yes, and every refusal is
  * reported with its reason. Handshakes run on the event loop and cost milliseconds, so only
- * `handshakesMax` are under way at once; the rest wait, in turn by address. The time-out runs once
+ * `handshakesMax` are worked on at once; the rest wait, in turn by address. One that takes long is
+ * waiting for its peer, not for us: it goes on, and its place is another's. The time-out runs once
  * for the wait and anew for the handshake.
  */
 import { createServer, type Server, type Socket } from 'node:net';
@@ -45,11 +46,16 @@ export interface ListenerHooks {
   ): void;
 }
 
+/** How long a handshake counts as being worked on. */
+const HANDSHAKE_TURN_MS = 250;
+
 interface Pending {
   readonly socket: Socket;
   readonly remoteAddress: string;
   readonly remotePort: number;
   timer: NodeJS.Timeout | null;
+  /** Ends its turn among the handshakes that are worked on. */
+  turn: NodeJS.Timeout | null;
 }
 
 export class Listener {
@@ -61,6 +67,8 @@ export class Listener {
   /** Waiting handshakes by address; served round robin so that one address starves no other. */
   readonly #queues = new Map<string, Pending[]>();
   readonly #handshaking = new Map<Socket, Pending>();
+  /** Those of `#handshaking` that count. */
+  readonly #inTurn = new Set<Pending>();
   readonly #sockets = new Set<Socket>();
   #queued = 0;
 
@@ -120,6 +128,7 @@ export class Listener {
       remoteAddress,
       remotePort: socket.remotePort ?? 0,
       timer: null,
+      turn: null,
     };
     socket.on('error', () => socket.destroy());
     const refusal = this.#refusalFor(remoteAddress);
@@ -155,14 +164,25 @@ export class Listener {
   }
 
   #startHandshakes(): void {
-    while (this.#handshaking.size < this.#limits.handshakesMax && this.#queued > 0) {
+    while (this.#inTurn.size < this.#limits.handshakesMax && this.#queued > 0) {
       const pending = this.#takeNext();
       if (pending === null) return;
       this.#handshaking.set(pending.socket, pending);
+      this.#inTurn.add(pending);
+      pending.turn = setTimeout(() => {
+        this.#endTurn(pending);
+        this.#startHandshakes();
+      }, HANDSHAKE_TURN_MS);
       // Its turn comes when others time out: what is left of its wait may be too short for it.
       pending.timer?.refresh();
       this.#tls.emit('connection', pending.socket);
     }
+  }
+
+  #endTurn(pending: Pending): void {
+    if (pending.turn !== null) clearTimeout(pending.turn);
+    pending.turn = null;
+    this.#inTurn.delete(pending);
   }
 
   /** The oldest socket of the address whose turn it is; that address then goes to the end. */
@@ -204,6 +224,7 @@ export class Listener {
     const pending = raw === undefined ? undefined : this.#handshaking.get(raw);
     if (raw === undefined || pending === undefined) return null;
     this.#handshaking.delete(raw);
+    this.#endTurn(pending);
     if (pending.timer !== null) clearTimeout(pending.timer);
     pending.timer = null;
     return pending;
@@ -223,6 +244,7 @@ export class Listener {
       this.#queued--;
       if (queue.length === 0) this.#queues.delete(pending.remoteAddress);
     }
+    this.#endTurn(pending);
     if (this.#handshaking.delete(pending.socket)) this.#startHandshakes();
   }
 }
