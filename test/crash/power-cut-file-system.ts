@@ -311,8 +311,9 @@ export class PowerCutFileSystem implements FileSystem {
       } else if (surviving.has(change)) {
         for (const part of isTearing ? this.#torn(change) : [change]) bytes = applied(bytes, part);
       } else if (this.#random() < 0.1) {
-        // The new size reached the disk, the bytes did not.
-        bytes = applied(bytes, { ...change, bytes: Buffer.alloc(change.bytes.length) });
+        // The new size reached the disk, the bytes did not; bytes that were there before stay.
+        const sizeBytes = Math.max(bytes.length, change.position + change.bytes.length);
+        bytes = applied(bytes, { kind: 'truncate', sizeBytes });
       }
     }
     return bytes;
