@@ -253,7 +253,7 @@ const network = {
   'queued.max.response.bytes': integer({
     default: 512 * MIB,
     min: MIB,
-    doc: 'Memory for answers that clients have not taken yet, all connections together; as it fills, Fetch answers become smaller, and beyond it peers that take nothing are cut off.',
+    doc: 'Memory for answers that clients have not taken yet, all connections together; as it fills, Fetch answers become smaller, and from half of it on peers that take nothing are cut off.',
   }),
   'connections.max.idle.ms': integer({
     default: 10 * MINUTE_MS,

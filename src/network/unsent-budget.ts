@@ -2,7 +2,8 @@
  * The memory that answers may take which clients have not taken yet, all connections together.
  *
  * Invariant: nobody is kept from answers because others do not take theirs. As the budget fills,
- * large answers become smaller; when it is spent, whoever stalls longest with most is cut off.
+ * large answers become smaller; when half of it is taken, stalled peers are cut off, the largest
+ * first, so that what stalls does not make the others' answers small for long.
  */
 
 /** How many answers of the size allowed fit into what is left. */
@@ -20,8 +21,9 @@ export class UnsentBudget {
     return this.#heldBytes;
   }
 
-  get spent(): boolean {
-    return this.#heldBytes >= this.#limitBytes;
+  /** Those who stall must give way. */
+  get pressed(): boolean {
+    return this.#heldBytes >= this.#limitBytes / 2;
   }
 
   /** What one more answer may hold, of `wantedBytes`; 0 when only the least should be sent. */

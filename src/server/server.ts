@@ -250,17 +250,17 @@ export class Server {
     this.#relieve();
   }
 
-  /** When untaken answers fill their memory: cuts off who stalls, the largest first. */
+  /** When untaken answers fill half their memory: cuts off who stalls, the largest first. */
   #relieve(): void {
     const { unsentBudget } = this.#options.connection;
-    if (!unsentBudget.spent) return;
+    if (!unsentBudget.pressed) return;
     const stalledSinceMs = this.#services.clock.monotonicMs() - STALLED_MS;
     const stalled = [...this.#live]
       .map(({ connection }) => connection)
       .filter(({ unsent, lastActiveMs }) => unsent && lastActiveMs < stalledSinceMs)
       .sort((a, b) => b.unsentBytes - a.unsentBytes);
     for (const connection of stalled) {
-      if (!unsentBudget.spent) return;
+      if (!unsentBudget.pressed) return;
       connection.close('slow-reader');
     }
   }

@@ -31,7 +31,11 @@ export interface BrokerFixture {
   connect(tenant: string, name: string): Promise<WireClient>;
   audit(stream: 'security' | 'access'): AuditLine[];
   /** Waits until a line of the stream satisfies `matches`, and gives it. */
-  audited(stream: 'security' | 'access', matches: (line: AuditLine) => boolean): Promise<AuditLine>;
+  audited(
+    stream: 'security' | 'access',
+    matches: (line: AuditLine) => boolean,
+    withinMs?: number,
+  ): Promise<AuditLine>;
 }
 
 /** Registers the start and the end of a broker around the tests of the calling file. */
@@ -66,8 +70,8 @@ export function useBroker(options: BrokerOptions = {}): BrokerFixture {
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line) as AuditLine);
     },
-    async audited(stream, matches) {
-      const deadlineMs = Date.now() + 5000;
+    async audited(stream, matches, withinMs = 5000) {
+      const deadlineMs = Date.now() + withinMs;
       for (;;) {
         const line = fixture.audit(stream).find(matches);
         if (line !== undefined) return line;
