@@ -244,7 +244,7 @@ export const startToFirstProduce = async (
   const deadline = begun + 60_000;
   const attempt = async (): Promise<boolean> => {
     // Short time-outs: a broker that listens but does not answer yet is asked again.
-    const producer = kafkajs(plan, contender.bootstrap, 'device-1', 500).producer();
+    const producer = kafkajs(plan, contender.bootstrap, 'device-1', 2000).producer();
     try {
       await producer.connect();
       await producer.send({ topic: 'telemetry', acks: -1, messages: [{ value: 'first' }] });
