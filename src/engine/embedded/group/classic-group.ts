@@ -41,6 +41,8 @@ export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' 
 
 const NEVER = Number.POSITIVE_INFINITY;
 const GENERATION_MAX = 2 ** 31 - 1;
+/** Between two looks for absent static members, whatever timeout they asked for. */
+const ABSENT_WAIT_MS_MIN = 1000;
 
 /** What a store under way decides: the leader's assignment, or a static member's new id. */
 type PendingStore =
@@ -268,12 +270,12 @@ export class ClassicGroup {
     return this.#takeEffects();
   }
 
-  /** A store effect has ended: durably, or not at all. */
-  stored(storeId: number, isDurable: boolean, nowMs: number): readonly GroupEffect[] {
+  /** A store effect has ended: NONE when it is durable, else why nothing was stored. */
+  stored(storeId: number, errorCode: number, nowMs: number): readonly GroupEffect[] {
     const store = this.#stores.get(storeId);
     this.#stores.delete(storeId);
-    if (store?.kind === 'assignment') this.#assignmentStored(store, isDurable, nowMs);
-    if (store?.kind === 'replacement') this.#replacementStored(store.replacement, isDurable, nowMs);
+    if (store?.kind === 'assignment') this.#assignmentStored(store, errorCode, nowMs);
+    if (store?.kind === 'replacement') this.#replacementStored(store.replacement, errorCode, nowMs);
     return this.#takeEffects();
   }
 
@@ -397,13 +399,13 @@ export class ClassicGroup {
     this.#store({ kind: 'replacement', replacement }, null);
   }
 
-  #replacementStored(replacement: Replacement, isDurable: boolean, nowMs: number): void {
+  #replacementStored(replacement: Replacement, errorCode: number, nowMs: number): void {
     const { oldId, newId, leaderBefore, skipsAssignment } = replacement;
     const member = this.#members.get(newId);
     // A rebalance may have begun meanwhile: then it answers.
     if (member === undefined || member.joinTicket === null || this.#state !== 'Stable') return;
-    if (!isDurable) {
-      this.#answerJoin(member, this.#joinRefusal('', ErrorCode.COORDINATOR_NOT_AVAILABLE));
+    if (errorCode !== ErrorCode.NONE) {
+      this.#answerJoin(member, this.#joinRefusal('', errorCode));
       this.#startSession(this.#members.replaceId(member, oldId), nowMs);
       return;
     }
@@ -490,7 +492,7 @@ export class ClassicGroup {
     }
     if (!this.#members.electJoinedLeader() && this.#members.size > 0) {
       // Only absent static members: wait for one of them, or for the end of their sessions.
-      this.#joinDueMs = nowMs + this.#members.rebalanceTimeoutMs;
+      this.#joinDueMs = nowMs + Math.max(this.#members.rebalanceTimeoutMs, ABSENT_WAIT_MS_MIN);
       return;
     }
     this.#joinDueMs = NEVER;
@@ -544,13 +546,13 @@ export class ClassicGroup {
 
   #assignmentStored(
     { generation, by }: { readonly generation: number; readonly by: Assignment },
-    isDurable: boolean,
+    errorCode: number,
     nowMs: number,
   ): void {
     if (this.#state !== 'CompletingRebalance' || generation !== this.#generation) return;
-    if (!isDurable) {
+    if (errorCode !== ErrorCode.NONE) {
       for (const member of this.#members.all()) {
-        this.#answerSync(member, ErrorCode.COORDINATOR_NOT_AVAILABLE, nowMs);
+        this.#answerSync(member, errorCode, nowMs);
       }
       this.#prepareRebalance(nowMs);
       return;

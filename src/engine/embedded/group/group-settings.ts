@@ -31,7 +31,7 @@ export const DEFAULT_GROUP_SETTINGS: GroupSettings = {
   membersMax: 5000,
   metadataBytesMax: 16 * 1024 * 1024,
   groupsPerNamespaceMax: 200_000,
-  groupIdCharsMax: 1024,
+  groupIdCharsMax: 255,
   offsetMetadataCharsMax: 4096,
   offsetsRetentionMs: 7 * 24 * 60 * MINUTE_MS,
   offsetsRetentionCheckIntervalMs: 10 * MINUTE_MS,

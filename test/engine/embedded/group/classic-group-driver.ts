@@ -14,6 +14,7 @@ import {
   DEFAULT_GROUP_SETTINGS,
   type GroupSettings,
 } from '../../../../src/engine/embedded/group/group-settings.ts';
+import { ErrorCode } from '../../../../src/protocol/error-codes.ts';
 
 export interface JoinOptions {
   readonly memberId?: string;
@@ -161,7 +162,8 @@ export class GroupDriver {
   release(isDurable = true): void {
     const { storeId, snapshot } = this.held.shift()!;
     if (isDurable) this.stored = snapshot;
-    this.#take(this.group.stored(storeId, isDurable, this.nowMs));
+    const errorCode = isDurable ? ErrorCode.NONE : ErrorCode.COORDINATOR_NOT_AVAILABLE;
+    this.#take(this.group.stored(storeId, errorCode, this.nowMs));
   }
 
   /** The broker stops and starts again from what was stored. */
