@@ -2,7 +2,7 @@
  * Owns the opening of a compacted log: replays every record, cuts a tail that was never
  * acknowledged, and refuses a log that has lost what was.
  */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { StorageError } from '../../../base/errors.ts';
 import {
   type FileHandle,
@@ -43,6 +43,8 @@ export async function recoverLog(
   visit: RecordVisitor,
 ): Promise<RecoveredLog> {
   makeDirectoriesSync(files, folder);
+  // An earlier attempt may have ended between the making of the folder and this.
+  await files.syncDirectory(dirname(folder));
   const acknowledged = new AcknowledgedOffset(files, folder);
   let segment: FileHandle | null = null;
   try {
