@@ -15,6 +15,7 @@ import { EmbeddedEngine } from '../engine/embedded/embedded-engine.ts';
 import { type CasbinAuthorizer, createCasbinAuthorizer } from '../security/casbin-authorizer.ts';
 
 const AUDIT_FOLDER = 'audit';
+const MINUTE_MS = 60_000;
 /** What a compressed batch may inflate to while its records are checked, over message.max.bytes. */
 const INFLATION_FACTOR_MAX = 64;
 
@@ -55,6 +56,16 @@ export function openEngine(config: Config, logger: Logger): Promise<EmbeddedEngi
       },
     },
     log: { producerIdExpirationMs: config['producer.id.expiration.ms'] },
+    groups: {
+      initialRebalanceDelayMs: config['group.initial.rebalance.delay.ms'],
+      sessionTimeoutMsMin: config['group.min.session.timeout.ms'],
+      sessionTimeoutMsMax: config['group.max.session.timeout.ms'],
+      membersMax: config['group.max.size'],
+      groupsPerNamespaceMax: config['max.groups.per.tenant'],
+      offsetsRetentionMs: MINUTE_MS * config['offsets.retention.minutes'],
+      offsetsRetentionCheckIntervalMs: config['offsets.retention.check.interval.ms'],
+      offsetMetadataCharsMax: config['offset.metadata.max.bytes'],
+    },
     produce: {
       maxBatchBytes: config['message.max.bytes'],
       maxInflatedBytes: INFLATION_FACTOR_MAX * config['message.max.bytes'],

@@ -16,6 +16,23 @@ import type {
 } from '../protocol/schemas/02-list-offsets.ts';
 import type { MetadataRequest, MetadataResponse } from '../protocol/schemas/03-metadata.ts';
 import type {
+  OffsetCommitRequest,
+  OffsetCommitResponse,
+} from '../protocol/schemas/08-offset-commit.ts';
+import type {
+  OffsetFetchRequest,
+  OffsetFetchResponse,
+} from '../protocol/schemas/09-offset-fetch.ts';
+import type { JoinGroupRequest, JoinGroupResponse } from '../protocol/schemas/11-join-group.ts';
+import type { HeartbeatRequest, HeartbeatResponse } from '../protocol/schemas/12-heartbeat.ts';
+import type { LeaveGroupRequest, LeaveGroupResponse } from '../protocol/schemas/13-leave-group.ts';
+import type { SyncGroupRequest, SyncGroupResponse } from '../protocol/schemas/14-sync-group.ts';
+import type {
+  DescribeGroupsRequest,
+  DescribeGroupsResponse,
+} from '../protocol/schemas/15-describe-groups.ts';
+import type { ListGroupsRequest, ListGroupsResponse } from '../protocol/schemas/16-list-groups.ts';
+import type {
   CreateTopicsRequest,
   CreateTopicsResponse,
 } from '../protocol/schemas/19-create-topics.ts';
@@ -40,6 +57,14 @@ import type {
   CreatePartitionsResponse,
 } from '../protocol/schemas/37-create-partitions.ts';
 import type {
+  DeleteGroupsRequest,
+  DeleteGroupsResponse,
+} from '../protocol/schemas/42-delete-groups.ts';
+import type {
+  OffsetDeleteRequest,
+  OffsetDeleteResponse,
+} from '../protocol/schemas/47-offset-delete.ts';
+import type {
   DescribeTopicPartitionsRequest,
   DescribeTopicPartitionsResponse,
 } from '../protocol/schemas/75-describe-topic-partitions.ts';
@@ -57,6 +82,10 @@ export interface EngineCall {
   readonly apiVersion: number;
   /** Aborted when the client is gone: a parked call ends early and its answer is dropped. */
   readonly signal: AbortSignal | null;
+  /** Who asks, for the members of groups; shown to their own tenant only. */
+  readonly clientId?: string;
+  /** `/` and the address, as Kafka shows it. */
+  readonly clientHost?: string;
   /** Produce only: called once every batch has its place in the log, durable or not yet. */
   readonly ordered?: () => void;
 }
@@ -112,6 +141,26 @@ export interface Engine {
     request: DescribeConfigsRequest,
     call: EngineCall,
   ): Answer<DescribeConfigsResponse>;
+
+  /** Classic groups. Parks until the group has joined, or the call's connection has gone. */
+  joinGroup(request: JoinGroupRequest, call: EngineCall): Answer<JoinGroupResponse>;
+  /** Parks until the leader's assignment is durable, or the call's connection has gone. */
+  syncGroup(request: SyncGroupRequest, call: EngineCall): Answer<SyncGroupResponse>;
+  heartbeat(request: HeartbeatRequest, call: EngineCall): Answer<HeartbeatResponse>;
+  leaveGroup(request: LeaveGroupRequest, call: EngineCall): Answer<LeaveGroupResponse>;
+  /** Topics by name; an id beside the name must be that topic's. Durable when it is answered. */
+  offsetCommit(request: OffsetCommitRequest, call: EngineCall): Answer<OffsetCommitResponse>;
+  /** In the form of version 8: `groups`, topics by name, null for all topics. */
+  offsetFetch(request: OffsetFetchRequest, call: EngineCall): Answer<OffsetFetchResponse>;
+  offsetDelete(request: OffsetDeleteRequest, call: EngineCall): Answer<OffsetDeleteResponse>;
+  /** All groups of a namespace. */
+  listGroups(
+    namespace: string,
+    request: ListGroupsRequest,
+    call: EngineCall,
+  ): Answer<ListGroupsResponse>;
+  describeGroups(request: DescribeGroupsRequest, call: EngineCall): Answer<DescribeGroupsResponse>;
+  deleteGroups(request: DeleteGroupsRequest, call: EngineCall): Answer<DeleteGroupsResponse>;
 
   /**
    * A small durable log of events for state that must survive restarts (tenants, rules). One

@@ -82,7 +82,14 @@ export class RequestContext {
   }
 
   get call(): EngineCall {
-    return { apiVersion: this.apiVersion, signal: this.session.closing, ordered: this.ordered };
+    const { session, apiVersion, clientId, ordered } = this;
+    return {
+      apiVersion,
+      signal: session.closing,
+      clientId,
+      clientHost: `/${session.host}`,
+      ordered,
+    };
   }
 
   /** True once something was refused: the answer then waits for the record of it. */

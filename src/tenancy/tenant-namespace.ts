@@ -2,8 +2,8 @@
  * One tenant's view of an engine: an Engine that takes and gives visible names, around one that
  * knows physical names `<tenant>.<name>`.
  *
- * Invariants: every topic name of a request is prefixed and every name of a response must bear the
- * tenant's prefix, or the whole answer is refused (a foreign name never leaks by omission); topic
+ * Invariants: every topic name and group id of a request is prefixed and every one of a response
+ * must bear the tenant's prefix, or the whole answer is refused (a foreign name never leaks by omission); topic
  * ids of other tenants look unknown. Fields are found by their entityType in the message tables, so
  * a new name field is covered when it is declared; the rest is classified in wire-fields.ts.
  * Requests and responses are renamed in place: they belong to this call alone.
@@ -16,27 +16,46 @@ import * as produce from '../protocol/schemas/00-produce.ts';
 import * as fetch from '../protocol/schemas/01-fetch.ts';
 import * as listOffsets from '../protocol/schemas/02-list-offsets.ts';
 import * as metadata from '../protocol/schemas/03-metadata.ts';
+import * as offsetCommit from '../protocol/schemas/08-offset-commit.ts';
+import * as offsetFetch from '../protocol/schemas/09-offset-fetch.ts';
+import * as joinGroup from '../protocol/schemas/11-join-group.ts';
+import * as heartbeat from '../protocol/schemas/12-heartbeat.ts';
+import * as leaveGroup from '../protocol/schemas/13-leave-group.ts';
+import * as syncGroup from '../protocol/schemas/14-sync-group.ts';
+import * as describeGroups from '../protocol/schemas/15-describe-groups.ts';
+import * as listGroups from '../protocol/schemas/16-list-groups.ts';
 import * as createTopics from '../protocol/schemas/19-create-topics.ts';
 import * as deleteTopics from '../protocol/schemas/20-delete-topics.ts';
 import type * as initProducerId from '../protocol/schemas/22-init-producer-id.ts';
 import * as offsetForLeaderEpoch from '../protocol/schemas/23-offset-for-leader-epoch.ts';
 import * as describeConfigs from '../protocol/schemas/32-describe-configs.ts';
 import * as createPartitions from '../protocol/schemas/37-create-partitions.ts';
+import * as deleteGroups from '../protocol/schemas/42-delete-groups.ts';
+import * as offsetDelete from '../protocol/schemas/47-offset-delete.ts';
 import * as describeTopicPartitions from '../protocol/schemas/75-describe-topic-partitions.ts';
-import { compileRenamer, type Renamer } from '../protocol/walk-fields.ts';
+import { compileRenamer, type NameType, type Renamer } from '../protocol/walk-fields.ts';
 
 /** Visible topic names: what remains of Kafka's 249 with a prefix of 63 characters, a dot and room. */
 export const VISIBLE_TOPIC_NAME_CHARS_MAX = 184;
 
 /** Names remembered in each direction; past it the memory starts afresh. */
 const REMEMBERED_NAMES_MAX = 65_536;
+const REMEMBERED_NAME_CHARS_MAX = 255;
+
+/** The names that are renamed wherever a message table marks them. */
+const RENAMED: readonly NameType[] = ['topicName', 'groupId'];
 
 const renamers = new Map<Message, Renamer>();
 
-function topicRenamer(message: Message): Renamer {
+/** Renames all topics and groups of a message. */
+function renamerOf(message: Message): Renamer {
   let renamer = renamers.get(message);
   if (renamer === undefined) {
-    renamer = compileRenamer(message, 'topicName');
+    const [topics, groups] = RENAMED.map((type) => compileRenamer(message, type));
+    renamer = (value, rename) => {
+      topics!(value, rename);
+      groups!(value, rename);
+    };
     renamers.set(message, renamer);
   }
   return renamer;
@@ -171,6 +190,63 @@ export class TenantNamespace implements Engine {
     });
   }
 
+  joinGroup(request: joinGroup.JoinGroupRequest, call: EngineCall) {
+    this.#inward(joinGroup.joinGroupRequest, request);
+    return this.#engine.joinGroup(request, call);
+  }
+
+  syncGroup(request: syncGroup.SyncGroupRequest, call: EngineCall) {
+    this.#inward(syncGroup.syncGroupRequest, request);
+    return this.#engine.syncGroup(request, call);
+  }
+
+  heartbeat(request: heartbeat.HeartbeatRequest, call: EngineCall) {
+    this.#inward(heartbeat.heartbeatRequest, request);
+    return this.#engine.heartbeat(request, call);
+  }
+
+  leaveGroup(request: leaveGroup.LeaveGroupRequest, call: EngineCall) {
+    this.#inward(leaveGroup.leaveGroupRequest, request);
+    return this.#engine.leaveGroup(request, call);
+  }
+
+  offsetCommit(request: offsetCommit.OffsetCommitRequest, call: EngineCall) {
+    this.#inward(offsetCommit.offsetCommitRequest, request);
+    const answer = this.#engine.offsetCommit(request, call);
+    return this.#outward(offsetCommit.offsetCommitResponse, answer);
+  }
+
+  offsetFetch(request: offsetFetch.OffsetFetchRequest, call: EngineCall) {
+    this.#inward(offsetFetch.offsetFetchRequest, request);
+    const answer = this.#engine.offsetFetch(request, call);
+    return this.#outward(offsetFetch.offsetFetchResponse, answer);
+  }
+
+  offsetDelete(request: offsetDelete.OffsetDeleteRequest, call: EngineCall) {
+    this.#inward(offsetDelete.offsetDeleteRequest, request);
+    const answer = this.#engine.offsetDelete(request, call);
+    return this.#outward(offsetDelete.offsetDeleteResponse, answer);
+  }
+
+  listGroups(_namespace: string, request: listGroups.ListGroupsRequest, call: EngineCall) {
+    const answer = this.#engine.listGroups(this.#tenant, request, call);
+    return this.#outward(listGroups.listGroupsResponse, answer);
+  }
+
+  describeGroups(request: describeGroups.DescribeGroupsRequest, call: EngineCall) {
+    this.#inward(describeGroups.describeGroupsRequest, request);
+    const answer = this.#engine.describeGroups(request, call);
+    return this.#outward(describeGroups.describeGroupsResponse, answer, ({ groups }) => {
+      for (const group of groups) group.errorMessage = this.#text(group.errorMessage);
+    });
+  }
+
+  deleteGroups(request: deleteGroups.DeleteGroupsRequest, call: EngineCall) {
+    this.#inward(deleteGroups.deleteGroupsRequest, request);
+    const answer = this.#engine.deleteGroups(request, call);
+    return this.#outward(deleteGroups.deleteGroupsResponse, answer);
+  }
+
   /** State logs are the broker's own; no tenant has any. */
   openStateLog(): Promise<StateLog> {
     return Promise.reject(new StorageError('a tenant has no state logs'));
@@ -182,7 +258,7 @@ export class TenantNamespace implements Engine {
   }
 
   #inward(message: Message, request: object): void {
-    topicRenamer(message)(request, this.#toPhysical);
+    renamerOf(message)(request, this.#toPhysical);
   }
 
   #outward<T extends object>(
@@ -191,7 +267,7 @@ export class TenantNamespace implements Engine {
     also?: (response: T) => void,
   ): T | Promise<T> {
     const finish = (response: T): T => {
-      topicRenamer(message)(response, this.#toVisible);
+      renamerOf(message)(response, this.#toVisible);
       also?.(response);
       return response;
     };
@@ -202,8 +278,8 @@ export class TenantNamespace implements Engine {
     let physical = this.#physical.get(name);
     if (physical === undefined) {
       physical = this.#prefix + name;
-      // No topic has a longer name: remembering one would only take memory.
-      if (name.length > VISIBLE_TOPIC_NAME_CHARS_MAX) return physical;
+      // No topic and no group has so long a name: it is not worth the memory.
+      if (name.length > REMEMBERED_NAME_CHARS_MAX) return physical;
       if (this.#physical.size >= REMEMBERED_NAMES_MAX) this.#physical.clear();
       this.#physical.set(name, physical);
     }
@@ -214,7 +290,7 @@ export class TenantNamespace implements Engine {
   #visibleName(name: string): string {
     if (name === '') return name;
     if (!name.startsWith(this.#prefix)) {
-      throw new StorageError(`a foreign topic name was about to reach tenant ${this.#tenant}`);
+      throw new StorageError(`a foreign name was about to reach tenant ${this.#tenant}`);
     }
     return name.slice(this.#prefix.length);
   }

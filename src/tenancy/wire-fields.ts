@@ -1,7 +1,7 @@
 /**
  * Every field of a served message that can hold a name, an id, bytes or text, and what keeps one
- * tenant's from reaching another. Topic names are found by their entityType and renamed by
- * tenant-namespace.ts; all others stand here, by message and path. A field that is in neither place
+ * tenant's from reaching another. Topic names and group ids are found by their entityType and
+ * renamed by tenant-namespace.ts; all others stand here, by message and path. A field that is in neither place
  * fails test/tenancy/wire-fields.test.ts, so a new one is thought about before it is served.
  */
 
@@ -18,6 +18,8 @@ export const FieldClass = {
   coordinatorKey: 'coordinatorKey',
   /** A resource by its type: only topics exist for tenants, renamed both ways; others are refused. */
   resourceName: 'resourceName',
+  /** Of a group's members, by themselves: goes to the members and readers of that group only. */
+  memberFact: 'memberFact',
   /** Names and values of topic configurations: the topic's own, and the broker's public defaults. */
   topicConfig: 'topicConfig',
   /** Written from the names in the request; quoted physical names become visible ones. */
@@ -66,6 +68,22 @@ export const WIRE_FIELDS: Readonly<Record<string, Readonly<Record<string, FieldC
     clusterId: 'clusterId',
     'topics[].topicId': 'topicId',
   },
+  OffsetCommitRequest: {
+    memberId: 'memberFact',
+    groupInstanceId: 'memberFact',
+    'topics[].topicId': 'topicId',
+    'topics[].partitions[].committedMetadata': 'userData',
+  },
+  OffsetCommitResponse: { 'topics[].topicId': 'topicId' },
+  OffsetFetchRequest: {
+    'groups[].memberId': 'memberFact',
+    'groups[].topics[].topicId': 'topicId',
+  },
+  OffsetFetchResponse: {
+    'topics[].partitions[].metadata': 'userData',
+    'groups[].topics[].topicId': 'topicId',
+    'groups[].topics[].partitions[].metadata': 'userData',
+  },
   FindCoordinatorRequest: { key: 'coordinatorKey', 'coordinatorKeys[]': 'coordinatorKey' },
   FindCoordinatorResponse: {
     errorMessage: 'freeText',
@@ -73,6 +91,65 @@ export const WIRE_FIELDS: Readonly<Record<string, Readonly<Record<string, FieldC
     'coordinators[].key': 'coordinatorKey',
     'coordinators[].host': 'endpoint',
     'coordinators[].errorMessage': 'freeText',
+  },
+  JoinGroupRequest: {
+    memberId: 'memberFact',
+    groupInstanceId: 'memberFact',
+    protocolType: 'memberFact',
+    'protocols[].name': 'memberFact',
+    'protocols[].metadata': 'userData',
+    reason: 'memberFact',
+  },
+  JoinGroupResponse: {
+    protocolType: 'memberFact',
+    protocolName: 'memberFact',
+    leader: 'memberFact',
+    memberId: 'memberFact',
+    'members[].memberId': 'memberFact',
+    'members[].groupInstanceId': 'memberFact',
+    'members[].metadata': 'userData',
+  },
+  HeartbeatRequest: { memberId: 'memberFact', groupInstanceId: 'memberFact' },
+  LeaveGroupRequest: {
+    memberId: 'memberFact',
+    'members[].memberId': 'memberFact',
+    'members[].groupInstanceId': 'memberFact',
+    'members[].reason': 'memberFact',
+  },
+  LeaveGroupResponse: {
+    'members[].memberId': 'memberFact',
+    'members[].groupInstanceId': 'memberFact',
+  },
+  SyncGroupRequest: {
+    memberId: 'memberFact',
+    groupInstanceId: 'memberFact',
+    protocolType: 'memberFact',
+    protocolName: 'memberFact',
+    'assignments[].memberId': 'memberFact',
+    'assignments[].assignment': 'userData',
+  },
+  SyncGroupResponse: {
+    protocolType: 'memberFact',
+    protocolName: 'memberFact',
+    assignment: 'userData',
+  },
+  DescribeGroupsResponse: {
+    'groups[].errorMessage': 'freeText',
+    'groups[].groupState': 'vocabulary',
+    'groups[].protocolType': 'memberFact',
+    'groups[].protocolData': 'memberFact',
+    'groups[].members[].memberId': 'memberFact',
+    'groups[].members[].groupInstanceId': 'memberFact',
+    'groups[].members[].clientId': 'memberFact',
+    'groups[].members[].clientHost': 'memberFact',
+    'groups[].members[].memberMetadata': 'userData',
+    'groups[].members[].memberAssignment': 'userData',
+  },
+  ListGroupsRequest: { 'statesFilter[]': 'vocabulary', 'typesFilter[]': 'vocabulary' },
+  ListGroupsResponse: {
+    'groups[].protocolType': 'memberFact',
+    'groups[].groupState': 'vocabulary',
+    'groups[].groupType': 'vocabulary',
   },
   ApiVersionsRequest: { clientSoftwareName: 'clientFact', clientSoftwareVersion: 'clientFact' },
   ApiVersionsResponse: {

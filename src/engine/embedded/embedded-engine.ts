@@ -1,9 +1,11 @@
 /**
  * The embedded engine: one machine's log behind the Engine interface. The controller has the
- * topics, the log manager the bytes; produce, fetch and offsets meet both through PartitionLookup.
+ * topics, the log manager the bytes; produce, fetch and offsets meet both through PartitionLookup. The
+ * group coordinator stands beside them, with logs of its own.
  *
  *   <directory>/<topic>-<partition>/   Kafka's layout, one folder a partition
  *   <directory>/metadata/__<name>-0/   state logs: cluster_metadata and those of the broker
+ *   <directory>/metadata/__consumer_offsets-<n>/   groups and their offsets
  */
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
@@ -11,22 +13,38 @@ import type { StorageError } from '../../base/errors.ts';
 import { type FileSystem, makeDirectoriesSync } from '../../base/file-system.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Random } from '../../base/random.ts';
+import { ErrorCode } from '../../protocol/error-codes.ts';
 import type { ProduceRequest } from '../../protocol/schemas/00-produce.ts';
 import type { FetchRequest } from '../../protocol/schemas/01-fetch.ts';
 import type { ListOffsetsRequest } from '../../protocol/schemas/02-list-offsets.ts';
 import type { MetadataRequest } from '../../protocol/schemas/03-metadata.ts';
+import type { OffsetCommitRequest } from '../../protocol/schemas/08-offset-commit.ts';
+import type { OffsetFetchRequest } from '../../protocol/schemas/09-offset-fetch.ts';
+import type { JoinGroupRequest } from '../../protocol/schemas/11-join-group.ts';
+import type { HeartbeatRequest } from '../../protocol/schemas/12-heartbeat.ts';
+import type { LeaveGroupRequest } from '../../protocol/schemas/13-leave-group.ts';
+import type { SyncGroupRequest } from '../../protocol/schemas/14-sync-group.ts';
+import type { DescribeGroupsRequest } from '../../protocol/schemas/15-describe-groups.ts';
+import type { ListGroupsRequest } from '../../protocol/schemas/16-list-groups.ts';
 import type { CreateTopicsRequest } from '../../protocol/schemas/19-create-topics.ts';
-import type { DeleteTopicsRequest } from '../../protocol/schemas/20-delete-topics.ts';
+import type {
+  DeleteTopicsRequest,
+  DeleteTopicsResponse,
+} from '../../protocol/schemas/20-delete-topics.ts';
 import type { InitProducerIdRequest } from '../../protocol/schemas/22-init-producer-id.ts';
 import type { OffsetForLeaderEpochRequest } from '../../protocol/schemas/23-offset-for-leader-epoch.ts';
 import type { DescribeConfigsRequest } from '../../protocol/schemas/32-describe-configs.ts';
 import type { CreatePartitionsRequest } from '../../protocol/schemas/37-create-partitions.ts';
+import type { DeleteGroupsRequest } from '../../protocol/schemas/42-delete-groups.ts';
+import type { OffsetDeleteRequest } from '../../protocol/schemas/47-offset-delete.ts';
 import type { DescribeTopicPartitionsRequest } from '../../protocol/schemas/75-describe-topic-partitions.ts';
 import type { Engine, EngineCall, EngineFeatures, StateLog, TopicIdentity } from '../engine.ts';
 import { CLUSTER_METADATA_LOG } from './controller/cluster-records.ts';
 import { Controller } from './controller/controller.ts';
 import type { ControllerSettings } from './controller/controller-settings.ts';
 import { Fetching } from './fetch.ts';
+import { GroupCoordinator } from './group/group-coordinator.ts';
+import { DEFAULT_GROUP_SETTINGS, type GroupSettings } from './group/group-settings.ts';
 import type { LogDirectoryConfig } from './log/log-config.ts';
 import { LogManager } from './log/log-manager.ts';
 import { ManagedPartitionLogs } from './managed-partition-logs.ts';
@@ -47,6 +65,8 @@ export interface EmbeddedEngineOptions {
   readonly controller: ControllerSettings;
   readonly log: Partial<LogDirectoryConfig>;
   readonly produce: ProduceLimits;
+  /** What is left out has Kafka's default. */
+  readonly groups?: Partial<GroupSettings>;
 }
 
 /** What an operator must know of the storage. */
@@ -64,6 +84,7 @@ export class EmbeddedEngine implements Engine {
   readonly #producing: Producing;
   readonly #fetching: Fetching;
   readonly #offsets: Offsets;
+  readonly #groups: GroupCoordinator;
   readonly #stateLogs: EmbeddedStateLog[];
   readonly #stateLogNames = new Set<string>([CLUSTER_METADATA_LOG]);
   /** State logs that went offline. */
@@ -73,8 +94,8 @@ export class EmbeddedEngine implements Engine {
     options: EmbeddedEngineOptions,
     logs: LogManager,
     controller: Controller,
-    clusterLog: EmbeddedStateLog,
-    stateFailures: StorageError[],
+    groups: GroupCoordinator,
+    state: { readonly clusterLog: EmbeddedStateLog; readonly failures: StorageError[] },
   ) {
     const lookup = new PartitionLookup(options.controller.nodeId, controller, logs);
     this.#options = options;
@@ -83,8 +104,9 @@ export class EmbeddedEngine implements Engine {
     this.#producing = new Producing(lookup, options.clock, options.produce);
     this.#fetching = new Fetching(lookup, options.clock);
     this.#offsets = new Offsets(lookup);
-    this.#stateLogs = [clusterLog];
-    this.#stateFailures = stateFailures;
+    this.#groups = groups;
+    this.#stateLogs = [state.clusterLog];
+    this.#stateFailures = state.failures;
   }
 
   /** Recovers the logs and the metadata. Rejects with ConfigError or StorageError. */
@@ -111,7 +133,8 @@ export class EmbeddedEngine implements Engine {
       const settings = options.controller;
       const parts = { log, logs: partitions, clock, random, logger, settings };
       const controller = await Controller.open(parts);
-      return new EmbeddedEngine(options, logs, controller, log, failures);
+      const groups = await openGroups(options, controller);
+      return new EmbeddedEngine(options, logs, controller, groups, { clusterLog: log, failures });
     } catch (error) {
       await logs.close().catch(() => undefined);
       throw error;
@@ -122,7 +145,7 @@ export class EmbeddedEngine implements Engine {
     const failure = this.#logs.failure ?? this.#stateFailures[0];
     return {
       failure: failure?.message ?? null,
-      offlinePartitions: [...this.#logs.offlinePartitions.keys()],
+      offlinePartitions: [...this.#logs.offlinePartitions.keys(), ...this.#groups.offline],
     };
   }
 
@@ -170,8 +193,14 @@ export class EmbeddedEngine implements Engine {
     return this.#controller.createTopics(request);
   }
 
-  deleteTopics(request: DeleteTopicsRequest) {
-    return this.#controller.deleteTopics(request);
+  async deleteTopics(request: DeleteTopicsRequest): Promise<DeleteTopicsResponse> {
+    const answer = await this.#controller.deleteTopics(request);
+    const deleted = answer.responses.flatMap(({ name, errorCode }) =>
+      name !== null && errorCode === ErrorCode.NONE ? [name] : [],
+    );
+    // Their offsets are hidden already; that they leave the disk need not be waited for.
+    if (deleted.length > 0) void this.#groups.topicsDeleted(deleted);
+    return answer;
   }
 
   createPartitions(request: CreatePartitionsRequest) {
@@ -180,6 +209,46 @@ export class EmbeddedEngine implements Engine {
 
   describeConfigs(request: DescribeConfigsRequest) {
     return this.#controller.describeConfigs(request);
+  }
+
+  joinGroup(request: JoinGroupRequest, call: EngineCall) {
+    return this.#groups.joinGroup(request, call);
+  }
+
+  syncGroup(request: SyncGroupRequest, call: EngineCall) {
+    return this.#groups.syncGroup(request, call);
+  }
+
+  heartbeat(request: HeartbeatRequest) {
+    return this.#groups.heartbeat(request);
+  }
+
+  leaveGroup(request: LeaveGroupRequest, call: EngineCall) {
+    return this.#groups.leaveGroup(request, call);
+  }
+
+  offsetCommit(request: OffsetCommitRequest, call: EngineCall) {
+    return this.#groups.offsetCommit(request, call);
+  }
+
+  offsetFetch(request: OffsetFetchRequest) {
+    return this.#groups.offsetFetch(request);
+  }
+
+  offsetDelete(request: OffsetDeleteRequest) {
+    return this.#groups.offsetDelete(request);
+  }
+
+  listGroups(namespace: string, request: ListGroupsRequest) {
+    return this.#groups.listGroups(namespace, request);
+  }
+
+  describeGroups(request: DescribeGroupsRequest, call: EngineCall) {
+    return this.#groups.describeGroups(request, call);
+  }
+
+  deleteGroups(request: DeleteGroupsRequest) {
+    return this.#groups.deleteGroups(request);
   }
 
   async openStateLog(name: string): Promise<StateLog> {
@@ -192,9 +261,26 @@ export class EmbeddedEngine implements Engine {
 
   async close(): Promise<void> {
     await this.#controller.close();
+    await this.#groups.close();
     for (const log of this.#stateLogs) await log.close();
     await this.#logs.close();
   }
+}
+
+function openGroups(
+  options: EmbeddedEngineOptions,
+  controller: Controller,
+): Promise<GroupCoordinator> {
+  const { fileSystem, directory, clock, random, logger, groups } = options;
+  return GroupCoordinator.open({
+    files: fileSystem,
+    directory: join(directory, STATE_LOG_FOLDER),
+    clock,
+    random,
+    logger,
+    settings: { ...DEFAULT_GROUP_SETTINGS, ...groups },
+    topicByName: (name) => controller.topicByName(name),
+  });
 }
 
 async function openNamedStateLog(

@@ -1,8 +1,8 @@
 /**
  * FindCoordinator (key 10): which broker coordinates a group.
  * - DESCRIBE on the group (or on the transactional id) before anything is said of it.
- * - Groups: this node, which is where a client then learns from ApiVersions what is served. Old
- *   librdkafka reads nothing at all from a broker that does not answer this API.
+ * - Groups: this node, which coordinates all of them. Old librdkafka reads nothing at all from a
+ *   broker that does not answer this API.
  * - Transactions and share groups are not served: COORDINATOR_NOT_AVAILABLE would make clients
  *   retry for ever, so they are told INVALID_REQUEST.
  */

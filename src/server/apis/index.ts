@@ -8,7 +8,15 @@ import { produceApi } from './00-produce.ts';
 import { fetchApi } from './01-fetch.ts';
 import { listOffsetsApi } from './02-list-offsets.ts';
 import { metadataApi } from './03-metadata.ts';
+import { offsetCommitApi } from './08-offset-commit.ts';
+import { offsetFetchApi } from './09-offset-fetch.ts';
 import { findCoordinatorApi } from './10-find-coordinator.ts';
+import { joinGroupApi } from './11-join-group.ts';
+import { heartbeatApi } from './12-heartbeat.ts';
+import { leaveGroupApi } from './13-leave-group.ts';
+import { syncGroupApi } from './14-sync-group.ts';
+import { describeGroupsApi } from './15-describe-groups.ts';
+import { listGroupsApi } from './16-list-groups.ts';
 import { apiVersionsApi } from './18-api-versions.ts';
 import { createTopicsApi } from './19-create-topics.ts';
 import { deleteTopicsApi } from './20-delete-topics.ts';
@@ -16,7 +24,9 @@ import { initProducerIdApi } from './22-init-producer-id.ts';
 import { offsetForLeaderEpochApi } from './23-offset-for-leader-epoch.ts';
 import { describeConfigsApi } from './32-describe-configs.ts';
 import { createPartitionsApi } from './37-create-partitions.ts';
+import { deleteGroupsApi } from './42-delete-groups.ts';
 import { listPartitionReassignmentsApi } from './46-list-partition-reassignments.ts';
+import { offsetDeleteApi } from './47-offset-delete.ts';
 import { describeClusterApi } from './60-describe-cluster.ts';
 import { describeTopicPartitionsApi } from './75-describe-topic-partitions.ts';
 
@@ -26,7 +36,7 @@ export interface NotServed {
 
 const notServed = (why: string): NotServed => ({ notServed: why });
 
-const GROUPS = notServed('consumer groups are not built yet');
+const CONSUMER_GROUPS = notServed('groups of the KIP-848 protocol are not built yet');
 const TRANSACTIONS = notServed('transactions are not built yet');
 const ADMINISTRATION = notServed('this part of administration is not built yet');
 const SASL = notServed('the listener is mutual TLS; SASL listeners are not built yet');
@@ -41,15 +51,15 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.Fetch]: fetchApi,
   [ApiKey.ListOffsets]: listOffsetsApi,
   [ApiKey.Metadata]: metadataApi,
-  [ApiKey.OffsetCommit]: GROUPS,
-  [ApiKey.OffsetFetch]: GROUPS,
+  [ApiKey.OffsetCommit]: offsetCommitApi,
+  [ApiKey.OffsetFetch]: offsetFetchApi,
   [ApiKey.FindCoordinator]: findCoordinatorApi,
-  [ApiKey.JoinGroup]: GROUPS,
-  [ApiKey.Heartbeat]: GROUPS,
-  [ApiKey.LeaveGroup]: GROUPS,
-  [ApiKey.SyncGroup]: GROUPS,
-  [ApiKey.DescribeGroups]: GROUPS,
-  [ApiKey.ListGroups]: GROUPS,
+  [ApiKey.JoinGroup]: joinGroupApi,
+  [ApiKey.Heartbeat]: heartbeatApi,
+  [ApiKey.LeaveGroup]: leaveGroupApi,
+  [ApiKey.SyncGroup]: syncGroupApi,
+  [ApiKey.DescribeGroups]: describeGroupsApi,
+  [ApiKey.ListGroups]: listGroupsApi,
   [ApiKey.SaslHandshake]: SASL,
   [ApiKey.ApiVersions]: apiVersionsApi,
   [ApiKey.CreateTopics]: createTopicsApi,
@@ -75,12 +85,12 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.RenewDelegationToken]: TOKENS,
   [ApiKey.ExpireDelegationToken]: TOKENS,
   [ApiKey.DescribeDelegationToken]: TOKENS,
-  [ApiKey.DeleteGroups]: GROUPS,
+  [ApiKey.DeleteGroups]: deleteGroupsApi,
   [ApiKey.ElectLeaders]: ADMINISTRATION,
   [ApiKey.IncrementalAlterConfigs]: ADMINISTRATION,
   [ApiKey.AlterPartitionReassignments]: REPLICATION,
   [ApiKey.ListPartitionReassignments]: listPartitionReassignmentsApi,
-  [ApiKey.OffsetDelete]: GROUPS,
+  [ApiKey.OffsetDelete]: offsetDeleteApi,
   [ApiKey.DescribeClientQuotas]: ADMINISTRATION,
   [ApiKey.AlterClientQuotas]: ADMINISTRATION,
   [ApiKey.DescribeUserScramCredentials]: SASL,
@@ -92,8 +102,8 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.UnregisterBroker]: REPLICATION,
   [ApiKey.DescribeTransactions]: TRANSACTIONS,
   [ApiKey.ListTransactions]: TRANSACTIONS,
-  [ApiKey.ConsumerGroupHeartbeat]: GROUPS,
-  [ApiKey.ConsumerGroupDescribe]: GROUPS,
+  [ApiKey.ConsumerGroupHeartbeat]: CONSUMER_GROUPS,
+  [ApiKey.ConsumerGroupDescribe]: CONSUMER_GROUPS,
   [ApiKey.GetTelemetrySubscriptions]: TELEMETRY,
   [ApiKey.PushTelemetry]: TELEMETRY,
   [ApiKey.ListConfigResources]: ADMINISTRATION,

@@ -1,0 +1,92 @@
+/**
+ * Owns the rewriting of a log's older part: of each key the last record stays, and tombstones go,
+ * since nothing older is left that they could hide. The last record of all stays in any case: it
+ * tells where the file ends. Works in slices, so that requests get their turn in between.
+ */
+import type { NewRecord } from '../../../protocol/records/record.ts';
+import { buildRecordBatch } from '../../../protocol/records/record-batch-builder.ts';
+import { STATE_LOG_EPOCH, stateBatchAt } from '../state-log-batch.ts';
+import { type RecordVisitor, visitBatch } from './compacted-log-files.ts';
+
+const BATCH_BYTES = 256 * 1024;
+/** Bytes looked at between two turns of the event loop. */
+const SLICE_BYTES = 256 * 1024;
+/** A batch's offsets are int32 deltas to its first. */
+const OFFSET_SPAN_MAX = 2 ** 30;
+
+/**
+ * Hands the batches of the compacted file to `write`; gives up when `isWanted` says no.
+ * `endOffset` is the offset behind the last record of the files.
+ */
+export async function compact(
+  files: readonly Buffer[],
+  endOffset: number,
+  write: (batch: Buffer) => void,
+  isWanted: () => boolean,
+): Promise<boolean> {
+  const latest = new Map<string, number>();
+  const noting: RecordVisitor = (offset, _timestampMs, key) => {
+    latest.set(key.toString('latin1'), offset);
+  };
+  if (!(await walkInSlices(files, noting, isWanted))) return false;
+  const output = new Output(write);
+  const keeping: RecordVisitor = (offset, timestampMs, key, value) => {
+    const isLast = latest.get(key.toString('latin1')) === offset;
+    if (!isLast || (value === null && offset !== endOffset - 1)) return;
+    output.add(offset, { timestampMs, key, value });
+  };
+  if (!(await walkInSlices(files, keeping, isWanted))) return false;
+  output.flush();
+  return true;
+}
+
+async function walkInSlices(
+  files: readonly Buffer[],
+  visit: RecordVisitor,
+  isWanted: () => boolean,
+): Promise<boolean> {
+  let sliceBytes = 0;
+  for (const bytes of files) {
+    let at = 0;
+    for (;;) {
+      const batch = stateBatchAt(bytes, at);
+      if (batch === undefined) break;
+      visitBatch(bytes, at, visit);
+      sliceBytes += batch.endPosition - at;
+      at = batch.endPosition;
+      if (sliceBytes < SLICE_BYTES) continue;
+      sliceBytes = 0;
+      await new Promise((resolve) => setImmediate(resolve));
+      if (!isWanted()) return false;
+    }
+    if (at < bytes.length) throw new Error('a synced segment is no longer sound');
+  }
+  return true;
+}
+
+class Output {
+  readonly #write: (batch: Buffer) => void;
+  #records: NewRecord[] = [];
+  #bytes = 0;
+  #baseOffset = 0;
+
+  constructor(write: (batch: Buffer) => void) {
+    this.#write = write;
+  }
+
+  add(offset: number, record: NewRecord): void {
+    const isFar = offset - this.#baseOffset > OFFSET_SPAN_MAX;
+    if (this.#bytes >= BATCH_BYTES || isFar) this.flush();
+    if (this.#records.length === 0) this.#baseOffset = offset;
+    this.#records.push({ ...record, offsetDelta: offset - this.#baseOffset });
+    this.#bytes += (record.key?.length ?? 0) + (record.value?.length ?? 0);
+  }
+
+  flush(): void {
+    if (this.#records.length === 0) return;
+    const header = { baseOffset: this.#baseOffset, partitionLeaderEpoch: STATE_LOG_EPOCH };
+    this.#write(buildRecordBatch(this.#records, header));
+    this.#records = [];
+    this.#bytes = 0;
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * OffsetFetch (key 9): reads the stored offsets of groups.
+ * - DESCRIBE on the group first, then DESCRIBE on each topic. All topics of a group (null, 2+): those
+ *   that may be seen, silently.
+ * - An unknown group, or an offset that was never stored: -1 and no error.
+ * - Up to version 7 one group in the top-level fields; in version 1 a group's error stands at every
+ *   partition. Version 10 names topics by id.
+ */
+import { ApiKey } from '../../protocol/api-keys.ts';
+import { ErrorCode } from '../../protocol/error-codes.ts';
+import { ZERO_UUID } from '../../protocol/schema.ts';
+import type {
+  OffsetFetchRequest,
+  OffsetFetchRequestGroup,
+  OffsetFetchRequestTopics,
+  OffsetFetchResponse,
+  OffsetFetchResponseGroup,
+  OffsetFetchResponseTopics,
+} from '../../protocol/schemas/09-offset-fetch.ts';
+import { defineApi, perResource } from '../define-api.ts';
+import type { RequestContext } from '../request-context.ts';
+import { whenReady } from './per-topic.ts';
+import { type ById, resolveTopic } from './topic-by-id.ts';
+
+const BY_ID: ById = { sinceVersion: 10 };
+/** The first versions with a list of groups, and with an error of the group. */
+const MANY_GROUPS = 8;
+const GROUP_ERRORS = 2;
+
+export const offsetFetchApi = defineApi({
+  key: ApiKey.OffsetFetch,
+  versions: { min: 1, max: 10 },
+  authorization: perResource,
+
+  handle(ctx, request) {
+    const { apiVersion } = ctx;
+    const asked = groupsOf(request, apiVersion);
+    const plans = asked.map((group) => plan(ctx, group));
+    const groups = plans.flatMap((one) => (one.ask === null ? [] : [one.ask]));
+    if (groups.length === 0) {
+      return respond(
+        asked,
+        plans.map((one) => one.refused!),
+        apiVersion,
+      );
+    }
+    const { requireStable } = request;
+    const wanted = { groupId: '', topics: [], groups, requireStable };
+    return whenReady(ctx.engine.offsetFetch(wanted, ctx.call), (answer) => {
+      const fetched = answer.groups.values();
+      const merged = plans.map((one) =>
+        one.ask === null ? one.refused! : merge(ctx, one, fetched.next().value!),
+      );
+      return respond(asked, merged, apiVersion);
+    });
+  },
+
+  fail(request, errorCode, apiVersion) {
+    const asked = groupsOf(request, apiVersion);
+    const failed = asked.map(({ groupId }) => refusal(groupId, errorCode));
+    return respond(asked, failed, apiVersion);
+  },
+});
+
+/** What a request asks for, in the form of version 8. */
+function groupsOf(request: OffsetFetchRequest, apiVersion: number): OffsetFetchRequestGroup[] {
+  if (apiVersion >= MANY_GROUPS) return request.groups;
+  const { groupId, topics } = request;
+  const named = topics?.map((topic) => ({ ...topic, topicId: ZERO_UUID })) ?? null;
+  return [{ groupId, memberId: null, memberEpoch: -1, topics: named }];
+}
+
+interface Plan {
+  /** What the engine is asked for; null when the group is refused as a whole. */
+  readonly ask: OffsetFetchRequestGroup | null;
+  readonly refused: OffsetFetchResponseGroup | null;
+  readonly refusedTopics: readonly OffsetFetchResponseTopics[];
+}
+
+function plan(ctx: RequestContext, group: OffsetFetchRequestGroup): Plan {
+  const { groupId, topics } = group;
+  if (!ctx.authorize('DESCRIBE', 'GROUP', groupId)) {
+    const refused = refusal(groupId, ErrorCode.GROUP_AUTHORIZATION_FAILED);
+    return { ask: null, refused, refusedTopics: [] };
+  }
+  if (topics === null) return { ask: { ...group }, refused: null, refusedTopics: [] };
+  const accepted: OffsetFetchRequestTopics[] = [];
+  const refusedTopics: OffsetFetchResponseTopics[] = [];
+  for (const topic of topics) {
+    const resolved = { ...topic };
+    const errorCode = resolveTopic(ctx, resolved, 'DESCRIBE', BY_ID);
+    if (errorCode === ErrorCode.NONE) accepted.push(resolved);
+    else refusedTopics.push(refuseTopic(topic, errorCode));
+  }
+  return { ask: { ...group, topics: accepted }, refused: null, refusedTopics };
+}
+
+function merge(
+  ctx: RequestContext,
+  { ask, refusedTopics }: Plan,
+  fetched: OffsetFetchResponseGroup,
+): OffsetFetchResponseGroup {
+  if (ask?.topics === null) {
+    fetched.topics = ctx.visible('DESCRIBE', 'TOPIC', fetched.topics, ({ name }) => name);
+  }
+  fetched.topics.push(...refusedTopics);
+  return fetched;
+}
+
+function respond(
+  asked: readonly OffsetFetchRequestGroup[],
+  groups: OffsetFetchResponseGroup[],
+  apiVersion: number,
+): Partial<OffsetFetchResponse> {
+  if (apiVersion >= MANY_GROUPS) return { groups };
+  const { topics, errorCode } = groups[0]!;
+  if (apiVersion >= GROUP_ERRORS || errorCode === ErrorCode.NONE) return { topics, errorCode };
+  const wanted = asked[0]!.topics ?? [];
+  return { topics: wanted.map((topic) => refuseTopic(topic, errorCode)) };
+}
+
+function refusal(groupId: string, errorCode: number): OffsetFetchResponseGroup {
+  return { groupId, topics: [], errorCode };
+}
+
+function refuseTopic(
+  { name, topicId, partitionIndexes }: OffsetFetchRequestTopics,
+  errorCode: number,
+): OffsetFetchResponseTopics {
+  return {
+    name,
+    topicId,
+    partitions: partitionIndexes.map((partitionIndex) => ({
+      partitionIndex,
+      committedOffset: -1,
+      committedLeaderEpoch: -1,
+      metadata: '',
+      errorCode,
+    })),
+  };
+}
