@@ -9,6 +9,11 @@ export class ManualClock implements Clock {
     this.#nowMs = nowMs;
   }
 
+  /** Timers that are set. */
+  get timerCount(): number {
+    return this.#timers.size;
+  }
+
   nowMs(): number {
     return this.#nowMs;
   }
