@@ -3,6 +3,7 @@
  * power cut, a kill or a clean end, then opened again and compared with the model.
  */
 import { expect } from 'vitest';
+import { StorageError } from '../../src/base/errors.ts';
 import { DEFAULT_LOG_CONFIG } from '../../src/engine/embedded/log/log-config.ts';
 import { LogManager } from '../../src/engine/embedded/log/log-manager.ts';
 import { ManualClock } from '../engine/embedded/log/manual-clock.ts';
@@ -26,10 +27,11 @@ export interface Tally {
   cleanEnds: number;
   appended: number;
   acknowledged: number;
+  refused: number;
 }
 
 export function emptyTally(): Tally {
-  return { cuts: 0, kills: 0, cleanEnds: 0, appended: 0, acknowledged: 0 };
+  return { cuts: 0, kills: 0, cleanEnds: 0, appended: 0, acknowledged: 0, refused: 0 };
 }
 
 class Lives {
@@ -108,6 +110,7 @@ class Lives {
   }
 
   async #verify(end: 'durable' | 'written'): Promise<void> {
+    for (const model of this.partitions) model.forgetRefused();
     const isCutAgain = this.random() < 0.2;
     if (isCutAgain) await this.#cutWhileOpening();
     const promise = isCutAgain ? 'durable' : end;
@@ -141,10 +144,19 @@ class Lives {
       if (choice < 0.06) this.#create(manager);
       else if (choice < 0.08) this.#delete(manager);
       else if (choice < 0.1) void manager.checkpoint().catch(() => undefined);
-      else if (choice < 0.14) this.clock.advance(randomInt(this.random, 70_000));
+      else if (choice < 0.13) this.#breakTheDisk();
+      else if (choice < 0.17) this.clock.advance(randomInt(this.random, 70_000));
       else if (choice < 0.4) await nextTurn();
       else this.#append(manager);
     }
+  }
+
+  /** Most often it fills up, or has space again; a failed sync ends what this life can do. */
+  #breakTheDisk(): void {
+    const choice = this.random();
+    if (choice < 0.1) this.files.failNext('datasync', 'EIO');
+    else if (choice < 0.5) this.files.freeBytes = randomInt(this.random, 4000);
+    else this.files.freeBytes = Number.POSITIVE_INFINITY;
   }
 
   #create(manager: LogManager): void {
@@ -152,24 +164,41 @@ class Lives {
     if (manager.get('t', partition) !== undefined) return;
     this.#created += 1;
     const topicId = `${'A'.repeat(18)}${this.#created.toString().padStart(4, '0')}`;
-    manager.create('t', partition, topicId, CONFIG);
+    try {
+      manager.create('t', partition, topicId, CONFIG);
+    } catch (error) {
+      // The name may have been a deleted log's: nothing was promised of this one.
+      expect(error).toBeInstanceOf(StorageError);
+      return;
+    }
     this.partitions = this.partitions.filter((model) => model.partition !== partition);
     this.partitions.push(new Model('t', partition, topicId));
   }
 
   #delete(manager: LogManager): void {
     const [model] = this.partitions.splice(randomInt(this.random, this.partitions.length), 1);
-    if (model !== undefined) manager.delete(model.topic, model.partition);
+    if (model === undefined) return;
+    try {
+      manager.delete(model.topic, model.partition);
+    } catch (error) {
+      expect(error).toBe(manager.failure);
+      this.partitions.push(model);
+    }
   }
 
   #append(manager: LogManager): void {
     const model = this.partitions[randomInt(this.random, this.partitions.length)];
     const log = model && manager.get(model.topic, model.partition);
     if (model === undefined || log === undefined) return;
+    model.forgetRefused();
     const batch = randomBatch(this.random, model, this.clock.nowMs());
     const result = log.append(batch, { leaderEpoch: this.#life });
+    if (result.failure !== undefined) {
+      this.tally.refused += 1;
+      return;
+    }
     expect(result.errorCode).toBe(0);
-    const noted = noteAppended(model, batch);
+    const noted = noteAppended(model, batch, result);
     this.tally.appended += 1;
     const life = this.#life;
     log.whenWritten(result, (failure) => {

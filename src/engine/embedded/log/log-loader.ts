@@ -10,7 +10,6 @@
  */
 import { join } from 'node:path';
 import { StorageError } from '../../../base/errors.ts';
-import { replaceFile } from '../../../base/file-system.ts';
 import { isCrcValid } from '../../../protocol/records/crc32c.ts';
 import * as batchOf from '../../../protocol/records/record-batch.ts';
 import { walkBatches } from './batch-walk.ts';
@@ -26,11 +25,7 @@ import {
   segmentFileName,
   TIME_INDEX_SUFFIX,
 } from './log-segment.ts';
-import {
-  formatPartitionMetadata,
-  PARTITION_METADATA_FILE,
-  parsePartitionMetadata,
-} from './partition-metadata.ts';
+import { PARTITION_METADATA_FILE, parsePartitionMetadata } from './partition-metadata.ts';
 import { loadNewestSnapshot, snapshotOffsets, visitHeaders } from './producer-replay.ts';
 import { ProducerState } from './producer-state.ts';
 import { UnifiedLog } from './unified-log.ts';
@@ -331,11 +326,22 @@ class LogLoader {
     }
     // Its name was durable with what it held below the recovery point, and so was the topic id.
     if (first.baseOffset < recoveryPoint && this.#scanned.length === 1) return;
-    if (topicId !== undefined) {
-      const bytes = formatPartitionMetadata(topicId);
-      await replaceFile(files, this.#path(PARTITION_METADATA_FILE), bytes);
-    }
+    if (topicId !== undefined) await this.#rewriteTopicId();
     await files.syncDirectory(path);
+  }
+
+  /** In place, as the log itself: a full disk must not keep a broker from starting. */
+  async #rewriteTopicId(): Promise<void> {
+    const { files } = this.#directory;
+    const path = this.#path(PARTITION_METADATA_FILE);
+    const bytes = files.readFileSync(path);
+    const handle = files.openSync(path, 'readWrite');
+    try {
+      handle.writevSync([bytes], 0);
+      await handle.datasync();
+    } finally {
+      handle.closeSync();
+    }
   }
 
   /**
