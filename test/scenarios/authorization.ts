@@ -37,6 +37,12 @@ const onCluster = (operation: Operation): NeededRight => ({
   resourceName: 'kafka-cluster',
   operation,
 });
+const onGroup = (operation: Operation): NeededRight => ({
+  resourceType: 'GROUP',
+  resourceName: GROUP,
+  operation,
+});
+const ofGroup = ErrorCode.GROUP_AUTHORIZATION_FAILED;
 const ofTopic = ErrorCode.TOPIC_AUTHORIZATION_FAILED;
 const partition = { partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 };
 
@@ -161,6 +167,87 @@ export const AUTHORIZATION_CASES: readonly AuthorizationCase[] = [
     body: { topics: null },
     error: ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
     anyOf: [onCluster('DESCRIBE')],
+  },
+  {
+    api: 'OffsetCommit',
+    key: ApiKey.OffsetCommit,
+    version: 8,
+    body: {
+      groupId: GROUP,
+      topics: [{ name: TOPIC, partitions: [{ partitionIndex: 0, committedOffset: 0 }] }],
+    },
+    error: ofGroup,
+    anyOf: [onGroup('READ')],
+  },
+  {
+    api: 'OffsetFetch',
+    key: ApiKey.OffsetFetch,
+    version: 7,
+    body: { groupId: GROUP, topics: [{ name: TOPIC, partitionIndexes: [0] }] },
+    error: ofGroup,
+    anyOf: [onGroup('DESCRIBE'), onGroup('READ')],
+  },
+  {
+    api: 'JoinGroup',
+    key: ApiKey.JoinGroup,
+    version: 5,
+    body: {
+      groupId: GROUP,
+      sessionTimeoutMs: 10_000,
+      rebalanceTimeoutMs: 10_000,
+      protocolType: 'consumer',
+      protocols: [{ name: 'range', metadata: Buffer.alloc(0) }],
+    },
+    error: ofGroup,
+    anyOf: [onGroup('READ')],
+  },
+  {
+    api: 'SyncGroup',
+    key: ApiKey.SyncGroup,
+    version: 3,
+    body: { groupId: GROUP, generationId: 1, memberId: 'nobody' },
+    error: ofGroup,
+    anyOf: [onGroup('READ')],
+  },
+  {
+    api: 'Heartbeat',
+    key: ApiKey.Heartbeat,
+    version: 3,
+    body: { groupId: GROUP, generationId: 1, memberId: 'nobody' },
+    error: ofGroup,
+    anyOf: [onGroup('READ')],
+  },
+  {
+    api: 'LeaveGroup',
+    key: ApiKey.LeaveGroup,
+    version: 4,
+    body: { groupId: GROUP, members: [{ memberId: 'nobody' }] },
+    error: ofGroup,
+    anyOf: [onGroup('READ')],
+  },
+  {
+    api: 'DescribeGroups',
+    key: ApiKey.DescribeGroups,
+    version: 5,
+    body: { groups: [GROUP] },
+    error: ofGroup,
+    anyOf: [onGroup('DESCRIBE'), onGroup('READ')],
+  },
+  {
+    api: 'DeleteGroups',
+    key: ApiKey.DeleteGroups,
+    version: 2,
+    body: { groupsNames: [GROUP] },
+    error: ofGroup,
+    anyOf: [onGroup('DELETE')],
+  },
+  {
+    api: 'OffsetDelete',
+    key: ApiKey.OffsetDelete,
+    version: 0,
+    body: { groupId: GROUP, topics: [{ name: TOPIC, partitions: [{ partitionIndex: 0 }] }] },
+    error: ofGroup,
+    anyOf: [onGroup('DELETE')],
   },
   // Last: it deletes the topic.
   {

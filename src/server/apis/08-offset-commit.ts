@@ -32,7 +32,7 @@ export const offsetCommitApi = defineApi({
     if (accepted.length === 0) return response(refused);
     request.topics = accepted;
     return whenReady(ctx.engine.offsetCommit(request, ctx.call), (answer) => {
-      answer.topics.push(...refused);
+      for (const topic of refused) answer.topics.push(topic);
       return answer;
     });
   },

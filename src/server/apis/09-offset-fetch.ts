@@ -19,7 +19,7 @@ import type {
 } from '../../protocol/schemas/09-offset-fetch.ts';
 import { defineApi, perResource } from '../define-api.ts';
 import type { RequestContext } from '../request-context.ts';
-import { whenReady } from './per-topic.ts';
+import { decideInTurns, whenReady } from './per-topic.ts';
 import { type ById, resolveTopic } from './topic-by-id.ts';
 
 const BY_ID: ById = { sinceVersion: 10 };
@@ -32,10 +32,10 @@ export const offsetFetchApi = defineApi({
   versions: { min: 1, max: 10 },
   authorization: perResource,
 
-  handle(ctx, request) {
+  async handle(ctx, request) {
     const { apiVersion } = ctx;
     const asked = groupsOf(request, apiVersion);
-    const plans = asked.map((group) => plan(ctx, group));
+    const plans = await plansFor(ctx, asked);
     const groups = plans.flatMap((one) => (one.ask === null ? [] : [one.ask]));
     if (groups.length === 0) {
       return respond(
@@ -74,25 +74,47 @@ interface Plan {
   /** What the engine is asked for; null when the group is refused as a whole. */
   readonly ask: OffsetFetchRequestGroup | null;
   readonly refused: OffsetFetchResponseGroup | null;
-  readonly refusedTopics: readonly OffsetFetchResponseTopics[];
+  readonly refusedTopics: OffsetFetchResponseTopics[];
 }
 
-function plan(ctx: RequestContext, group: OffsetFetchRequestGroup): Plan {
-  const { groupId, topics } = group;
-  if (!ctx.authorize('DESCRIBE', 'GROUP', groupId)) {
-    const refused = refusal(groupId, ErrorCode.GROUP_AUTHORIZATION_FAILED);
+/** One decision: a group, or (once its group is decided) one of the topics asked for in it. */
+interface Question {
+  readonly at: number;
+  readonly group: OffsetFetchRequestGroup;
+  readonly topic: OffsetFetchRequestTopics | null;
+}
+
+function plansFor(ctx: RequestContext, asked: readonly OffsetFetchRequestGroup[]) {
+  const questions = asked.flatMap((group, at): Question[] => [
+    { at, group, topic: null },
+    ...(group.topics ?? []).map((topic) => ({ at, group, topic })),
+  ]);
+  return decideInTurns(ctx, questions, () => {
+    const plans: Plan[] = [];
+    const decide = ({ at, group, topic }: Question): void => {
+      if (topic === null) plans.push(planGroup(ctx, group));
+      else planTopic(ctx, plans[at]!, topic);
+    };
+    return { decide, outcome: plans };
+  });
+}
+
+function planGroup(ctx: RequestContext, group: OffsetFetchRequestGroup): Plan {
+  if (!ctx.authorize('DESCRIBE', 'GROUP', group.groupId)) {
+    const refused = refusal(group.groupId, ErrorCode.GROUP_AUTHORIZATION_FAILED);
     return { ask: null, refused, refusedTopics: [] };
   }
-  if (topics === null) return { ask: { ...group }, refused: null, refusedTopics: [] };
-  const accepted: OffsetFetchRequestTopics[] = [];
-  const refusedTopics: OffsetFetchResponseTopics[] = [];
-  for (const topic of topics) {
-    const resolved = { ...topic };
-    const errorCode = resolveTopic(ctx, resolved, 'DESCRIBE', BY_ID);
-    if (errorCode === ErrorCode.NONE) accepted.push(resolved);
-    else refusedTopics.push(refuseTopic(topic, errorCode));
-  }
-  return { ask: { ...group, topics: accepted }, refused: null, refusedTopics };
+  const topics = group.topics === null ? null : [];
+  return { ask: { ...group, topics }, refused: null, refusedTopics: [] };
+}
+
+/** Of a refused group no topic is looked at. */
+function planTopic(ctx: RequestContext, plan: Plan, topic: OffsetFetchRequestTopics): void {
+  if (plan.ask === null) return;
+  const resolved = { ...topic };
+  const errorCode = resolveTopic(ctx, resolved, 'DESCRIBE', BY_ID);
+  if (errorCode === ErrorCode.NONE) plan.ask.topics!.push(resolved);
+  else plan.refusedTopics.push(refuseTopic(topic, errorCode));
 }
 
 function merge(
@@ -103,7 +125,7 @@ function merge(
   if (ask?.topics === null) {
     fetched.topics = ctx.visible('DESCRIBE', 'TOPIC', fetched.topics, ({ name }) => name);
   }
-  fetched.topics.push(...refusedTopics);
+  for (const topic of refusedTopics) fetched.topics.push(topic);
   return fetched;
 }
 

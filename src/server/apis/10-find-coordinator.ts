@@ -14,6 +14,7 @@ import type {
 } from '../../protocol/schemas/10-find-coordinator.ts';
 import { defineApi, perResource } from '../define-api.ts';
 import type { RequestContext } from '../request-context.ts';
+import { decideInTurns, whenReady } from './per-topic.ts';
 
 const KeyType = { GROUP: 0, TRANSACTION: 1, SHARE: 2 } as const;
 
@@ -23,8 +24,11 @@ export const findCoordinatorApi = defineApi({
   authorization: perResource,
 
   handle(ctx, request) {
-    const found = keys(request, ctx.apiVersion).map((key) => find(ctx, key, request.keyType));
-    return answer(found, ctx.apiVersion);
+    const found = decideInTurns(ctx, keys(request, ctx.apiVersion), () => {
+      const outcome: Coordinator[] = [];
+      return { decide: (key) => outcome.push(find(ctx, key, request.keyType)), outcome };
+    });
+    return whenReady(found, (coordinators) => answer(coordinators, ctx.apiVersion));
   },
 
   fail: (request, errorCode, apiVersion) =>

@@ -7,29 +7,27 @@ import { ApiKey } from '../../protocol/api-keys.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
 import type { DescribedGroup } from '../../protocol/schemas/15-describe-groups.ts';
 import { defineApi, perResource } from '../define-api.ts';
-import { whenReady } from './per-topic.ts';
+import { splitByGroup, whenReady } from './per-topic.ts';
 
 export const describeGroupsApi = defineApi({
   key: ApiKey.DescribeGroups,
   versions: { min: 0, max: 6 },
   authorization: perResource,
 
-  handle(ctx, request) {
-    const accepted: string[] = [];
-    const refused: DescribedGroup[] = [];
-    for (const groupId of request.groups) {
-      if (ctx.authorize('DESCRIBE', 'GROUP', groupId)) accepted.push(groupId);
-      else refused.push(refuse(groupId, ErrorCode.GROUP_AUTHORIZATION_FAILED));
-    }
-    if (accepted.length === 0) return { groups: refused };
-    request.groups = accepted;
+  async handle(ctx, request) {
+    const split = await splitByGroup(ctx, 'DESCRIBE', request.groups);
+    const refused = split.refused.map((group) =>
+      refuse(group, ErrorCode.GROUP_AUTHORIZATION_FAILED),
+    );
+    if (split.accepted.length === 0) return { groups: refused };
+    request.groups = split.accepted;
     const withOperations = ctx.apiVersion >= 3 && request.includeAuthorizedOperations;
     return whenReady(ctx.engine.describeGroups(request, ctx.call), (answer) => {
       for (const group of answer.groups) {
         if (!withOperations || group.errorCode !== ErrorCode.NONE) continue;
         group.authorizedOperations = ctx.authorizedOperations('GROUP', group.groupId);
       }
-      answer.groups.push(...refused);
+      for (const group of refused) answer.groups.push(group);
       return answer;
     });
   },

@@ -6,6 +6,7 @@
 import { ApiKey } from '../../protocol/api-keys.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
 import { defineApi, perResource } from '../define-api.ts';
+import { splitByGroup } from './per-topic.ts';
 
 export const deleteGroupsApi = defineApi({
   key: ApiKey.DeleteGroups,
@@ -13,12 +14,13 @@ export const deleteGroupsApi = defineApi({
   authorization: perResource,
 
   async handle(ctx, request) {
-    const accepted: string[] = [];
-    const refused: { groupId: string; errorCode: number }[] = [];
-    for (const groupId of new Set(request.groupsNames)) {
-      if (ctx.authorize('DELETE', 'GROUP', groupId)) accepted.push(groupId);
-      else refused.push({ groupId, errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED });
-    }
+    const { accepted, ...split } = await splitByGroup(ctx, 'DELETE', [
+      ...new Set(request.groupsNames),
+    ]);
+    const refused = split.refused.map((groupId) => ({
+      groupId,
+      errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED,
+    }));
     if (accepted.length === 0) return { results: refused };
 
     for (const group of accepted) ctx.administration('group-delete', { group });
@@ -26,7 +28,7 @@ export const deleteGroupsApi = defineApi({
 
     request.groupsNames = accepted;
     const answer = await ctx.engine.deleteGroups(request, ctx.call);
-    answer.results.push(...refused);
+    for (const result of refused) answer.results.push(result);
     return answer;
   },
 

@@ -7,7 +7,7 @@
  * that nobody else's requests wait for it; what was decided under an older policy is decided again.
  */
 import { runInSlices } from '../../protocol/records/event-loop-slices.ts';
-import type { Operation } from '../../security/acl/operation.ts';
+import type { Operation, ResourceTypeName } from '../../security/acl/operation.ts';
 import type { RequestContext } from '../request-context.ts';
 
 export interface Split<T> {
@@ -26,11 +26,30 @@ export function splitByTopic<T>(
   topics: readonly T[],
   nameOf: (topic: T) => string,
 ): Split<T> | Promise<Split<T>> {
-  return decideInTurns(ctx, topics, () => {
+  return splitByName(ctx, operation, 'TOPIC', topics, nameOf);
+}
+
+/** The same for groups. */
+export function splitByGroup(
+  ctx: RequestContext,
+  operation: Operation,
+  groups: readonly string[],
+): Split<string> | Promise<Split<string>> {
+  return splitByName(ctx, operation, 'GROUP', groups, (group) => group);
+}
+
+function splitByName<T>(
+  ctx: RequestContext,
+  operation: Operation,
+  resourceType: ResourceTypeName,
+  items: readonly T[],
+  nameOf: (item: T) => string,
+): Split<T> | Promise<Split<T>> {
+  return decideInTurns(ctx, items, () => {
     const split: Split<T> = { accepted: [], refused: [] };
-    const decide = (topic: T): void => {
-      const allowed = ctx.authorize(operation, 'TOPIC', nameOf(topic));
-      (allowed ? split.accepted : split.refused).push(topic);
+    const decide = (item: T): void => {
+      const allowed = ctx.authorize(operation, resourceType, nameOf(item));
+      (allowed ? split.accepted : split.refused).push(item);
     };
     return { decide, outcome: split };
   });
