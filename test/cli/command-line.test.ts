@@ -204,7 +204,7 @@ describe('errors in words', () => {
       /^127\.0\.0\.1 port 9093 is taken by/,
     ],
     [failed('EACCES', { address: '0.0.0.0', port: 80 }), /port 80 may not be opened/],
-    [failed('EACCES', { path: '/root/x' }), /^\/root\/x may not be read/],
+    [failed('EACCES', { path: '/var/x' }), /^\/var\/x may not be read/],
     [failed('ENOSPC', { path: '/x' }), /full disk/],
     [new TypeError('x is not a function'), /^internal error: x is not/],
     ['text', /^internal error: text/],
