@@ -23,6 +23,8 @@ export interface AuthorizationCase {
   readonly version: number;
   readonly body: object;
   readonly error: number;
+  /** Held from the beginning: a right that is asked for before the one in question. */
+  readonly given?: NeededRight;
   /** Any one of them is enough. */
   readonly anyOf: readonly NeededRight[];
 }
@@ -45,6 +47,20 @@ const onGroup = (operation: Operation): NeededRight => ({
 const ofGroup = ErrorCode.GROUP_AUTHORIZATION_FAILED;
 const ofTopic = ErrorCode.TOPIC_AUTHORIZATION_FAILED;
 const partition = { partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 };
+const commit = {
+  groupId: GROUP,
+  topics: [
+    { name: TOPIC, partitions: [{ partitionIndex: 0, committedOffset: 1, committedMetadata: '' }] },
+  ],
+};
+const fetchOffsets = {
+  groups: [{ groupId: GROUP, topics: [{ name: TOPIC, partitionIndexes: [0] }] }],
+};
+const deleteOffsets = {
+  groupId: GROUP,
+  topics: [{ name: TOPIC, partitions: [{ partitionIndex: 0 }] }],
+};
+const membership = { groupId: GROUP, generationId: 1, memberId: 'nobody' };
 
 export const AUTHORIZATION_CASES: readonly AuthorizationCase[] = [
   {
@@ -132,11 +148,114 @@ export const AUTHORIZATION_CASES: readonly AuthorizationCase[] = [
     key: ApiKey.FindCoordinator,
     version: 4,
     body: { keyType: 0, coordinatorKeys: [GROUP] },
-    error: ErrorCode.GROUP_AUTHORIZATION_FAILED,
-    anyOf: [
-      { resourceType: 'GROUP', resourceName: GROUP, operation: 'DESCRIBE' },
-      { resourceType: 'GROUP', resourceName: GROUP, operation: 'READ' },
-    ],
+    error: ofGroup,
+    anyOf: [onGroup('DESCRIBE'), onGroup('READ')],
+  },
+  {
+    api: 'JoinGroup',
+    key: ApiKey.JoinGroup,
+    version: 9,
+    body: {
+      groupId: GROUP,
+      sessionTimeoutMs: 10_000,
+      rebalanceTimeoutMs: 10_000,
+      memberId: '',
+      protocolType: 'consumer',
+      protocols: [{ name: 'range', metadata: Buffer.alloc(0) }],
+    },
+    error: ofGroup,
+    anyOf: [onGroup('READ')],
+  },
+  {
+    api: 'SyncGroup',
+    key: ApiKey.SyncGroup,
+    version: 4,
+    body: { ...membership, assignments: [] },
+    error: ofGroup,
+    anyOf: [onGroup('READ')],
+  },
+  {
+    api: 'Heartbeat',
+    key: ApiKey.Heartbeat,
+    version: 4,
+    body: membership,
+    error: ofGroup,
+    anyOf: [onGroup('READ')],
+  },
+  {
+    api: 'LeaveGroup',
+    key: ApiKey.LeaveGroup,
+    version: 5,
+    body: { groupId: GROUP, members: [{ memberId: 'nobody' }] },
+    error: ofGroup,
+    anyOf: [onGroup('READ')],
+  },
+  {
+    api: 'OffsetCommit, the group',
+    key: ApiKey.OffsetCommit,
+    version: 9,
+    body: commit,
+    error: ofGroup,
+    anyOf: [onGroup('READ')],
+  },
+  {
+    api: 'OffsetCommit, the topic',
+    key: ApiKey.OffsetCommit,
+    version: 9,
+    body: commit,
+    error: ofTopic,
+    given: onGroup('READ'),
+    anyOf: [onTopic('READ')],
+  },
+  {
+    api: 'OffsetFetch, the group',
+    key: ApiKey.OffsetFetch,
+    version: 9,
+    body: fetchOffsets,
+    error: ofGroup,
+    anyOf: [onGroup('DESCRIBE'), onGroup('READ'), onGroup('DELETE')],
+  },
+  {
+    api: 'OffsetFetch, the topic',
+    key: ApiKey.OffsetFetch,
+    version: 9,
+    body: fetchOffsets,
+    error: ofTopic,
+    given: onGroup('DESCRIBE'),
+    anyOf: [onTopic('DESCRIBE'), onTopic('READ')],
+  },
+  {
+    api: 'DescribeGroups',
+    key: ApiKey.DescribeGroups,
+    version: 5,
+    body: { groups: [GROUP] },
+    error: ofGroup,
+    anyOf: [onGroup('DESCRIBE'), onGroup('READ')],
+  },
+  {
+    api: 'OffsetDelete, the group',
+    key: ApiKey.OffsetDelete,
+    version: 0,
+    body: deleteOffsets,
+    error: ofGroup,
+    anyOf: [onGroup('DELETE')],
+  },
+  {
+    api: 'OffsetDelete, the topic',
+    key: ApiKey.OffsetDelete,
+    version: 0,
+    body: deleteOffsets,
+    error: ofTopic,
+    given: onGroup('DELETE'),
+    anyOf: [onTopic('READ')],
+  },
+  {
+    api: 'DeleteGroups',
+    key: ApiKey.DeleteGroups,
+    version: 2,
+    body: { groupsNames: [GROUP] },
+    error: ofGroup,
+    anyOf: [onGroup('DELETE')],
   },
   {
     api: 'FindCoordinator of a transaction',
@@ -167,87 +286,6 @@ export const AUTHORIZATION_CASES: readonly AuthorizationCase[] = [
     body: { topics: null },
     error: ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
     anyOf: [onCluster('DESCRIBE')],
-  },
-  {
-    api: 'OffsetCommit',
-    key: ApiKey.OffsetCommit,
-    version: 8,
-    body: {
-      groupId: GROUP,
-      topics: [{ name: TOPIC, partitions: [{ partitionIndex: 0, committedOffset: 0 }] }],
-    },
-    error: ofGroup,
-    anyOf: [onGroup('READ')],
-  },
-  {
-    api: 'OffsetFetch',
-    key: ApiKey.OffsetFetch,
-    version: 7,
-    body: { groupId: GROUP, topics: [{ name: TOPIC, partitionIndexes: [0] }] },
-    error: ofGroup,
-    anyOf: [onGroup('DESCRIBE'), onGroup('READ')],
-  },
-  {
-    api: 'JoinGroup',
-    key: ApiKey.JoinGroup,
-    version: 5,
-    body: {
-      groupId: GROUP,
-      sessionTimeoutMs: 10_000,
-      rebalanceTimeoutMs: 10_000,
-      protocolType: 'consumer',
-      protocols: [{ name: 'range', metadata: Buffer.alloc(0) }],
-    },
-    error: ofGroup,
-    anyOf: [onGroup('READ')],
-  },
-  {
-    api: 'SyncGroup',
-    key: ApiKey.SyncGroup,
-    version: 3,
-    body: { groupId: GROUP, generationId: 1, memberId: 'nobody' },
-    error: ofGroup,
-    anyOf: [onGroup('READ')],
-  },
-  {
-    api: 'Heartbeat',
-    key: ApiKey.Heartbeat,
-    version: 3,
-    body: { groupId: GROUP, generationId: 1, memberId: 'nobody' },
-    error: ofGroup,
-    anyOf: [onGroup('READ')],
-  },
-  {
-    api: 'LeaveGroup',
-    key: ApiKey.LeaveGroup,
-    version: 4,
-    body: { groupId: GROUP, members: [{ memberId: 'nobody' }] },
-    error: ofGroup,
-    anyOf: [onGroup('READ')],
-  },
-  {
-    api: 'DescribeGroups',
-    key: ApiKey.DescribeGroups,
-    version: 5,
-    body: { groups: [GROUP] },
-    error: ofGroup,
-    anyOf: [onGroup('DESCRIBE'), onGroup('READ')],
-  },
-  {
-    api: 'DeleteGroups',
-    key: ApiKey.DeleteGroups,
-    version: 2,
-    body: { groupsNames: [GROUP] },
-    error: ofGroup,
-    anyOf: [onGroup('DELETE')],
-  },
-  {
-    api: 'OffsetDelete',
-    key: ApiKey.OffsetDelete,
-    version: 0,
-    body: { groupId: GROUP, topics: [{ name: TOPIC, partitions: [{ partitionIndex: 0 }] }] },
-    error: ofGroup,
-    anyOf: [onGroup('DELETE')],
   },
   // Last: it deletes the topic.
   {

@@ -46,6 +46,7 @@ export class GroupDriver {
   readonly #joins = new Map<number, Parked<JoinAnswer>>();
   readonly #syncs = new Map<number, Parked<SyncAnswer>>();
   readonly #tickets = new Map<object, number>();
+  readonly #newIds = new Map<object, string>();
   #nextTicket = 1;
   #nextMember = 1;
 
@@ -62,11 +63,13 @@ export class GroupDriver {
     const list: MemberProtocol[] = Object.entries(protocols).map(([name, metadata]) => {
       return { name, metadata: Buffer.from(metadata as string) };
     });
+    const newMemberId = `m${this.#nextMember++}`;
+    this.#newIds.set(parked, newMemberId);
     const effects = this.group.join(
       {
         ticket,
         memberId: options.memberId ?? '',
-        newMemberId: `m${this.#nextMember++}`,
+        newMemberId,
         protocolType: options.protocolType ?? 'consumer',
         facts: {
           groupInstanceId: instance,
@@ -145,6 +148,11 @@ export class GroupDriver {
 
   gone(memberId: string, parked: Parked<unknown>): void {
     this.#take(this.group.gone(memberId, this.#tickets.get(parked)!, this.nowMs));
+  }
+
+  /** The id that a JoinGroup without one was given. */
+  newIdOf(parked: object): string {
+    return this.#newIds.get(parked)!;
   }
 
   /** Lets time pass; the group acts when it said that it wants to. */

@@ -202,6 +202,15 @@ describe('synchronizing', () => {
     expect(parked.answer).toMatchObject({ errorCode: NONE, assignment: Buffer.alloc(0) });
   });
 
+  it('takes away what a member had when the next leader leaves it out', () => {
+    const driver = new GroupDriver();
+    const { ids } = stableGroup(driver, 2);
+    for (const memberId of ids) driver.join({ memberId, protocols: { range: 'v2' } });
+    const parked = driver.sync(ids[1]!, 2);
+    driver.sync(ids[0]!, 2, { [ids[0]!]: 'all' });
+    expect(parked.answer).toMatchObject({ errorCode: NONE, assignment: Buffer.alloc(0) });
+  });
+
   it('answers a member that asks late from the Stable group', () => {
     const driver = new GroupDriver();
     const { ids, generation } = stableGroup(driver, 2);
