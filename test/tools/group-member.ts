@@ -15,6 +15,8 @@ export interface MemberOptions {
   readonly sessionTimeoutMs?: number;
   readonly rebalanceTimeoutMs?: number;
   readonly protocolType?: string;
+  /** What it gives itself when it forms a group alone. */
+  readonly assignment?: Buffer;
 }
 
 export function joinRequest(groupId: string, options: MemberOptions = {}) {
@@ -61,7 +63,7 @@ export async function formGroup(
     groupId,
     generationId,
     memberId,
-    assignments: [{ memberId, assignment: Buffer.from('everything') }],
+    assignments: [{ memberId, assignment: options.assignment ?? Buffer.from('everything') }],
   });
   if (synced.errorCode !== 0) throw new Error(`SyncGroup is answered with ${synced.errorCode}`);
   return joined;
