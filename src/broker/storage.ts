@@ -62,6 +62,7 @@ export function openEngine(config: Config, logger: Logger): Promise<EmbeddedEngi
       sessionTimeoutMsMax: config['group.max.session.timeout.ms'],
       membersMax: config['group.max.size'],
       groupsPerNamespaceMax: config['max.groups.per.tenant'],
+      bytesPerNamespaceMax: config['max.group.bytes.per.tenant'],
       offsetsRetentionMs: MINUTE_MS * config['offsets.retention.minutes'],
       offsetsRetentionCheckIntervalMs: config['offsets.retention.check.interval.ms'],
       offsetMetadataCharsMax: config['offset.metadata.max.bytes'],

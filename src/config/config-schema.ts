@@ -251,6 +251,11 @@ const groups = {
     max: 10_000_000,
     doc: 'The most groups of one tenant on this broker.',
   }),
+  'max.group.bytes.per.tenant': integer({
+    default: 512 * MIB,
+    min: MIB,
+    doc: 'Memory for what members say of themselves and for committed offsets, all groups of one tenant together.',
+  }),
   'offsets.retention.minutes': integer({
     default: 7 * 24 * 60,
     min: 1,

@@ -156,7 +156,7 @@ describeRequiring(['built-broker'], 'the group APIs', () => {
   it.each(range(1, 10))('OffsetFetch version %i', async (version) => {
     const client = await service();
     const groupId = `svc-fetch-${version}`;
-    await commitOffset(client, groupId, 9);
+    for (const name of [groupId, `${groupId}-all`]) await commitOffset(client, name, 9);
     const topicId = await telemetryId(client);
     const partitionIndexes = [0, 1];
     const [found, missing] = [{ committedOffset: 9 }, { committedOffset: -1, metadata: '' }];
@@ -173,13 +173,15 @@ describeRequiring(['built-broker'], 'the group APIs', () => {
     const answer = await client.call(ApiKey.OffsetFetch, version, {
       groups: [
         { groupId, topics: [{ ...topic, partitionIndexes }] },
+        { groupId: `${groupId}-all`, topics: null },
         { groupId, topics: null },
         { groupId: 'svc-never', topics: [{ ...topic, partitionIndexes: [0] }] },
       ],
     });
     expect(answer.groups).toMatchObject([
       { groupId, errorCode: NONE, topics: [{ ...topic, partitions: [found, missing] }] },
-      { groupId, errorCode: NONE, topics: [{ ...topic, partitions: [found] }] },
+      { errorCode: NONE, topics: [{ ...topic, partitions: [found] }] },
+      { groupId, errorCode: ErrorCode.INVALID_REQUEST, topics: [] },
       { groupId: 'svc-never', errorCode: NONE, topics: [{ ...topic, partitions: [missing] }] },
     ]);
   });

@@ -199,7 +199,11 @@ export class EmbeddedEngine implements Engine {
       name !== null && errorCode === ErrorCode.NONE ? [name] : [],
     );
     // Their offsets are hidden already; that they leave the disk need not be waited for.
-    if (deleted.length > 0) void this.#groups.topicsDeleted(deleted);
+    if (deleted.length > 0) {
+      this.#groups.topicsDeleted(deleted).catch((err: unknown) => {
+        this.#options.logger.error({ err }, 'offsets of deleted topics could not be removed');
+      });
+    }
     return answer;
   }
 

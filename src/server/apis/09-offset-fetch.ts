@@ -2,6 +2,7 @@
  * OffsetFetch (key 9): reads the stored offsets of groups.
  * - DESCRIBE on the group first, then DESCRIBE on each topic. All topics of a group (null, 2+): those
  *   that may be seen, silently.
+ * - A group named again in the same request: INVALID_REQUEST.
  * - An unknown group, or an offset that was never stored: -1 and no error.
  * - Up to version 7 one group in the top-level fields; in version 1 a group's error stands at every
  *   partition. Version 10 names topics by id.
@@ -91,18 +92,26 @@ function plansFor(ctx: RequestContext, asked: readonly OffsetFetchRequestGroup[]
   ]);
   return decideInTurns(ctx, questions, () => {
     const plans: Plan[] = [];
+    const mentioned = new Set<string>();
     const decide = ({ at, group, topic }: Question): void => {
-      if (topic === null) plans.push(planGroup(ctx, group));
-      else planTopic(ctx, plans[at]!, topic);
+      if (topic === null) {
+        const isAgain = mentioned.has(group.groupId);
+        mentioned.add(group.groupId);
+        const twice = ErrorCode.INVALID_REQUEST;
+        plans.push(isAgain ? refusedPlan(group, twice) : planGroup(ctx, group));
+      } else planTopic(ctx, plans[at]!, topic);
     };
     return { decide, outcome: plans };
   });
 }
 
+function refusedPlan({ groupId }: OffsetFetchRequestGroup, errorCode: number): Plan {
+  return { ask: null, refused: refusal(groupId, errorCode), refusedTopics: [] };
+}
+
 function planGroup(ctx: RequestContext, group: OffsetFetchRequestGroup): Plan {
   if (!ctx.authorize('DESCRIBE', 'GROUP', group.groupId)) {
-    const refused = refusal(group.groupId, ErrorCode.GROUP_AUTHORIZATION_FAILED);
-    return { ask: null, refused, refusedTopics: [] };
+    return refusedPlan(group, ErrorCode.GROUP_AUTHORIZATION_FAILED);
   }
   const topics = group.topics === null ? null : [];
   return { ask: { ...group, topics }, refused: null, refusedTopics: [] };

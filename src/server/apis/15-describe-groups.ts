@@ -15,7 +15,7 @@ export const describeGroupsApi = defineApi({
   authorization: perResource,
 
   async handle(ctx, request) {
-    const split = await splitByGroup(ctx, 'DESCRIBE', request.groups);
+    const split = await splitByGroup(ctx, 'DESCRIBE', [...new Set(request.groups)]);
     const refused = split.refused.map((group) =>
       refuse(group, ErrorCode.GROUP_AUTHORIZATION_FAILED),
     );

@@ -41,6 +41,7 @@ export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' 
 
 const NEVER = Number.POSITIVE_INFINITY;
 const GENERATION_MAX = 2 ** 31 - 1;
+const PENDING_ID_BYTES = 128;
 /** Between two looks for absent static members, whatever timeout they asked for. */
 const ABSENT_WAIT_MS_MIN = 1000;
 
@@ -131,6 +132,11 @@ export class ClassicGroup {
   /** Nobody is here or expected, and nothing is under way: it can be put away. */
   get isIdle(): boolean {
     return this.#state === 'Empty' && this.#pendingIds.size === 0 && this.#stores.size === 0;
+  }
+
+  /** About what its members and the ids given out take in memory. */
+  get heldBytes(): number {
+    return this.#members.metadataBytes + this.#pendingIds.size * PENDING_ID_BYTES;
   }
 
   /** When `advance` is to be called; it may find nothing to do then. */

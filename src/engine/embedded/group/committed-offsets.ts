@@ -28,6 +28,7 @@ import type {
   OffsetDeleteResponseTopic,
 } from '../../../protocol/schemas/47-offset-delete.ts';
 import type { EngineCall } from '../../engine.ts';
+import { offsetBytes } from './group-offsets.ts';
 import { type GroupParts, groupIdError, legacyGroupIdError, outcomeError } from './group-parts.ts';
 import {
   type CommittedOffset,
@@ -158,6 +159,10 @@ export class CommittedOffsets {
     const group = known ?? groups.getOrAdd(groupId);
     if (group === undefined) return ErrorCode.POLICY_VIOLATION;
     if (group.isBeingDeleted) return ErrorCode.COORDINATOR_NOT_AVAILABLE;
+    if (!groups.hasRoom(groupId, commitBytes(request))) {
+      groups.settle(group);
+      return ErrorCode.POLICY_VIOLATION;
+    }
     if (group.classic === null) {
       return generation < 0 ? group : ErrorCode.UNKNOWN_MEMBER_ID;
     }
@@ -204,6 +209,7 @@ export class CommittedOffsets {
     if (errorCode !== ErrorCode.NONE) return { groupId, topics: [], errorCode };
     const group = this.#parts.groups.get(groupId);
     const wanted = topics ?? this.#everyTopic(group);
+    const answered = new Map<string, Set<number>>();
     return {
       groupId,
       errorCode,
@@ -212,7 +218,7 @@ export class CommittedOffsets {
         return {
           name,
           topicId: topic?.topicId ?? ZERO_UUID,
-          partitions: partitionIndexes.map((partitionIndex) =>
+          partitions: firstMentions(answered, name, partitionIndexes).map((partitionIndex) =>
             shown(partitionIndex, this.#current(group, name, partitionIndex, topic?.topicId)),
           ),
         };
@@ -257,6 +263,14 @@ export class CommittedOffsets {
   }
 }
 
+function commitBytes({ topics }: OffsetCommitRequest): number {
+  let sum = 0;
+  for (const { partitions } of topics) {
+    for (const { committedMetadata } of partitions) sum += offsetBytes(committedMetadata ?? '');
+  }
+  return sum;
+}
+
 function shown(
   partitionIndex: number,
   committed: CommittedOffset | undefined,
@@ -268,6 +282,21 @@ function shown(
     metadata: committed?.metadata ?? '',
     errorCode: ErrorCode.NONE,
   };
+}
+
+/** Each partition once: an answer is longer than the question. */
+function firstMentions(
+  answered: Map<string, Set<number>>,
+  topic: string,
+  partitions: readonly number[],
+): number[] {
+  const seen = answered.get(topic) ?? new Set();
+  answered.set(topic, seen);
+  return partitions.filter((partition) => {
+    if (seen.has(partition)) return false;
+    seen.add(partition);
+    return true;
+  });
 }
 
 /** A group's error stands at every partition. */

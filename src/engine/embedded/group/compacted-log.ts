@@ -48,7 +48,7 @@ export type AppendOutcome = 'durable' | 'refused' | 'offline';
 /** Concurrent appends share a batch up to this size. */
 const GROUP_BYTES_MAX = 1024 * 1024;
 /** Bytes of appends that may wait. */
-const QUEUED_BYTES_MAX = 32 * 1024 * 1024;
+const QUEUED_BYTES_MAX = 8 * 1024 * 1024;
 
 interface QueuedAppend {
   readonly records: readonly NewRecord[];

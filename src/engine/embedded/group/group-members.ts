@@ -36,6 +36,9 @@ export interface Member {
   sessionDueMs: number;
 }
 
+const MEMBER_OVERHEAD_BYTES = 512;
+const PROTOCOL_OVERHEAD_BYTES = 128;
+
 export const NO_ASSIGNMENT: Buffer = Buffer.alloc(0);
 
 export class GroupMembers {
@@ -205,9 +208,12 @@ export function metadataOf(member: Member, protocolName: string | null): Buffer 
   return protocol?.metadata ?? NO_ASSIGNMENT;
 }
 
-export function metadataBytesOf({ protocols }: MemberFacts): number {
-  let sum = 0;
-  for (const { name, metadata } of protocols) sum += name.length + metadata.length;
+/** About what they take in memory: many empty protocols count as well. */
+export function metadataBytesOf({ protocols, clientId, groupInstanceId }: MemberFacts): number {
+  let sum = MEMBER_OVERHEAD_BYTES + clientId.length + (groupInstanceId?.length ?? 0);
+  for (const { name, metadata } of protocols) {
+    sum += PROTOCOL_OVERHEAD_BYTES + name.length + metadata.length;
+  }
   return sum;
 }
 

@@ -1,8 +1,17 @@
 /** Owns the committed offsets of one group, and when each of them expires. */
 import { type CommittedOffset, NO_EXPIRY } from './group-records.ts';
 
+/** An offset in memory, without its metadata. */
+const OFFSET_OVERHEAD_BYTES = 128;
+
 export class GroupOffsets {
   readonly #topics = new Map<string, Map<number, CommittedOffset>>();
+  #heldBytes = 0;
+
+  /** About what they take in memory. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
 
   get isEmpty(): boolean {
     return this.#topics.size === 0;
@@ -14,6 +23,7 @@ export class GroupOffsets {
 
   set(topic: string, partition: number, committed: CommittedOffset): void {
     const partitions = this.#topics.get(topic);
+    this.#heldBytes += bytesOf(committed) - bytesOf(partitions?.get(partition));
     if (partitions === undefined) this.#topics.set(topic, new Map([[partition, committed]]));
     else partitions.set(partition, committed);
   }
@@ -21,6 +31,7 @@ export class GroupOffsets {
   delete(topic: string, partition: number): void {
     const partitions = this.#topics.get(topic);
     if (partitions === undefined) return;
+    this.#heldBytes -= bytesOf(partitions.get(partition));
     partitions.delete(partition);
     if (partitions.size === 0) this.#topics.delete(topic);
   }
@@ -32,6 +43,15 @@ export class GroupOffsets {
   partitionsOf(topic: string): ReadonlyMap<number, CommittedOffset> | undefined {
     return this.#topics.get(topic);
   }
+}
+
+/** About what an offset with this metadata takes in memory. */
+export function offsetBytes(metadata: string): number {
+  return OFFSET_OVERHEAD_BYTES + 2 * metadata.length;
+}
+
+function bytesOf(committed: CommittedOffset | undefined): number {
+  return committed === undefined ? 0 : offsetBytes(committed.metadata);
 }
 
 export interface Retention {

@@ -12,6 +12,8 @@ export interface GroupSettings {
   /** Metadata of all members of a group together: the leader is sent all of it. */
   readonly metadataBytesMax: number;
   readonly groupsPerNamespaceMax: number;
+  /** What members say of themselves and what is committed, of all groups of a namespace, in memory. */
+  readonly bytesPerNamespaceMax: number;
   /** Characters of a group id as its clients see it. */
   readonly groupIdCharsMax: number;
   /** offset.metadata.max.bytes, which Kafka counts in characters. */
@@ -31,6 +33,7 @@ export const DEFAULT_GROUP_SETTINGS: GroupSettings = {
   membersMax: 5000,
   metadataBytesMax: 16 * 1024 * 1024,
   groupsPerNamespaceMax: 200_000,
+  bytesPerNamespaceMax: 512 * 1024 * 1024,
   groupIdCharsMax: 255,
   offsetMetadataCharsMax: 4096,
   offsetsRetentionMs: 7 * 24 * 60 * MINUTE_MS,

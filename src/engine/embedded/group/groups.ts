@@ -27,6 +27,8 @@ export class Group {
   offsets: GroupOffsets | null = null;
   /** It takes nothing more until its deletion is stored or has failed. */
   isBeingDeleted = false;
+  /** What its namespace counts for it. */
+  countedBytes = 0;
   /** When its state machine wants to be called, as far as the timer knows. */
   scheduledMs = Number.POSITIVE_INFINITY;
   #writes = 0;
@@ -102,9 +104,15 @@ export function visibleGroupId(groupId: string): string {
   return groupId.slice(groupId.indexOf('.') + 1);
 }
 
+interface Namespace {
+  readonly groups: Map<string, Group>;
+  /** What its groups hold in memory, as of their last `settle`. */
+  heldBytes: number;
+}
+
 export class Groups implements RecordTarget {
   readonly #settings: GroupSettings;
-  readonly #namespaces = new Map<string, Map<string, Group>>();
+  readonly #namespaces = new Map<string, Namespace>();
   /** While the logs are read: groups that had members when they were stored. */
   #restoring = new Map<Group, StoredGroup>();
 
@@ -113,36 +121,48 @@ export class Groups implements RecordTarget {
   }
 
   get(groupId: string): Group | undefined {
-    return this.#namespaces.get(namespaceOfGroup(groupId))?.get(groupId);
+    return this.#namespaces.get(namespaceOfGroup(groupId))?.groups.get(groupId);
   }
 
   /** undefined when the namespace holds as many groups as it may. */
   getOrAdd(groupId: string): Group | undefined {
     const known = this.get(groupId);
     if (known !== undefined) return known;
-    const held = this.#namespaces.get(namespaceOfGroup(groupId))?.size ?? 0;
+    const held = this.#namespaces.get(namespaceOfGroup(groupId))?.groups.size ?? 0;
     return held >= this.#settings.groupsPerNamespaceMax ? undefined : this.#add(groupId);
   }
 
   inNamespace(namespace: string): Iterable<Group> {
-    return this.#namespaces.get(namespace)?.values() ?? [];
+    return this.#namespaces.get(namespace)?.groups.values() ?? [];
   }
 
   *all(): Generator<Group> {
-    for (const groups of this.#namespaces.values()) yield* groups.values();
+    for (const { groups } of this.#namespaces.values()) yield* groups.values();
   }
 
-  remove({ id }: Group): void {
-    const namespace = namespaceOfGroup(id);
-    const groups = this.#namespaces.get(namespace);
-    groups?.delete(id);
-    if (groups?.size === 0) this.#namespaces.delete(namespace);
+  /** Whether the group's namespace may hold so many bytes more. */
+  hasRoom(groupId: string, bytes: number): boolean {
+    const held = this.#namespaces.get(namespaceOfGroup(groupId))?.heldBytes ?? 0;
+    return held + bytes <= this.#settings.bytesPerNamespaceMax;
   }
 
-  /** Puts an idle state machine away, and the group itself when there is nothing to remember. */
+  remove(group: Group): void {
+    const name = namespaceOfGroup(group.id);
+    const namespace = this.#namespaces.get(name);
+    if (namespace === undefined || !namespace.groups.delete(group.id)) return;
+    namespace.heldBytes -= group.countedBytes;
+    group.countedBytes = 0;
+    if (namespace.groups.size === 0) this.#namespaces.delete(name);
+  }
+
+  /**
+   * To be called whenever a group has changed: counts what it holds, puts an idle state machine
+   * away, and the group itself when there is nothing to remember.
+   */
   settle(group: Group): void {
     if (group.isBeingDeleted) return;
     if (group.classic?.isIdle) group.classic = null;
+    this.#count(group);
     const isVoid = group.classic === null && group.resting === null && group.offsets === null;
     if (isVoid && !group.isWriting && this.get(group.id) === group) this.remove(group);
   }
@@ -176,6 +196,7 @@ export class Groups implements RecordTarget {
     const awake: Group[] = [];
     for (const [group, { snapshot }] of this.#restoring) {
       group.classic = ClassicGroup.restore(this.#settings, snapshot, nowMs);
+      this.#count(group);
       awake.push(group);
     }
     this.#restoring = new Map();
@@ -183,14 +204,22 @@ export class Groups implements RecordTarget {
   }
 
   #add(groupId: string): Group {
-    const namespace = namespaceOfGroup(groupId);
-    let groups = this.#namespaces.get(namespace);
-    if (groups === undefined) {
-      groups = new Map();
-      this.#namespaces.set(namespace, groups);
+    const name = namespaceOfGroup(groupId);
+    let namespace = this.#namespaces.get(name);
+    if (namespace === undefined) {
+      namespace = { groups: new Map(), heldBytes: 0 };
+      this.#namespaces.set(name, namespace);
     }
     const group = new Group(groupId);
-    groups.set(groupId, group);
+    namespace.groups.set(groupId, group);
     return group;
+  }
+
+  #count(group: Group): void {
+    const heldBytes = (group.classic?.heldBytes ?? 0) + (group.offsets?.heldBytes ?? 0);
+    const namespace = this.#namespaces.get(namespaceOfGroup(group.id));
+    if (namespace?.groups.get(group.id) !== group) return;
+    namespace.heldBytes += heldBytes - group.countedBytes;
+    group.countedBytes = heldBytes;
   }
 }

@@ -188,6 +188,7 @@ export class Membership {
     if ((groupInstanceId?.length ?? 0) > STATIC_ID_CHARS_MAX) return ErrorCode.INVALID_REQUEST;
     const known = groups.get(groupId);
     if (known === undefined && memberId !== '') return ErrorCode.UNKNOWN_MEMBER_ID;
+    if (!groups.hasRoom(groupId, requestBytes(request))) return ErrorCode.POLICY_VIOLATION;
     const group = known ?? groups.getOrAdd(groupId);
     if (group === undefined) return ErrorCode.POLICY_VIOLATION;
     return group.isBeingDeleted ? ErrorCode.COORDINATOR_NOT_AVAILABLE : group;
@@ -251,10 +252,8 @@ export class Membership {
       this.#waiting.delete(effect.ticket);
       waiting?.settle(effect.answer);
     }
-    const { classic } = group;
-    if (classic === null) return;
-    if (classic.isIdle) this.#parts.groups.settle(group);
-    else this.#deadlines.schedule(group, classic.dueMs);
+    this.#parts.groups.settle(group);
+    if (group.classic !== null) this.#deadlines.schedule(group, group.classic.dueMs);
   }
 
   #store(group: Group, { storeId, snapshot }: GroupEffect & { readonly kind: 'store' }): void {
@@ -277,6 +276,10 @@ export class Membership {
   #nowMs(): number {
     return this.#parts.clock.monotonicMs();
   }
+}
+
+function requestBytes({ protocols }: JoinGroupRequest): number {
+  return protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, 0);
 }
 
 function joinResponse(answer: JoinAnswer, isNullable: boolean): JoinGroupResponse {

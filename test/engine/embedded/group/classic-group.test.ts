@@ -678,12 +678,18 @@ describe('limits', () => {
   });
 
   it('the metadata of all members together is bounded', () => {
-    const driver = new GroupDriver({ metadataBytesMax: 1000 });
-    driver.joinTwice({ protocols: { range: 'x'.repeat(900) } });
-    const second = driver.join({ version: 3, protocols: { range: 'x'.repeat(100) } });
+    const driver = new GroupDriver({ metadataBytesMax: 100_000 });
+    driver.joinTwice({ protocols: { range: 'x'.repeat(90_000) } });
+    const second = driver.join({ version: 3, protocols: { range: 'x'.repeat(10_000) } });
     expect(second.answer?.errorCode).toBe(GROUP_MAX_SIZE_REACHED);
-    const third = driver.join({ version: 3, protocols: { range: 'x'.repeat(90) } });
+    const third = driver.join({ version: 3, protocols: { range: 'x'.repeat(8000) } });
     expect(third.answer).toBeUndefined();
+  });
+
+  it('many empty protocols count as well', () => {
+    const driver = new GroupDriver({ metadataBytesMax: 100_000 });
+    const protocols = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`p${n}`, '']));
+    expect(driver.join({ version: 3, protocols }).answer?.errorCode).toBe(GROUP_MAX_SIZE_REACHED);
   });
 });
 

@@ -130,7 +130,46 @@ describe('a commit', () => {
   });
 });
 
+describe('what a tenant holds in memory', () => {
+  it('is bounded: commits and members beyond it are refused, other tenants go on', async () => {
+    const fixture = await CoordinatorFixture.open({ bytesPerNamespaceMax: 30_000 });
+    const metadata = 'x'.repeat(4000);
+    const codes = [];
+    for (let n = 0; n < 4; n++) codes.push(await fixture.commit(`g${n}`, 't', 0, 1, { metadata }));
+    expect(codes).toEqual([NONE, NONE, NONE, POLICY_VIOLATION]);
+    expect(fixture.list()).toHaveLength(3);
+    const joined = await fixture.join('new', { metadata: Buffer.alloc(8000) });
+    expect(joined.errorCode).toBe(POLICY_VIOLATION);
+    // What is deleted, or overwritten by less, makes room.
+    expect(await fixture.commit('g0', 't', 0, 2)).toBe(NONE);
+    expect(await fixture.commit('g3', 't', 0, 1, { metadata })).toBe(NONE);
+    expect(await fixture.commit('g4', 't', 0, 1, { metadata })).toBe(POLICY_VIOLATION);
+    expect(await fixture.deleteGroup('g1')).toBe(NONE);
+    await fixture.restart();
+    expect(await fixture.commit('g4', 't', 0, 1, { metadata })).toBe(NONE);
+    expect(await fixture.commit('g5', 't', 0, 1, { metadata })).toBe(POLICY_VIOLATION);
+  });
+
+  it('counts members while they are there', async () => {
+    const fixture = await CoordinatorFixture.open({ bytesPerNamespaceMax: 20_000 });
+    const { memberId } = await fixture.stable('g', { metadata: Buffer.alloc(15_000) });
+    expect(await fixture.join('h', { metadata: Buffer.alloc(8000) })).toMatchObject({
+      errorCode: POLICY_VIOLATION,
+    });
+    fixture.leave('g', memberId);
+    await fixture.settle();
+    await fixture.stable('h', { metadata: Buffer.alloc(8000) });
+  });
+});
+
 describe('a fetch', () => {
+  it('that names a partition again and again is answered once', async () => {
+    const fixture = await CoordinatorFixture.open();
+    await fixture.commit('g', 't', 1, 5, { metadata: 'x'.repeat(4000) });
+    const { topics } = fixture.fetchGroup('g', { t: new Array(1000).fill(1) });
+    expect(topics[0]!.partitions).toHaveLength(1);
+  });
+
   it('of an unknown group is -1 and no error', async () => {
     const fixture = await CoordinatorFixture.open();
     expect(fixture.fetchGroup('never', { t: [0] })).toMatchObject({ errorCode: NONE });
