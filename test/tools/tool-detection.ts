@@ -63,6 +63,7 @@ const tools = {
     found: () => fileNamedBy('BREAKWATER_KAFKA_ERRORS'),
     advice: 'BREAKWATER_KAFKA_ERRORS=<errors.json>',
   },
+  'linux-proc': { found: () => existsSync('/proc/self/io'), advice: 'Linux, with /proc' },
   tmpfs: {
     found: () => process.getuid?.() === 0 && onPath('mount') && canMountTmpfs(),
     advice: 'root, and leave to mount a tmpfs',
