@@ -56,7 +56,7 @@ class Lives {
       clock: this.clock,
       directory: DIRECTORY,
       configFor: () => CONFIG,
-      config: { openFilesMax: 4, hotBytes: 2000, pendingBytesMax: 8000 },
+      config: { openFilesMax: 4, hotBytes: 2000, pendingBytesMax: 8000, indexPersistBytes: 3000 },
     });
     expect([...manager.offlinePartitions]).toEqual([]);
     return manager;
@@ -152,9 +152,9 @@ class Lives {
       const choice = this.random();
       if (choice < 0.06) this.#create(manager);
       else if (choice < 0.08) this.#delete(manager);
-      else if (choice < 0.1) void manager.checkpoint().catch(() => undefined);
-      else if (choice < 0.13) this.#breakTheDisk();
-      else if (choice < 0.17) this.clock.advance(randomInt(this.random, 70_000));
+      else if (choice < 0.12) void manager.checkpoint().catch(() => undefined);
+      else if (choice < 0.15) this.#breakTheDisk();
+      else if (choice < 0.19) this.clock.advance(randomInt(this.random, 70_000));
       else if (choice < 0.4) await nextTurn();
       else this.#append(manager);
     }

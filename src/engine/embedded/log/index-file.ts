@@ -38,6 +38,17 @@ export class IndexFile {
     return this.#buffer?.length ?? 0;
   }
 
+  /** The file, if there is one, may hold other entries than these. */
+  get isStale(): boolean {
+    return this.#writtenCount < 0;
+  }
+
+  /** The file was removed: the next write makes it anew from memory. */
+  forgetFile(): void {
+    this.entries();
+    this.#writtenCount = -1;
+  }
+
   /** Takes over an existing file; false when it is missing or its size is not whole entries. */
   adopt(): boolean {
     const status = this.#files.statSync(this.path);

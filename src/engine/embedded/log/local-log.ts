@@ -4,8 +4,9 @@
  *
  * Invariants: only the last segment grows. `syncFiles` makes everything written before the call
  * durable, older segments before newer ones, then the names of new files. Index files are synced
- * only by `recoveryPoint`, which never passes a segment whose indexes are not durable: the loader
- * makes the indexes behind the recovery point anew.
+ * only by checkpoints: `recoveryPoint` never passes a closed segment whose indexes are not durable,
+ * and `persistIndexes` leaves those of the active one, so that a start after a crash reads little
+ * more than what is dirty. An index file holds no entry that memory lacks.
  */
 import { join } from 'node:path';
 import { isOutOfSpace, systemErrorCode } from '../../../base/file-system.ts';
@@ -36,6 +37,10 @@ export class LocalLog {
   #parentChange = 0;
   #isMetadataUnsynced = false;
   #isClosed = false;
+  /** Bytes of the active segment that its index files on disk speak of. */
+  #persistedBytes = 0;
+  /** Producer snapshots inside a segment, oldest first: a restart may need the older one. */
+  #innerSnapshots: number[] = [];
   /** Closed, not yet synced, oldest first. */
   #unsynced: LogSegment[] = [];
   /** Closed, indexes not yet durable, oldest first. */
@@ -59,6 +64,13 @@ export class LocalLog {
   /** For the loader: closed segments whose indexes were made anew. */
   noteUnindexed(segments: readonly LogSegment[]): void {
     this.#unindexed.push(...segments);
+  }
+
+  /** For the loader: the active segment's indexes on disk are as in memory. */
+  notePersisted(): void {
+    const { offsetIndex, timeIndex, sizeBytes } = this.#active;
+    const isPersisted = !offsetIndex.file.isStale && !timeIndex.file.isStale;
+    this.#persistedBytes = isPersisted ? sizeBytes : 0;
   }
 
   get active(): LogSegment {
@@ -101,6 +113,7 @@ export class LocalLog {
     this.#unsynced.push(this.#active);
     this.#unindexed.push(this.#active);
     this.#active = this.newSegment(offset, nowMs);
+    this.#persistedBytes = 0;
     this.segments.push(this.#active);
   }
 
@@ -138,6 +151,38 @@ export class LocalLog {
     await this.#entries.sync(entriesChange);
     await this.directory.entries.sync(parentChange);
     this.#unsynced = this.#unsynced.filter((segment) => !closed.includes(segment));
+  }
+
+  /** Whether the active segment has grown so much that a start after a crash would read long. */
+  get mustPersistIndexes(): boolean {
+    const unpersisted = this.#active.sizeBytes - this.#persistedBytes;
+    return unpersisted >= this.directory.config.indexPersistBytes;
+  }
+
+  /**
+   * Makes the indexes of the active segment durable, and a snapshot of the producers at `offset`.
+   * Entries of batches that are not durable yet are cut off by the loader.
+   */
+  async persistIndexes(offset: number, snapshot: Buffer): Promise<void> {
+    const active = this.#active;
+    const sizeBytes = active.sizeBytes;
+    try {
+      active.writeIndexes();
+      this.writeSnapshot(offset, snapshot);
+      await active.syncIndexes();
+      await this.#syncSnapshot(offset);
+      this.#entriesChange = this.#entries.noteChange();
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+      return;
+    }
+    if (active === this.#active) this.#persistedBytes = sizeBytes;
+    this.#innerSnapshots.push(offset);
+    while (this.#innerSnapshots.length > 2) {
+      const old = this.#innerSnapshots.shift()!;
+      const isBase = this.segments.some((segment) => segment.baseOffset === old);
+      if (!isBase && !this.#isClosed) this.removeIfPresent(this.#snapshotPath(old));
+    }
   }
 
   /**
@@ -207,6 +252,11 @@ export class LocalLog {
       if (at >= 0) list.splice(at, 1);
     }
     if (this.#active.sizeBytes > 0) this.#active.truncateTo(offset);
+    for (const { file } of [this.#active.offsetIndex, this.#active.timeIndex]) {
+      this.removeIfPresent(file.path);
+      file.forgetFile();
+    }
+    this.#persistedBytes = 0;
     for (const name of this.directory.files.readdirSync(this.path)) {
       if (!name.endsWith(SNAPSHOT_SUFFIX) || Number.parseInt(name, 10) <= offset) continue;
       this.removeIfPresent(join(this.path, name));

@@ -36,6 +36,8 @@ export interface LogDirectoryConfig {
   readonly hotBytes: number;
   /** producer.id.expiration.ms: an idle producer is forgotten after this. */
   readonly producerIdExpirationMs: number;
+  /** Growth of an active segment after which a checkpoint makes its indexes durable. */
+  readonly indexPersistBytes: number;
   /** How often recovery points are written. */
   readonly checkpointIntervalMs: number;
 }
@@ -47,5 +49,6 @@ export const DEFAULT_LOG_DIRECTORY_CONFIG: LogDirectoryConfig = {
   pendingBytesMax: 1024 * 1024,
   hotBytes: 64 * 1024 * 1024,
   producerIdExpirationMs: 24 * 60 * 60 * 1000,
+  indexPersistBytes: 4 * 1024 * 1024,
   checkpointIntervalMs: 60_000,
 };

@@ -2,17 +2,18 @@
  * Owns the opening of a log that is on disk (Kafka's LogLoader).
  *
  * Below the recovery point everything was synced: segments there are believed, and what turns out
- * to be missing or broken is damage (`DamagedLogError`), never cut off. The segment that holds the
- * recovery point and those after it are read whole, checksums included; at the first batch that is
- * torn, or that does not follow its predecessor, the log ends and the rest is cut off. Their
- * indexes are made anew. What lies past the recovery point is written again and synced, so that
- * the loaded end is durable.
+ * to be missing or broken is damage (`DamagedLogError`), never cut off. What follows the recovery
+ * point is read whole, checksums included; at the first batch that is torn, or that does not follow
+ * its predecessor, the log ends and the rest is cut off. The segment that holds the recovery point
+ * is read from there on where the indexes that a checkpoint left (`LocalLog.persistIndexes`) lead
+ * to it, and whole otherwise; indexes beyond are made anew. What lies past the recovery point is
+ * written again and synced, so that the loaded end is durable.
  */
 import { join } from 'node:path';
 import { StorageError } from '../../../base/errors.ts';
 import { isCrcValid } from '../../../protocol/records/crc32c.ts';
 import * as batchOf from '../../../protocol/records/record-batch.ts';
-import { walkBatches } from './batch-walk.ts';
+import { walkBatches, walkHeaders } from './batch-walk.ts';
 import { LEADER_EPOCH_FILE, LeaderEpochCache } from './leader-epoch-cache.ts';
 import { LocalLog } from './local-log.ts';
 import type { LogConfig } from './log-config.ts';
@@ -89,8 +90,10 @@ class LogLoader {
     this.#epochs.truncateFromEnd(this.#endOffset);
     this.#removeLeftovers();
     this.#removeSnapshots(segments);
+    for (const segment of segments) this.#removeStaleIndexes(segment);
     this.#dateActive(segments.at(-1)!);
     const local = new LocalLog(this.#directory, config, path, segments);
+    local.notePersisted();
     local.noteUnindexed(this.#scanned.filter((segment) => segment !== segments.at(-1)));
     const topicId = this.#readTopicId();
     await this.#syncScanned(topicId);
@@ -149,6 +152,17 @@ class LogLoader {
     }
   }
 
+  /** An index that differs from what was read must not be believed by a later start. */
+  #removeStaleIndexes(segment: LogSegment): void {
+    if (!segment.offsetIndex.file.isStale && !segment.timeIndex.file.isStale) return;
+    for (const suffix of [INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
+      const name = segmentFileName(segment.baseOffset, suffix);
+      if (this.#names.has(name)) this.#remove(name);
+    }
+    segment.offsetIndex.file.forgetFile();
+    segment.timeIndex.file.forgetFile();
+  }
+
   #loadEpochs(): void {
     if (!this.#names.has(LEADER_EPOCH_FILE)) return;
     const bytes = this.#directory.files.readFileSync(this.#path(LEADER_EPOCH_FILE));
@@ -172,14 +186,18 @@ class LogLoader {
   /** The segments to keep; sets the end, the producers and the epochs. */
   async #recover(found: LogSegment[]): Promise<LogSegment[]> {
     const firstScanned = await this.#believeSynced(found);
-    const scanFrom = found[firstScanned]?.baseOffset ?? this.#endOffset;
-    this.#replaySynced(found.slice(0, firstScanned), scanFrom);
+    const partly = found[firstScanned];
+    const isPartlyBelieved = partly !== undefined && this.#believeStart(partly);
+    const scanFrom = isPartlyBelieved ? this.#endOffset : (partly?.baseOffset ?? this.#endOffset);
+    this.#replaySynced(found.slice(0, firstScanned + (isPartlyBelieved ? 1 : 0)), scanFrom);
     for (let index = firstScanned; index < found.length; index += 1) {
       const segment = found[index]!;
+      const isContinued = isPartlyBelieved && segment === partly;
       const follows =
-        index === 0 ? this.#canBeFirst(segment) : segment.baseOffset === this.#endOffset;
-      if (index === 0 && follows) this.#endOffset = segment.baseOffset;
-      const isWhole = follows && (await this.#scan(segment));
+        isContinued ||
+        (index === 0 ? this.#canBeFirst(segment) : segment.baseOffset === this.#endOffset);
+      if (index === 0 && follows && !isContinued) this.#endOffset = segment.baseOffset;
+      const isWhole = follows && (await this.#scan(segment, isContinued));
       if (isWhole) continue;
       const kept = follows ? index + 1 : index;
       this.#lost = found.slice(kept);
@@ -213,6 +231,30 @@ class LogLoader {
       this.#endOffset = next?.baseOffset ?? end;
     }
     return found.length;
+  }
+
+  /**
+   * Takes over the part of a segment that lies below the recovery point, if the indexes on disk
+   * lead to a batch that begins there; the segment then ends at that point until it is scanned.
+   * In doubt it is false: a scan of the whole segment tells what is damaged.
+   */
+  #believeStart(segment: LogSegment): boolean {
+    const { recoveryPoint, logStartOffset } = this.#request;
+    const canBe = segment.baseOffset < recoveryPoint && logStartOffset < recoveryPoint;
+    if (!canBe || !this.#isEpochFileValid) return false;
+    const sizeBytes = segment.file.handle().sizeBytesSync();
+    const hasIndexes = segment.offsetIndex.file.adopt() && segment.timeIndex.file.adopt();
+    if (!hasIndexes) return false;
+    // There may be entries of batches that never reached the disk.
+    segment.offsetIndex.truncateTo(recoveryPoint);
+    segment.timeIndex.truncateTo(recoveryPoint);
+    segment.sizeBytes = sizeBytes;
+    const position = isPlausible(segment) ? positionAt(segment, recoveryPoint) : undefined;
+    if (position === undefined) return false;
+    segment.sizeBytes = position;
+    segment.readMaxTimestamp();
+    this.#endOffset = recoveryPoint;
+    return true;
   }
 
   /** Indexes as they are, or made anew; the offset at which the segment ends. */
@@ -257,21 +299,25 @@ class LogLoader {
     for (const [index, segment] of synced.entries()) {
       const next = synced[index + 1]?.baseOffset ?? scanFrom;
       if (this.#isEpochFileValid && next <= snapshotOffset) continue;
-      visitHeaders(segment, (buffer, at) => {
+      const from = this.#isEpochFileValid ? snapshotOffset : segment.baseOffset;
+      visitHeaders(segment, from, (buffer, at) => {
         if (!this.#isEpochFileValid) this.#noteEpoch(buffer, at);
         if (batchOf.baseOffset(buffer, at) >= snapshotOffset) this.#noteProducer(buffer, at);
       });
     }
   }
 
-  /** Reads the whole segment and cuts it at the first batch that is not sound; true if none was. */
-  async #scan(segment: LogSegment): Promise<boolean> {
+  /**
+   * Reads the segment, or what follows its believed part, and cuts it at the first batch that is
+   * not sound; true if none was.
+   */
+  async #scan(segment: LogSegment, isContinued: boolean): Promise<boolean> {
     const sizeBytes = segment.file.handle().sizeBytesSync();
-    segment.resetForScan();
-    this.#scanned.push(segment);
+    if (!isContinued) segment.resetForScan();
+    if (!isContinued || segment.sizeBytes < sizeBytes) this.#scanned.push(segment);
     const { indexIntervalBytes } = this.#request.config;
     await segment.file.whilePinned((handle) =>
-      walkBatches(handle, 0, sizeBytes, (buffer, at) => {
+      walkBatches(handle, segment.sizeBytes, sizeBytes, (buffer, at) => {
         if (batchOf.baseOffset(buffer, at) < this.#endOffset || !isCrcValid(buffer, at))
           return false;
         segment.noteBatch(buffer, at, batchOf.batchSizeBytes(buffer, at), indexIntervalBytes);
@@ -297,12 +343,13 @@ class LogLoader {
     if (batchOf.hasProducerId(buffer, at)) this.#producers.update(buffer, at, this.#nowMs);
   }
 
-  /** Keeps those at the beginning of a segment, and the newest. */
+  /** Keeps those at the beginning of a segment, and the newest that the log reaches. */
   #removeSnapshots(segments: readonly LogSegment[]): void {
-    const bases = new Set(segments.map((segment) => segment.baseOffset));
-    bases.add(this.#endOffset);
-    for (const offset of snapshotOffsets(this.#names)) {
-      if (!bases.has(offset)) this.#remove(segmentFileName(offset, SNAPSHOT_SUFFIX));
+    const kept = new Set(segments.map((segment) => segment.baseOffset));
+    const offsets = snapshotOffsets(this.#names);
+    kept.add(offsets.find((offset) => offset <= this.#endOffset) ?? this.#endOffset);
+    for (const offset of offsets) {
+      if (!kept.has(offset)) this.#remove(segmentFileName(offset, SNAPSHOT_SUFFIX));
     }
   }
 
@@ -368,4 +415,26 @@ class LogLoader {
 
 function isPlausible(segment: LogSegment): boolean {
   return segment.offsetIndex.isPlausible(segment.sizeBytes) && segment.timeIndex.isPlausible();
+}
+
+/** Where the batch that begins at `offset` stands or would be appended; undefined if neither. */
+function positionAt(segment: LogSegment, offset: number): number | undefined {
+  const { offsetIndex, sizeBytes } = segment;
+  const entry = offsetIndex.count - 1;
+  const from = entry < 0 ? 0 : offsetIndex.position(entry);
+  let next = -1;
+  let isEntryTrue = entry < 0;
+  const found = walkHeaders(segment.file.handle(), from, sizeBytes, (buffer, at) => {
+    const last = batchOf.lastOffset(buffer, at);
+    isEntryTrue ||= last === offsetIndex.offset(entry);
+    if (!isEntryTrue || last >= offset) {
+      next = batchOf.baseOffset(buffer, at);
+      return false;
+    }
+    next = last + 1;
+    return true;
+  });
+  // A batch torn right there is the scan's business.
+  const position = found < 0 ? -1 - found : found;
+  return isEntryTrue && next === offset ? position : undefined;
 }

@@ -37,12 +37,15 @@ export function loadNewestSnapshot(
   return -1;
 }
 
-/** Calls `visit` for every batch header of the segment. */
+/** Calls `visit` for every batch header of the segment, from the batch that reaches `offset` on. */
 export function visitHeaders(
   segment: LogSegment,
+  offset: number,
   visit: (buffer: Buffer, at: number) => void,
 ): void {
-  walkHeaders(segment.file.handle(), 0, segment.sizeBytes, (buffer, at) => {
+  const { sizeBytes } = segment;
+  const from = offset <= segment.baseOffset ? 0 : segment.positionOf(offset, sizeBytes);
+  walkHeaders(segment.file.handle(), from, sizeBytes, (buffer, at) => {
     visit(buffer, at);
     return true;
   });
@@ -60,7 +63,7 @@ export function rebuildProducers(
   for (const [index, segment] of segments.entries()) {
     const next = segments[index + 1];
     if (next !== undefined && next.baseOffset <= from) continue;
-    visitHeaders(segment, (buffer, at) => {
+    visitHeaders(segment, from, (buffer, at) => {
       const isAfter = batchOf.baseOffset(buffer, at) >= from;
       if (isAfter && batchOf.hasProducerId(buffer, at)) {
         into.producers.update(buffer, at, into.nowMs);

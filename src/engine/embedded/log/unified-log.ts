@@ -243,10 +243,11 @@ export class UnifiedLog implements FlushTarget {
    * `isLast` (everything is synced, nothing more will come) it need not read at all.
    */
   async checkpoint(isLast: boolean): Promise<number> {
-    const syncedOffset = this.#highWatermark;
     const { clock, config } = this.local.directory;
     this.producers.expire(clock.nowMs(), config.producerIdExpirationMs);
     try {
+      if (!isLast && this.local.mustPersistIndexes) await this.#persistIndexes();
+      const syncedOffset = this.#highWatermark;
       if (this.epochs.isDirty) await this.#writeEpochs();
       if (!isLast) return await this.local.recoveryPoint(syncedOffset);
       if (this.#isAsFound) return syncedOffset;
@@ -395,6 +396,20 @@ export class UnifiedLog implements FlushTarget {
       if (!isPassing(error)) return this.local.directory.fail(error);
     }
     return notWritten(cause);
+  }
+
+  /** The snapshot is of use to a restart only once everything before it is durable. */
+  async #persistIndexes(): Promise<void> {
+    this.writePending();
+    const offset = this.#nextOffset;
+    const truncations = this.#truncations;
+    const snapshot = encodeProducerSnapshot(this.producers.entries());
+    const isDurable = await this.flush().then(
+      () => true,
+      () => false,
+    );
+    if (!isDurable || this.failure !== undefined || truncations !== this.#truncations) return;
+    await this.local.persistIndexes(offset, snapshot);
   }
 
   async #writeEpochs(): Promise<void> {
