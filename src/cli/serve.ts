@@ -1,8 +1,9 @@
 /**
  * `breakwater serve`: runs the broker until a signal.
  *
- * Owns stdout's two lines (ready, kcat) and the process's signals: the first SIGTERM or SIGINT
- * closes gracefully and exits 0, also when it comes during the start; a second one exits 1 at once.
+ * Owns stdout's two lines (ready, kcat) and the process's signals: the first SIGTERM, SIGINT
+ * or SIGHUP (its terminal has gone) closes gracefully and exits 0, also when it comes during the
+ * start; a second one exits 1 at once.
  */
 import type { Command } from 'commander';
 import { systemClock } from '../base/clock.ts';
@@ -75,6 +76,7 @@ function onStopSignal(logger: Logger): Promise<void> {
     };
     process.on('SIGTERM', onSignal);
     process.on('SIGINT', onSignal);
+    process.on('SIGHUP', onSignal);
   });
 }
 

@@ -34,28 +34,31 @@ describeRequiring(['built-broker'], 'serve', () => {
     }
   });
 
-  test('SIGINT ends it like SIGTERM, and a signal during the start is not lost', async () => {
-    const dataDir = temporaryDirectory('data');
-    const child = spawnReaped(process.execPath, [BIN, 'serve', '--dev'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        ...process.env,
-        BREAKWATER_DATA_DIR: dataDir,
-        BREAKWATER_CERTS_DIR: certsDir,
-        BREAKWATER_PORT: '0',
-        BREAKWATER_ADMIN_PORT: '0',
-        BREAKWATER_LOG_LEVEL: 'trace',
-      },
-    });
-    // The first byte of any output comes after the handlers are in place.
-    await new Promise((resolve) => {
-      child.stdout?.once('data', resolve);
-      child.stderr?.once('data', resolve);
-    });
-    child.kill('SIGINT');
-    expect(await awaitExit(child, 15_000)).toBe(0);
-    removeDirectory(dataDir);
-  });
+  test.each(['SIGINT', 'SIGHUP'] as const)(
+    '%s ends it like SIGTERM, also during the start',
+    async (signal) => {
+      const dataDir = temporaryDirectory('data');
+      const child = spawnReaped(process.execPath, [BIN, 'serve', '--dev'], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: {
+          ...process.env,
+          BREAKWATER_DATA_DIR: dataDir,
+          BREAKWATER_CERTS_DIR: certsDir,
+          BREAKWATER_PORT: '0',
+          BREAKWATER_ADMIN_PORT: '0',
+          BREAKWATER_LOG_LEVEL: 'trace',
+        },
+      });
+      // The first byte of any output comes after the handlers are in place.
+      await new Promise((resolve) => {
+        child.stdout?.once('data', resolve);
+        child.stderr?.once('data', resolve);
+      });
+      child.kill(signal);
+      expect(await awaitExit(child, 15_000)).toBe(0);
+      removeDirectory(dataDir);
+    },
+  );
 
   test('a second signal ends it at once, with 1', async () => {
     const broker = await startBroker({ certsDir });
