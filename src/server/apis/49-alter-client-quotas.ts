@@ -1,0 +1,179 @@
+/**
+ * AlterClientQuotas (key 49): sets and removes quotas of users, client ids and addresses.
+ * - ALTER_CONFIGS on the cluster, which is the tenant's own. An address means the tenant's own
+ *   connections from it.
+ * - Each entity whole or not at all, each with its own error: INVALID_REQUEST for what Kafka's
+ *   ClientQuotaControlManager refuses, for an entity or a key that stands there twice, and for
+ *   values that are not above 0. What is in order is stored together.
+ * - The change is in the audit log, durably, before it is made; validateOnly makes none.
+ * - Quotas are stored, not enforced yet.
+ */
+import { KafkaError } from '../../base/errors.ts';
+import { ApiKey } from '../../protocol/api-keys.ts';
+import { ErrorCode } from '../../protocol/error-codes.ts';
+import type {
+  AlterClientQuotasResponse,
+  AlterClientQuotasResponseEntryData,
+  EntityData,
+  EntryData,
+} from '../../protocol/schemas/49-alter-client-quotas.ts';
+import {
+  type ClientQuotaAlteration,
+  type ClientQuotaEntity,
+  type EntityType,
+  entityKey,
+  entityProblem,
+  isEntityType,
+  isQuotaKey,
+  type QuotaKey,
+  typesOf,
+  valueProblem,
+} from '../../quota/client-quota-entity.ts';
+import { cluster, defineApi } from '../define-api.ts';
+import type { RequestContext } from '../request-context.ts';
+
+/** Entities in one request: what is checked and stored in one turn of the event loop. */
+const ENTRIES_MAX = 1000;
+const QUOTED_CHARS_MAX = 64;
+
+interface Planned {
+  readonly accepted: ClientQuotaAlteration[];
+  readonly refused: AlterClientQuotasResponseEntryData[];
+}
+
+export const alterClientQuotasApi = defineApi({
+  key: ApiKey.AlterClientQuotas,
+  versions: { min: 0, max: 1 },
+  authorization: cluster('ALTER_CONFIGS'),
+
+  async handle(ctx, request) {
+    const { entries, validateOnly } = request;
+    if (entries.length > ENTRIES_MAX) {
+      const message = `At most ${ENTRIES_MAX} entities can be altered at once`;
+      return response(entries.map((entry) => refuse(entry.entity, invalid(message))));
+    }
+    const { accepted, refused } = plan(entries);
+    if (accepted.length === 0) return response(refused);
+
+    if (!validateOnly) {
+      for (const alteration of accepted) record(ctx, alteration);
+      await ctx.recorded();
+    }
+    const outcome = await alter(ctx, accepted, validateOnly);
+    return response([
+      ...accepted.map(({ entity }) => refuse(entityData(entity), outcome)),
+      ...refused,
+    ]);
+  },
+
+  fail: (request, errorCode) =>
+    response(
+      request.entries.map(({ entity }) => refuse(entity, { errorCode, errorMessage: null })),
+    ),
+});
+
+interface Outcome {
+  readonly errorCode: number;
+  readonly errorMessage: string | null;
+}
+
+async function alter(
+  ctx: RequestContext,
+  alterations: readonly ClientQuotaAlteration[],
+  validateOnly: boolean,
+): Promise<Outcome> {
+  const { tenant } = ctx.session.principal;
+  try {
+    await ctx.services.security.alterClientQuotas(tenant, alterations, { validateOnly });
+    return { errorCode: ErrorCode.NONE, errorMessage: null };
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error;
+    return { errorCode: error.errorCode, errorMessage: error.message };
+  }
+}
+
+/** One answer for each entity, however often it stands in the request. */
+function plan(entries: readonly EntryData[]): Planned {
+  const refused: AlterClientQuotasResponseEntryData[] = [];
+  const planned = new Map<string, ClientQuotaAlteration | null>();
+  for (const { entity: asked, ops } of entries) {
+    const entity = entityOf(asked);
+    if (typeof entity === 'string') {
+      refused.push(refuse(asked, invalid(entity)));
+      continue;
+    }
+    const key = entityKey(entity);
+    const before = planned.get(key);
+    if (before !== undefined) {
+      if (before !== null) refused.push(refuse(asked, invalid('The entity stands there twice')));
+      planned.set(key, null);
+      continue;
+    }
+    const values = valuesOf(entity, ops);
+    if (typeof values !== 'string') planned.set(key, { entity, values });
+    else {
+      planned.set(key, null);
+      refused.push(refuse(asked, invalid(values)));
+    }
+  }
+  return { accepted: [...planned.values()].filter((one) => one !== null), refused };
+}
+
+/** The entity, or what is wrong with it. */
+function entityOf(asked: readonly EntityData[]): ClientQuotaEntity | string {
+  const entity: Partial<Record<EntityType, string | null>> = {};
+  for (const { entityType: type, entityName } of asked) {
+    if (!isEntityType(type)) return `Unhandled client quota entity type: ${quoted(type)}`;
+    if (entity[type] !== undefined) return `Duplicate entity type ${type}`;
+    entity[type] = entityName;
+  }
+  return entityProblem(entity) ?? entity;
+}
+
+/** The values, null where one is removed, or what is wrong with them. */
+function valuesOf(
+  entity: ClientQuotaEntity,
+  ops: EntryData['ops'],
+): ClientQuotaAlteration['values'] | string {
+  const values: Partial<Record<QuotaKey, number | null>> = {};
+  for (const { key, value, remove } of ops) {
+    if (!isQuotaKey(key)) return `Invalid configuration key ${quoted(key)}`;
+    if (values[key] !== undefined) return `Duplicate quota key ${key}`;
+    // A key that this entity cannot have is not there: removing it is no mistake, as in Kafka.
+    const problem = remove ? null : valueProblem(entity, key, value);
+    if (problem !== null) return problem;
+    values[key] = remove ? null : value;
+  }
+  return values;
+}
+
+/** Numbers and names only: `set producer_byte_rate=1024, remove request_percentage`. */
+function record(ctx: RequestContext, { entity, values }: ClientQuotaAlteration): void {
+  if (Object.keys(values).length === 0) return;
+  const facts: Record<string, string | null> = {};
+  for (const type of typesOf(entity)) facts[type] = entity[type] ?? '<default>';
+  const changes = Object.entries(values).map(([key, value]) =>
+    value === null ? `remove ${key}` : `set ${key}=${value}`,
+  );
+  ctx.administration('client-quota-alter', { ...facts, change: changes.join(', ') });
+}
+
+function entityData(entity: ClientQuotaEntity): EntityData[] {
+  return typesOf(entity).map((type) => ({ entityType: type, entityName: entity[type] ?? null }));
+}
+
+function quoted(text: string): string {
+  return text.slice(0, QUOTED_CHARS_MAX);
+}
+
+function invalid(errorMessage: string): Outcome {
+  return { errorCode: ErrorCode.INVALID_REQUEST, errorMessage };
+}
+
+function refuse(entity: EntityData[], outcome: Outcome): AlterClientQuotasResponseEntryData {
+  return { ...outcome, entity };
+}
+
+function response(entries: AlterClientQuotasResponseEntryData[]): AlterClientQuotasResponse {
+  return { throttleTimeMs: 0, entries };
+}

@@ -1,0 +1,205 @@
+/**
+ * AlterUserScramCredentials (key 51): creates, replaces and deletes SCRAM credentials.
+ * - ALTER on the cluster, which is the tenant's own: the users are its own.
+ * - Each user once in a request, else DUPLICATE_RESOURCE for it. Deleting what is not there:
+ *   RESOURCE_NOT_FOUND. Another mechanism: UNSUPPORTED_SASL_MECHANISM. A name that no principal can
+ *   have, iterations outside 4096 to 16384, no salt, or a salted password that is not as long as
+ *   the mechanism's digest: UNACCEPTABLE_CREDENTIAL. What is in order is stored together.
+ * - Of the salted password StoredKey and ServerKey are kept, and it is wiped from the request.
+ * - The change is in the audit log, durably, before it is made: user, mechanism and iterations.
+ * - Credentials are stored; no listener takes SASL yet.
+ */
+import { KafkaError } from '../../base/errors.ts';
+import { ApiKey } from '../../protocol/api-keys.ts';
+import { ErrorCode } from '../../protocol/error-codes.ts';
+import type {
+  AlterUserScramCredentialsRequest,
+  AlterUserScramCredentialsResponse,
+  AlterUserScramCredentialsResult,
+  ScramCredentialDeletion,
+  ScramCredentialUpsertion,
+} from '../../protocol/schemas/51-alter-user-scram-credentials.ts';
+import { NAME_GRAMMAR } from '../../security/policy-rule.ts';
+import type {
+  ScramCredential,
+  ScramCredentialId,
+  ScramCredentials,
+} from '../../security/scram/scram-credentials.ts';
+import {
+  isScramIterations,
+  SCRAM_ITERATIONS_MIN,
+  SCRAM_SALT_BYTES_MAX,
+  scramKeys,
+  scramMechanismByCode,
+} from '../../security/scram/scram-mechanism.ts';
+import { cluster, defineApi } from '../define-api.ts';
+import type { RequestContext } from '../request-context.ts';
+
+/** Users in one request: their keys are made in one turn of the event loop. */
+const CHANGES_MAX = 500;
+
+interface Outcome {
+  readonly errorCode: number;
+  readonly errorMessage: string | null;
+}
+
+/** What a user's mention comes to. */
+type Planned = { readonly delete: ScramCredentialId } | { readonly upsert: ScramCredential };
+
+const TWICE: Outcome = {
+  errorCode: ErrorCode.DUPLICATE_RESOURCE,
+  errorMessage: 'A user credential cannot be altered twice in the same request',
+};
+
+export const alterUserScramCredentialsApi = defineApi({
+  key: ApiKey.AlterUserScramCredentials,
+  versions: { min: 0, max: 0 },
+  authorization: cluster('ALTER'),
+
+  async handle(ctx, request) {
+    const users = usersOf(request);
+    if (request.deletions.length + request.upsertions.length > CHANGES_MAX) {
+      wipe(request);
+      const errorMessage = `At most ${CHANGES_MAX} credentials can be altered at once`;
+      const outcome = { errorCode: ErrorCode.INVALID_REQUEST, errorMessage };
+      return response(users.map((user) => ({ user, ...outcome })));
+    }
+    const { tenant } = ctx.session.principal;
+    const verdicts = plan(request, ctx.services.security.scramCredentials(tenant));
+    wipe(request);
+    const accepted = [...verdicts.values()].filter(isPlanned);
+    if (accepted.length > 0) {
+      for (const change of accepted) record(ctx, change);
+      await ctx.recorded();
+      const outcome = await alter(ctx, accepted);
+      for (const [user, verdict] of verdicts) {
+        if (isPlanned(verdict)) verdicts.set(user, outcome);
+      }
+    }
+    return response(Array.from(verdicts, ([user, outcome]) => ({ user, ...(outcome as Outcome) })));
+  },
+
+  fail(request, errorCode) {
+    wipe(request);
+    return response(usersOf(request).map((user) => ({ user, errorCode, errorMessage: null })));
+  },
+});
+
+function isPlanned(verdict: Planned | Outcome): verdict is Planned {
+  return !('errorCode' in verdict);
+}
+
+function plan(
+  { deletions, upsertions }: AlterUserScramCredentialsRequest,
+  now: ScramCredentials,
+): Map<string, Planned | Outcome> {
+  const verdicts = new Map<string, Planned | Outcome>();
+  for (const deletion of deletions) {
+    const verdict = verdicts.has(deletion.name) ? TWICE : planDeletion(deletion, now);
+    verdicts.set(deletion.name, verdict);
+  }
+  for (const upsertion of upsertions) {
+    const verdict = verdicts.has(upsertion.name) ? TWICE : planUpsertion(upsertion);
+    verdicts.set(upsertion.name, verdict);
+  }
+  return verdicts;
+}
+
+function planDeletion(
+  { name, mechanism: code }: ScramCredentialDeletion,
+  now: ScramCredentials,
+): Planned | Outcome {
+  if (name === '') return unacceptable('Username must not be empty');
+  const mechanism = scramMechanismByCode(code);
+  if (mechanism === undefined) return unknownMechanism();
+  const id = { user: name, mechanism: mechanism.name };
+  if (now.get(id) !== undefined) return { delete: id };
+  return {
+    errorCode: ErrorCode.RESOURCE_NOT_FOUND,
+    errorMessage: 'Attempt to delete a user credential that does not exist',
+  };
+}
+
+function planUpsertion(asked: ScramCredentialUpsertion): Planned | Outcome {
+  const { name, iterations, salt, saltedPassword } = asked;
+  if (name === '') return unacceptable('Username must not be empty');
+  const mechanism = scramMechanismByCode(asked.mechanism);
+  if (mechanism === undefined) return unknownMechanism();
+  if (!NAME_GRAMMAR.test(name)) {
+    return unacceptable(
+      'A user name is 1 to 63 letters, digits, "-" and "_", and begins with no "-"',
+    );
+  }
+  if (!isScramIterations(iterations)) {
+    return unacceptable(
+      iterations < SCRAM_ITERATIONS_MIN ? 'Too few iterations' : 'Too many iterations',
+    );
+  }
+  if (salt.length === 0 || salt.length > SCRAM_SALT_BYTES_MAX) {
+    return unacceptable(`A salt has 1 to ${SCRAM_SALT_BYTES_MAX} bytes`);
+  }
+  if (saltedPassword.length !== mechanism.digestBytes) {
+    return unacceptable(
+      `A salted password of ${mechanism.name} has ${mechanism.digestBytes} bytes`,
+    );
+  }
+  const { storedKey, serverKey } = scramKeys(mechanism, saltedPassword);
+  return {
+    upsert: {
+      user: name,
+      mechanism: mechanism.name,
+      iterations,
+      salt: salt.toString('base64'),
+      storedKey: storedKey.toString('base64'),
+      serverKey: serverKey.toString('base64'),
+    },
+  };
+}
+
+async function alter(ctx: RequestContext, accepted: readonly Planned[]): Promise<Outcome> {
+  const { tenant } = ctx.session.principal;
+  try {
+    await ctx.services.security.alterScramCredentials(tenant, {
+      deleted: accepted.flatMap((one) => ('delete' in one ? [one.delete] : [])),
+      upserted: accepted.flatMap((one) => ('upsert' in one ? [one.upsert] : [])),
+    });
+    return { errorCode: ErrorCode.NONE, errorMessage: null };
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error;
+    return { errorCode: error.errorCode, errorMessage: error.message };
+  }
+}
+
+function record(ctx: RequestContext, change: Planned): void {
+  if ('delete' in change) {
+    const { user, mechanism } = change.delete;
+    ctx.administration('scram-credential-delete', { user, mechanism });
+  } else {
+    const { user, mechanism, iterations } = change.upsert;
+    ctx.administration('scram-credential-set', { user, mechanism, iterations });
+  }
+}
+
+/** What stands in the frame is all that there is of it. */
+function wipe({ upsertions }: AlterUserScramCredentialsRequest): void {
+  for (const { saltedPassword } of upsertions) saltedPassword.fill(0);
+}
+
+function usersOf({ deletions, upsertions }: AlterUserScramCredentialsRequest): string[] {
+  return [...new Set([...deletions, ...upsertions].map(({ name }) => name))];
+}
+
+function unacceptable(errorMessage: string): Outcome {
+  return { errorCode: ErrorCode.UNACCEPTABLE_CREDENTIAL, errorMessage };
+}
+
+function unknownMechanism(): Outcome {
+  return {
+    errorCode: ErrorCode.UNSUPPORTED_SASL_MECHANISM,
+    errorMessage: 'Unknown SCRAM mechanism',
+  };
+}
+
+function response(results: AlterUserScramCredentialsResult[]): AlterUserScramCredentialsResponse {
+  return { throttleTimeMs: 0, results };
+}
