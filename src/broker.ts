@@ -19,8 +19,9 @@ import {
   productionFiles,
   watchCertificates,
 } from './broker/certificates.ts';
-import { makeClientServer } from './broker/client-server.ts';
+import { type ClientServers, makeClientServers } from './broker/client-server.ts';
 import { developmentKcatLine, prepareCertificates, seedTenants } from './broker/development.ts';
+import { enabledMechanisms } from './broker/sasl.ts';
 import { openAudit, openAuthorizer, openEngine } from './broker/storage.ts';
 import { tenantSecurity } from './broker/tenant-security.ts';
 import type { Config } from './config/config-schema.ts';
@@ -33,7 +34,8 @@ import type { Server } from './server/server.ts';
 import { TenantViews } from './server/tenant-views.ts';
 
 export interface RunningBroker {
-  readonly ports: { readonly mtls: number; readonly admin: number };
+  /** `sasl` is null when no mechanism is enabled. */
+  readonly ports: { readonly mtls: number; readonly sasl: number | null; readonly admin: number };
   /** A command that a newcomer can paste; null where the broker cannot know the client's files. */
   readonly kcatLine: string | null;
   close(): Promise<void>;
@@ -97,39 +99,63 @@ async function start(
     engine,
     registry,
     logger,
-    disconnect: (match) => server.disconnect(match),
+    disconnect: (match) => {
+      servers.mtls.disconnect(match);
+      servers.sasl?.disconnect(match);
+    },
   });
-  const server: Server = makeClientServer(config, {
+  const servers: ClientServers = makeClientServers(config, {
     audit,
     authorizer,
     logger,
     certificates: certificates[0],
     registry,
     security: tenantSecurity(state),
+    mechanisms: enabledMechanisms(config, state),
     viewOf: (tenant) => views.get(tenant),
   });
   follow(state, views, authorizer);
   if (devTenants !== null) await seedTenants(devTenants, state, views, audit);
 
-  const mtlsPort = await server.listen(config.host, config.port, (bound) => ({
-    host: config['advertised.host'] ?? config.host,
-    port: config['advertised.port'] === 0 ? bound : config['advertised.port'],
-  }));
-  undo.push(() => server.close());
-  const parts = { audit, authorizer, certificates, engine, logger, registry, server, state, views };
-  const admin = await startAdmin(config, { ...parts, mtlsPort, startedAtMs });
+  const { mtls, sasl } = servers;
+  const host = config['advertised.host'] ?? config.host;
+  const listen = async (server: Server, port: number, advertised: number): Promise<number> => {
+    const toldPort = (bound: number): number => (advertised === 0 ? bound : advertised);
+    const bound = await server.listen(config.host, port, (at) => ({ host, port: toldPort(at) }));
+    undo.push(() => server.close());
+    return bound;
+  };
+  const mtlsPort = await listen(mtls, config.port, config['advertised.port']);
+  const saslPort =
+    sasl === null ? null : await listen(sasl, config['sasl.port'], config['sasl.advertised.port']);
+  const parts = {
+    audit,
+    authorizer,
+    certificates,
+    engine,
+    logger,
+    registry,
+    servers,
+    state,
+    views,
+  };
+  const admin = await startAdmin(config, { ...parts, mtlsPort, saslPort, startedAtMs });
   undo.push(() => admin.close(config['shutdown.grace.ms']));
 
   const watching = { intervalMs: config['ssl.reload.interval.ms'], audit, logger };
   const watches = [
-    watchCertificates(certificates[0], server.tlsServer, {
-      ...watching,
-      onReload: ({ clientCaPem }) => {
-        registry.replaceClientRoots(clientCaPem);
-        for (const tenant of state.image.tenants.values()) views.update(tenant);
+    watchCertificates(
+      certificates[0],
+      sasl === null ? [mtls.tlsServer] : [mtls.tlsServer, sasl.tlsServer],
+      {
+        ...watching,
+        onReload: ({ clientCaPem }) => {
+          registry.replaceClientRoots(clientCaPem);
+          for (const tenant of state.image.tenants.values()) views.update(tenant);
+        },
       },
-    }),
-    watchCertificates(certificates[1], admin, watching),
+    ),
+    watchCertificates(certificates[1], [admin], watching),
   ];
   undo.push(() => {
     for (const watch of watches) watch.stop();
@@ -138,11 +164,11 @@ async function start(
     type: 'server',
     outcome: 'success',
     reason: 'started',
-    facts: { version: packageVersion(), mtlsPort, adminPort: admin.port },
+    facts: { version: packageVersion(), mtlsPort, saslPort, adminPort: admin.port },
   });
   await audit.durable();
   return {
-    ports: { mtls: mtlsPort, admin: admin.port },
+    ports: { mtls: mtlsPort, sasl: saslPort, admin: admin.port },
     kcatLine: dev ? developmentKcatLine(config, mtlsPort) : null,
     async close() {
       audit.security(null, { type: 'server', outcome: 'success', reason: 'stopping' });

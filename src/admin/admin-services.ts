@@ -111,12 +111,20 @@ export interface HealthCheck {
   readonly reason: string | null;
 }
 
+export interface ListenerStatus {
+  readonly host: string;
+  readonly port: number;
+  readonly connections: number;
+}
+
 export interface StatusReport {
   readonly version: string;
   readonly nodeVersion: string;
   readonly nodeId: number;
   readonly startedAtMs: number;
-  readonly mtls: { readonly host: string; readonly port: number; readonly connections: number };
+  readonly mtls: ListenerStatus;
+  /** Null when no SASL mechanism is enabled. */
+  readonly sasl: ListenerStatus | null;
   readonly policy: {
     readonly healthy: boolean;
     readonly epoch: number;

@@ -8,7 +8,7 @@ import type { Operation, ResourceTypeName } from '../security/acl/operation.ts';
 export interface AuditSubject {
   /** Random id of the connection, the same in every event of it. */
   readonly connectionId: string;
-  readonly listener: 'mtls' | 'admin';
+  readonly listener: 'mtls' | 'sasl' | 'admin';
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly tenant: string | null;

@@ -1,6 +1,6 @@
 /** Starts the admin listener on the parts of a running broker. */
 import { type AdminServer, startAdminServer } from '../admin/admin-server.ts';
-import type { StatusReport } from '../admin/admin-services.ts';
+import type { ListenerStatus, StatusReport } from '../admin/admin-services.ts';
 import { EngineTopics } from '../admin/engine-topics.ts';
 import { PolicyAcls } from '../admin/policy-acls.ts';
 import { AdminError } from '../admin/problem.ts';
@@ -16,6 +16,7 @@ import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import { tlsServerOptions } from '../security/tls-context.ts';
 import type { Server } from '../server/server.ts';
 import type { TenantViews } from '../server/tenant-views.ts';
+import type { ClientServers } from './client-server.ts';
 import { type HealthParts, healthOf } from './health.ts';
 
 export interface AdminParts extends HealthParts {
@@ -23,8 +24,9 @@ export interface AdminParts extends HealthParts {
   readonly state: SecurityState;
   readonly registry: TenantCaRegistry;
   readonly views: TenantViews;
-  readonly server: Server;
+  readonly servers: ClientServers;
   readonly mtlsPort: number;
+  readonly saslPort: number | null;
   readonly startedAtMs: number;
 }
 
@@ -71,7 +73,11 @@ function statusOf(config: Config, parts: AdminParts): StatusReport {
     nodeVersion: process.version,
     nodeId: config['node.id'],
     startedAtMs: parts.startedAtMs,
-    mtls: { host: config.host, port: parts.mtlsPort, connections: parts.server.connectionCount },
+    mtls: listenerStatus(config, parts.mtlsPort, parts.servers.mtls),
+    sasl:
+      parts.saslPort === null || parts.servers.sasl === null
+        ? null
+        : listenerStatus(config, parts.saslPort, parts.servers.sasl),
     policy: parts.authorizer.policyStatus(),
     certificates: {
       loadedAtMs: mtls!.loadedAtMs,
@@ -79,4 +85,8 @@ function statusOf(config: Config, parts: AdminParts): StatusReport {
       serverExpiresAtMs: mtls!.material.expiresAtMs,
     },
   };
+}
+
+function listenerStatus(config: Config, port: number, server: Server): ListenerStatus {
+  return { host: config.host, port, connections: server.connectionCount };
 }

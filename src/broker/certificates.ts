@@ -63,7 +63,7 @@ export function productionFiles(
 
 export function watchCertificates(
   certificates: ListenerCertificates,
-  server: ReloadableServer,
+  servers: readonly ReloadableServer[],
   parts: {
     readonly intervalMs: number;
     readonly audit: AuditLog;
@@ -77,7 +77,7 @@ export function watchCertificates(
   return watchTlsFiles({
     files,
     current: certificates.material,
-    servers: [server],
+    servers,
     clock: systemClock,
     intervalMs: parts.intervalMs,
     onReload(material) {

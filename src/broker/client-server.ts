@@ -1,4 +1,7 @@
-/** Makes the mutual-TLS server of devices and services from the configuration. */
+/**
+ * Makes the servers of devices and services from the configuration: mutual TLS, and SASL inside TLS
+ * where a mechanism is enabled. Budgets and fetch sessions are shared by both.
+ */
 import type { AuditLog } from '../audit/audit-log.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
@@ -7,13 +10,19 @@ import type { Config } from '../config/config-schema.ts';
 import { ReceiveBudget } from '../network/receive-budget.ts';
 import { UnsentBudget } from '../network/unsent-budget.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
-import { admit, peerFactsOf } from '../security/admission.ts';
+import { admit, peerFactsOf, serverNameOf, tenantOfServerName } from '../security/admission.ts';
 import type { Authorizer } from '../security/authorizer.ts';
+import type { SaslMechanism } from '../security/sasl/sasl-mechanism.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import { tlsServerOptions } from '../security/tls-context.ts';
 import { advertisedApis } from '../server/apis/index.ts';
 import { FetchSessionCache } from '../server/fetch-session.ts';
-import { Server, type TenantView } from '../server/server.ts';
+import {
+  type SaslSettings,
+  Server,
+  type ServerOptions,
+  type TenantView,
+} from '../server/server.ts';
 import type { TenantSecurity } from '../server/tenant-security.ts';
 import type { ListenerCertificates } from './certificates.ts';
 
@@ -29,16 +38,55 @@ export interface ClientServerParts {
   readonly certificates: ListenerCertificates;
   readonly registry: TenantCaRegistry;
   readonly security: TenantSecurity;
+  readonly mechanisms: readonly SaslMechanism[];
   readonly viewOf: (tenant: string) => TenantView | undefined;
 }
 
-export function makeClientServer(config: Config, parts: ClientServerParts): Server {
-  const { audit, authorizer, logger, certificates, registry, security, viewOf } = parts;
-  const rules = { registry, serverNameDomain: config['tenant.domain'] ?? '' };
+export interface ClientServers {
+  readonly mtls: Server;
+  /** Null when no SASL mechanism is enabled. */
+  readonly sasl: Server | null;
+}
+
+export function makeClientServers(config: Config, parts: ClientServerParts): ClientServers {
+  const { certificates, registry, mechanisms } = parts;
+  const serverNameDomain = config['tenant.domain'] ?? '';
+  const rules = { registry, serverNameDomain };
+  const shared = sharedOptions(config, parts);
+  const tls = tlsServerOptions(certificates.material, config['handshake.timeout.ms']);
+  const mtls = new Server({
+    ...shared,
+    tls,
+    identify: {
+      by: 'certificate',
+      admit: (socket) => admit(peerFactsOf(socket), rules, systemClock.nowMs()),
+    },
+  });
+  if (mechanisms.length === 0) return { mtls, sasl: null };
+  const settings: SaslSettings = {
+    mechanisms,
+    frameBytesMax: config['sasl.server.max.receive.size'],
+    timeoutMs: config['sasl.login.timeout.ms'],
+    reauthMs: config['connections.max.reauth.ms'],
+    serverTenantOf: (socket) => tenantOfServerName(serverNameOf(socket), serverNameDomain),
+  };
+  const sasl = new Server({
+    ...shared,
+    tls: { ...tls, requestCert: false },
+    identify: { by: 'sasl', sasl: settings },
+  });
+  return { mtls, sasl };
+}
+
+function sharedOptions(
+  config: Config,
+  parts: ClientServerParts,
+): Omit<ServerOptions, 'tls' | 'identify'> {
+  const { audit, authorizer, logger, security, viewOf } = parts;
   const smallBytes = config['socket.request.small.max.bytes'];
   const largeBytes = config['socket.request.max.bytes'];
   const unsentBudget = new UnsentBudget(config['queued.max.response.bytes']);
-  return new Server({
+  return {
     services: {
       authorizer,
       audit,
@@ -59,7 +107,6 @@ export function makeClientServer(config: Config, parts: ClientServerParts): Serv
       advertisedApis: advertisedApis(),
     },
     random: systemRandom,
-    tls: tlsServerOptions(certificates.material, config['handshake.timeout.ms']),
     listener: {
       connectionsMax: config['max.connections'],
       connectionsPerIpMax: config['max.connections.per.ip'],
@@ -78,7 +125,6 @@ export function makeClientServer(config: Config, parts: ClientServerParts): Serv
     idleMs: config['connections.max.idle.ms'],
     failedAuthenticationDelayMs: config['connection.failed.authentication.delay.ms'],
     shutdownGraceMs: config['shutdown.grace.ms'],
-    admit: (socket) => admit(peerFactsOf(socket), rules, systemClock.nowMs()),
     viewOf,
-  });
+  };
 }

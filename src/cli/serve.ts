@@ -8,6 +8,7 @@
 import type { Command } from 'commander';
 import { systemClock } from '../base/clock.ts';
 import { createLogger, type Logger } from '../base/logger.ts';
+import type { RunningBroker } from '../broker.ts';
 import type { Config } from '../config/config-schema.ts';
 import { checkForServing } from '../config/serving-checks.ts';
 import {
@@ -45,15 +46,12 @@ async function serve(options: ServeOptions): Promise<void> {
   logger.info('stopped');
 }
 
-function announce(
-  config: Config,
-  ports: { mtls: number; admin: number },
-  kcatLine: string | null,
-): void {
+function announce(config: Config, ports: RunningBroker['ports'], kcatLine: string | null): void {
   const startMs = Math.round(systemClock.monotonicMs());
   const mtls = `mTLS ${hostAndPort(config.host, ports.mtls)}`;
   const admin = `admin https://${hostAndPort(config['admin.host'], ports.admin)}`;
-  process.stdout.write(`ready in ${startMs} ms: ${mtls}, ${admin}\n`);
+  const sasl = ports.sasl === null ? '' : `SASL_SSL ${hostAndPort(config.host, ports.sasl)}, `;
+  process.stdout.write(`ready in ${startMs} ms: ${mtls}, ${sasl}${admin}\n`);
   if (kcatLine !== null) process.stdout.write(`${kcatLine}\n`);
 }
 

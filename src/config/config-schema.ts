@@ -65,7 +65,7 @@ const listeners = {
   port: port({ default: 9093, doc: 'Port of the mutual-TLS listener; 0 takes a free one.' }),
   'sasl.port': port({
     default: 9094,
-    doc: 'Port of the SASL_SSL listener. Reserved: this version has no SASL listener and opens no such port.',
+    doc: 'Port of the SASL_SSL listener, which is there when sasl.enabled.mechanisms names any; 0 takes a free one.',
   }),
   'advertised.host': optionalText({
     pattern: HOST,
@@ -76,6 +76,10 @@ const listeners = {
     default: 0,
     doc: 'Port that clients are told to connect to; 0 means the port that is really open.',
   }),
+  'sasl.advertised.port': port({
+    default: 0,
+    doc: 'Port of the SASL_SSL listener that its clients are told to connect to; 0 means the port that is really open.',
+  }),
   'admin.host': text({
     default: '127.0.0.1',
     pattern: HOST,
@@ -83,6 +87,35 @@ const listeners = {
     doc: 'Address that the admin listener (HTTPS, operator certificates only) binds to.',
   }),
   'admin.port': port({ default: 9643, doc: 'Port of the admin listener; 0 takes a free one.' }),
+};
+
+const sasl = {
+  'sasl.enabled.mechanisms': optionalText({
+    pattern: /^[A-Z0-9-]+(?:, ?[A-Z0-9-]+)*$/,
+    allowed: 'names of mechanisms with commas between',
+    doc: 'SASL mechanisms of the SASL_SSL listener: SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER; empty means that there is no such listener.',
+  }),
+  'sasl.server.max.receive.size': integer({
+    default: 64 * KIB,
+    min: KIB,
+    max: MIB,
+    doc: 'The largest frame, in bytes, that is taken from a client before it has an identity.',
+  }),
+  'sasl.login.timeout.ms': integer({
+    default: 10 * SECOND_MS,
+    min: 100,
+    max: 2 * MINUTE_MS,
+    doc: 'How long a SASL login may take after the TLS handshake.',
+  }),
+  'connections.max.reauth.ms': integer({
+    default: 0,
+    min: 0,
+    max: 365 * 24 * HOUR_MS,
+    doc: 'A SASL session lasts at most so long unless the client renews it (KIP-368); 0 means as long as its credential.',
+  }),
+  'sasl.oauthbearer.issuers.file': optionalPath({
+    doc: 'YAML file of the OAuth issuers that OAUTHBEARER trusts, each with its keys, audience and the tenants that it speaks for.',
+  }),
 };
 
 const tls = {
@@ -404,6 +437,7 @@ const admin = {
 export const CONFIG_SECTIONS = {
   Node: node,
   Listeners: listeners,
+  SASL: sasl,
   'TLS and identity': tls,
   Policy: policy,
   'Topics and log': topics,
@@ -416,6 +450,7 @@ export const CONFIG_SECTIONS = {
 export const CONFIG_KEYS = {
   ...node,
   ...listeners,
+  ...sasl,
   ...tls,
   ...policy,
   ...topics,

@@ -241,7 +241,7 @@ export function tenantOfServerName(serverName: string | null, domain: string): s
 function principalOf(
   identity: Identity,
   certificate: X509Certificate,
-  certificateExpiresAtMs: number,
+  expiresAtMs: number,
 ): KafkaPrincipal {
   return {
     principalType: 'User',
@@ -251,7 +251,7 @@ function principalOf(
     fleet: identity.kind === 'device' ? identity.fleet : null,
     authentication: 'mTLS',
     certificateSerial: certificate.serialNumber,
-    certificateExpiresAtMs,
+    expiresAtMs,
   };
 }
 
@@ -260,15 +260,20 @@ function oneLine(text: string): string {
   return JSON.stringify(text.slice(0, 200)).slice(1, -1);
 }
 
+/** The server name of the handshake, lower case; null when the client named none. */
+export function serverNameOf(socket: TLSSocket): string | null {
+  const name: unknown = 'servername' in socket ? socket.servername : null;
+  return typeof name === 'string' ? name.toLowerCase() : null;
+}
+
 /** Reads the facts of a server-side socket once its handshake is done. */
 export function peerFactsOf(socket: TLSSocket): PeerFacts {
   const error: unknown = socket.authorizationError;
-  const serverName: unknown = 'servername' in socket ? socket.servername : null;
   return {
     certificate: socket.getPeerX509Certificate() ?? null,
     authorized: socket.authorized,
     authorizationError: error ? (error instanceof Error ? error.message : String(error)) : null,
-    serverName: typeof serverName === 'string' ? serverName.toLowerCase() : null,
+    serverName: serverNameOf(socket),
     resumed: socket.isSessionReused(),
   };
 }

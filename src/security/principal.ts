@@ -1,27 +1,29 @@
 /**
  * Owns the identity that a connection acts under, once admission (or SASL) has settled it.
  *
- * Invariant: a principal is immutable and complete; its tenant came from the issuing CA, never from
- * a claim of the client. An operator stands outside the tenants: its `tenant` is the empty string,
+ * Invariant: a principal is immutable and complete; its tenant came from the issuing CA or from the
+ * operator's binding of a login, never from a claim of the client. An operator stands outside the tenants: its `tenant` is the empty string,
  * which no tenant can be named.
  */
 
-export type PrincipalKind = 'device' | 'service' | 'operator';
+/** A `user` logged in by SASL: whether it is a device or a service its credential does not say. */
+export type PrincipalKind = 'device' | 'service' | 'user' | 'operator';
 
 export interface KafkaPrincipal {
   readonly principalType: 'User';
-  /** The device, service or operator name: the certificate's common name. */
+  /** The device, service or operator name (the certificate's common name), or the login's user. */
   readonly name: string;
   /** The tenant that issued the identity; '' for an operator. */
   readonly tenant: string;
   readonly kind: PrincipalKind;
-  /** The fleet of a device; null for services and operators. */
+  /** The fleet of a device; null for everybody else. */
   readonly fleet: string | null;
-  readonly authentication: 'mTLS';
-  /** Upper-case hexadecimal, as `openssl x509 -serial` prints it. */
-  readonly certificateSerial: string;
-  /** The end of the certificate's validity, in milliseconds since the epoch. */
-  readonly certificateExpiresAtMs: number;
+  /** `mTLS`, or the SASL mechanism. */
+  readonly authentication: string;
+  /** Upper-case hexadecimal, as `openssl x509 -serial` prints it; null without a certificate. */
+  readonly certificateSerial: string | null;
+  /** The end of the credential's validity, in milliseconds since the epoch; null without one. */
+  readonly expiresAtMs: number | null;
 }
 
 /** The tenant of operators: no tenant name is empty, so it never equals a tenant's. */

@@ -18,6 +18,7 @@ import {
   encodeResponse,
   type RequestHeader,
 } from '../protocol/headers.ts';
+import { unsupportedVersions } from './apis/18-api-versions.ts';
 import { servedApi } from './apis/index.ts';
 import type { ApiDefinition } from './define-api.ts';
 import { RequestContext, type ServerServices } from './request-context.ts';
@@ -42,10 +43,13 @@ export class RequestPipeline {
     if (api === undefined) throw new ProtocolError(`API key ${header.apiKey} is not served`);
     const { min, max } = api.versions;
     if (header.apiVersion < min || header.apiVersion > max) {
-      if (api.key === ApiKey.ApiVersions) return unsupportedApiVersions(header, api);
+      if (api.key === ApiKey.ApiVersions) return unsupportedApiVersions(header);
       throw new ProtocolError(
         `${apiName(api.key)} version ${header.apiVersion} is outside ${min}-${max}`,
       );
+    }
+    if (session.reauthentication?.isUnderWay === true && api.key !== ApiKey.SaslAuthenticate) {
+      throw new ProtocolError(`${apiName(api.key)} while the login is renewed`);
     }
     const request = decodeRequest(
       api.key,
@@ -150,16 +154,8 @@ function encode(api: ApiDefinition, header: RequestHeader, outcome: Outcome): An
 }
 
 /** KIP-511: answered in version 0, with our range, and the connection stays open. */
-function unsupportedApiVersions(header: RequestHeader, api: ApiDefinition): Answer {
-  const { min, max } = api.versions;
-  const frame = encodeResponse({
-    apiKey: ApiKey.ApiVersions,
-    apiVersion: 0,
-    correlationId: header.correlationId,
-    body: {
-      errorCode: ErrorCode.UNSUPPORTED_VERSION,
-      apiKeys: [{ apiKey: ApiKey.ApiVersions, minVersion: min, maxVersion: max }],
-    },
-  });
-  return { frame, muteMs: 0 };
+function unsupportedApiVersions({ correlationId }: RequestHeader): Answer {
+  const { ApiVersions: apiKey } = ApiKey;
+  const body = unsupportedVersions();
+  return { frame: encodeResponse({ apiKey, apiVersion: 0, correlationId, body }), muteMs: 0 };
 }

@@ -1,13 +1,14 @@
 /**
- * The client-facing server: admits connections, gives each its session and its tenant's view of
- * the engine, and keeps watch over them (idleness, expiry, suspension, shutdown).
+ * The server of one client listener: admits connections by their certificate or lets them log in by
+ * SASL, gives each its session and its tenant's view of the engine, and keeps watch over them
+ * (idleness, expiry, suspension, shutdown).
  *
- * Invariants: no byte of Kafka is read before the authentication is recorded durably; a session
- * ends when its certificate expires or its tenant is suspended; every refusal is recorded with its
- * reason.
+ * Invariants: nothing but the login is served before the authentication is recorded durably; a
+ * session ends when its credential expires or its tenant is suspended; every refusal is recorded
+ * with its reason.
  */
 import type { TLSSocket } from 'node:tls';
-import type { AuditSubject } from '../audit/audit-event.ts';
+import type { AuditSubject, SecurityEvent } from '../audit/audit-event.ts';
 import type { Timer } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -15,14 +16,19 @@ import { type CloseReason, Connection, type ConnectionLimits } from '../network/
 import { Listener, type ListenerLimits, plainAddress } from '../network/listener.ts';
 import type { AdmissionResult } from '../security/admission.ts';
 import { formatPrincipal, type KafkaPrincipal } from '../security/principal.ts';
+import type { SaslIdentity, SaslMechanism, SaslPeer } from '../security/sasl/sasl-mechanism.ts';
 import type { ServerServices } from './request-context.ts';
 import { RequestPipeline } from './request-pipeline.ts';
+import { SaslLogin } from './sasl-login.ts';
+import { SaslReauthentication } from './sasl-reauthentication.ts';
 import { type Endpoint, Session } from './session.ts';
 
 /** How often connections are looked at for idleness. */
 const SWEEP_INTERVAL_MS = 1000;
 /** A peer that took nothing for so long is cut off when memory for untaken answers is short. */
 const STALLED_MS = 5000;
+/** How long the answer to a refused login may take to leave. */
+const LAST_ANSWER_MS = 100;
 /** After these the connection was not cut short by anybody's fault worth an alarm. */
 const ORDINARY_ENDS: ReadonlySet<CloseReason> = new Set(['peer-closed', 'idle', 'shutdown']);
 
@@ -40,16 +46,43 @@ export interface ServerOptions {
   readonly idleMs: number;
   readonly failedAuthenticationDelayMs: number;
   readonly shutdownGraceMs: number;
-  /** Decides on a connection whose handshake is done. */
-  readonly admit: (socket: TLSSocket) => AdmissionResult;
+  /** How a connection whose handshake is done gets its identity. */
+  readonly identify:
+    | { readonly by: 'certificate'; readonly admit: (socket: TLSSocket) => AdmissionResult }
+    | { readonly by: 'sasl'; readonly sasl: SaslSettings };
   /** The tenant's view, always the same object; undefined when there is no such active tenant. */
   readonly viewOf: (tenant: string) => TenantView | undefined;
+}
+
+/** What a SASL listener asks of its peers. */
+export interface SaslSettings {
+  readonly mechanisms: readonly SaslMechanism[];
+  /** sasl.server.max.receive.size, in bytes. */
+  readonly frameBytesMax: number;
+  readonly timeoutMs: number;
+  /** connections.max.reauth.ms; 0: a login lasts as long as its credential. */
+  readonly reauthMs: number;
+  /** The tenant that the server name of the handshake names; null when it names none. */
+  readonly serverTenantOf: (socket: TLSSocket) => string | null;
 }
 
 interface Live {
   readonly connection: Connection;
   readonly session: Session;
-  readonly expiry: Timer;
+  expiry: Timer | null;
+}
+
+/** Somebody whose proof was accepted. */
+interface Identified {
+  readonly principal: KafkaPrincipal;
+  readonly login: LoggedIn | null;
+}
+
+interface LoggedIn {
+  readonly login: SaslLogin;
+  readonly mechanism: SaslMechanism;
+  readonly identity: SaslIdentity;
+  readonly peer: SaslPeer;
 }
 
 export class Server {
@@ -58,6 +91,8 @@ export class Server {
   readonly #pipeline: RequestPipeline;
   readonly #listener: Listener;
   readonly #live = new Set<Live>();
+  /** Sockets that are logging in. */
+  readonly #logins = new Set<TLSSocket>();
   #advertised: Endpoint = { host: '', port: 0 };
   #sweeper: NodeJS.Timeout | null = null;
   #closing = false;
@@ -120,6 +155,7 @@ export class Server {
     this.#closing = true;
     if (this.#sweeper !== null) clearInterval(this.#sweeper);
     this.#listener.stopAccepting();
+    for (const socket of this.#logins) socket.destroy();
     // Parked fetches end now, with what there is: their clients are answered, not cut off.
     for (const { session, connection } of [...this.#live]) {
       connection.drain();
@@ -143,15 +179,17 @@ export class Server {
     const remotePort = socket.remotePort ?? 0;
     const subject = this.#unknownPeer(remoteAddress, remotePort);
     try {
-      const result = this.#options.admit(socket);
-      if (!result.admitted) return await this.#refuse(socket, subject, result);
-      const { principal } = result;
+      const identified = await this.#identify(socket, subject);
+      if (identified === null) return;
+      const { principal, login } = identified;
       const view = this.#options.viewOf(principal.tenant);
       if (view === undefined) {
-        const detail = 'the tenant does not exist';
-        return await this.#refuse(socket, subject, { reason: 'tenant_inactive', detail });
+        const detail = 'there is no such active tenant';
+        await this.#refuse(socket, subject, { reason: 'tenant_inactive', detail });
+        login?.login.refuse();
+        return;
       }
-      await this.#admitted(socket, drop, this.#subjectOf(subject, principal), principal, view);
+      await this.#admitted(socket, drop, this.#subjectOf(subject, principal), identified, view);
     } catch (error) {
       this.#services.logger.error(
         { err: error, remoteAddress },
@@ -161,29 +199,72 @@ export class Server {
     }
   }
 
+  /** Who the peer is; null once it is refused, or gone. */
+  async #identify(socket: TLSSocket, subject: AuditSubject): Promise<Identified | null> {
+    const { identify } = this.#options;
+    if (identify.by === 'sasl') return this.#login(socket, subject, identify.sasl);
+    const result = identify.admit(socket);
+    if (result.admitted) return { principal: result.principal, login: null };
+    await this.#refuse(socket, subject, result);
+    return null;
+  }
+
+  async #login(
+    socket: TLSSocket,
+    subject: AuditSubject,
+    sasl: SaslSettings,
+  ): Promise<Identified | null> {
+    const { clock, advertisedApis } = this.#services;
+    const serverTenant = sasl.serverTenantOf(socket);
+    const peer: SaslPeer = { remoteAddress: subject.remoteAddress, serverTenant };
+    const login = new SaslLogin(socket, { ...sasl, peer, advertisedApis, clock });
+    this.#logins.add(socket);
+    const result = await login.run().finally(() => this.#logins.delete(socket));
+    if (result.kind === 'gone') {
+      socket.destroy();
+      return null;
+    }
+    if (result.kind === 'refused') {
+      const { tenant, name } = result.claimed;
+      const claimed = name === null ? null : formatPrincipal({ principalType: 'User', name });
+      await this.#refuse(socket, subject, result, { claimedTenant: tenant, claimed });
+      login.refuse();
+      return null;
+    }
+    const { identity, mechanism } = result;
+    const principal = userPrincipal(identity, mechanism.name);
+    return { principal, login: { login, mechanism, identity, peer } };
+  }
+
   async #refuse(
     socket: TLSSocket,
     subject: AuditSubject,
     { reason, detail }: { reason: string; detail: string },
+    facts: NonNullable<SecurityEvent['facts']> = {},
   ): Promise<void> {
     const { audit, clock } = this.#services;
-    audit.security(subject, { type: 'authentication', outcome: 'failure', reason, detail });
-    clock.setTimer(this.#options.failedAuthenticationDelayMs, () => socket.destroy());
-    await audit.durable();
+    audit.security(subject, { type: 'authentication', outcome: 'failure', reason, detail, facts });
+    const delayMs = this.#options.failedAuthenticationDelayMs;
+    const delay = new Promise<void>((resolve) => {
+      clock.setTimer(delayMs, resolve);
+    });
+    // What the caller writes after this still has its time to leave.
+    clock.setTimer(delayMs + LAST_ANSWER_MS, () => socket.destroy());
+    await Promise.all([audit.durable(), delay]);
   }
 
   async #admitted(
     socket: TLSSocket,
     drop: () => void,
     subject: AuditSubject,
-    principal: KafkaPrincipal,
+    { principal, login }: Identified,
     view: TenantView,
   ): Promise<void> {
     const { audit, clock } = this.#services;
     audit.security(subject, {
       type: 'authentication',
       outcome: 'success',
-      reason: 'mutual-tls',
+      reason: login === null ? 'mutual-tls' : login.mechanism.name,
       facts: { protocol: socket.getProtocol(), resumed: socket.isSessionReused() },
     });
     await audit.durable();
@@ -220,14 +301,69 @@ export class Server {
     );
     socket.off('error', drop);
     live.connection = connection;
-    live.expiry = clock.setTimer(principal.certificateExpiresAtMs - clock.nowMs(), () =>
-      connection.close('expired'),
-    );
+    live.expiry = null;
     this.#live.add(live as Live);
+    if (login === null) this.#expireIn(live as Live, (principal.expiresAtMs ?? 0) - clock.nowMs());
+    else this.#welcome(live as Live, login);
+  }
+
+  /** The last answer of the login; from here on requests are served. */
+  #welcome(live: Live, { login, mechanism, identity, peer }: LoggedIn): void {
+    const { identify } = this.#options;
+    const { clock } = this.#services;
+    if (identify.by !== 'sasl') return;
+    const { mechanisms, reauthMs } = identify.sasl;
+    const lifetimeMs = (of: SaslIdentity): number => lifetimeOf(of, reauthMs, clock.nowMs());
+    const endsInMs = lifetimeMs(identity);
+    live.session.reauthentication = new SaslReauthentication({
+      mechanism,
+      mechanismNames: mechanisms.map(({ name }) => name),
+      peer,
+      identity,
+      lifetimeMs,
+      monotonicMs: () => clock.monotonicMs(),
+      onRenewed: async (_identity, lastsMs) => {
+        await this.#recordLogin(live, 'success', `${mechanism.name} renewed`);
+        this.#expireIn(live, lastsMs);
+      },
+      onRefused: async (reason, detail) => {
+        await this.#recordLogin(live, 'failure', reason, detail);
+        clock.setTimer(this.#options.failedAuthenticationDelayMs, () =>
+          live.connection.close('expired', detail),
+        );
+      },
+    });
+    this.#expireIn(live, endsInMs);
+    login.welcome(endsInMs);
+  }
+
+  async #recordLogin(
+    { session }: Live,
+    outcome: SecurityEvent['outcome'],
+    reason: string,
+    detail?: string,
+  ): Promise<void> {
+    const { audit } = this.#services;
+    audit.security(session.subject, {
+      type: 'authentication',
+      outcome,
+      reason,
+      ...(detail === undefined ? {} : { detail }),
+    });
+    await audit.durable();
+  }
+
+  /** The session ends then, unless it is renewed; 0: it does not. */
+  #expireIn(live: Live, lifetimeMs: number): void {
+    live.expiry?.cancel();
+    const isEndless = live.session.principal.expiresAtMs === null && lifetimeMs === 0;
+    live.expiry = isEndless
+      ? null
+      : this.#services.clock.setTimer(lifetimeMs, () => live.connection.close('expired'));
   }
 
   #onClose(live: Live, reason: CloseReason, detail: string | null): void {
-    live.expiry.cancel();
+    live.expiry?.cancel();
     live.session.close();
     this.#live.delete(live);
     if (ORDINARY_ENDS.has(reason) || reason === 'socket-error') return;
@@ -268,7 +404,7 @@ export class Server {
   #unknownPeer(remoteAddress: string, remotePort: number): AuditSubject {
     return {
       connectionId: this.#options.random.bytes(9).toString('base64url'),
-      listener: 'mtls',
+      listener: this.#options.identify.by === 'sasl' ? 'sasl' : 'mtls',
       remoteAddress,
       remotePort,
       tenant: null,
@@ -285,4 +421,24 @@ export class Server {
       certificateSerial: principal.certificateSerial,
     };
   }
+}
+
+/** Milliseconds that a login lasts: the credential's time or the operator's, 0 when neither ends. */
+function lifetimeOf({ expiresAtMs }: SaslIdentity, reauthMs: number, nowMs: number): number {
+  const left = expiresAtMs === null ? Number.POSITIVE_INFINITY : Math.max(1, expiresAtMs - nowMs);
+  const lifetimeMs = Math.min(left, reauthMs === 0 ? Number.POSITIVE_INFINITY : reauthMs);
+  return Number.isFinite(lifetimeMs) ? lifetimeMs : 0;
+}
+
+function userPrincipal(identity: SaslIdentity, authentication: string): KafkaPrincipal {
+  return {
+    principalType: 'User',
+    name: identity.name,
+    tenant: identity.tenant,
+    kind: 'user',
+    fleet: null,
+    authentication,
+    certificateSerial: null,
+    expiresAtMs: identity.expiresAtMs,
+  };
 }

@@ -8,6 +8,7 @@
 import type { AccessEvent, AuditSubject } from '../audit/audit-event.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { KafkaPrincipal } from '../security/principal.ts';
+import type { SaslReauthentication } from './sasl-reauthentication.ts';
 
 /** Resources remembered for a connection before its memory starts afresh. */
 const CACHED_DECISIONS_MAX = 8192;
@@ -26,6 +27,8 @@ export class Session {
   readonly clusterId: string;
   /** Where this listener tells clients to connect. */
   readonly advertised: Endpoint;
+  /** How a login is renewed; null where a certificate was the proof. */
+  reauthentication: SaslReauthentication | null = null;
   readonly #closing = new AbortController();
   #epoch = -1;
   #cached = 0;

@@ -287,6 +287,7 @@ function inMemory() {
       nodeId: 1,
       startedAtMs: 0,
       mtls: { host: '127.0.0.1', port: 9093, connections: 0 },
+      sasl: null,
       policy: {
         healthy: true,
         epoch: 1,

@@ -29,7 +29,7 @@ export function principal(
     fleet: null,
     authentication: 'mTLS',
     certificateSerial: '01',
-    certificateExpiresAtMs: 4_102_444_800_000,
+    expiresAtMs: 4_102_444_800_000,
     ...fields,
   };
 }

@@ -32,6 +32,8 @@ export interface BrokerOptions {
 export interface BrokerProcess {
   readonly port: number;
   readonly adminPort: number;
+  /** Of the SASL_SSL listener. */
+  readonly saslPort: number;
   readonly bootstrap: string;
   readonly certsDir: string;
   readonly dataDir: string;
@@ -136,6 +138,7 @@ export const startBroker = async (options: BrokerOptions = {}): Promise<BrokerPr
   return {
     port,
     adminPort,
+    saslPort,
     bootstrap: `127.0.0.1:${port}`,
     certsDir,
     dataDir,

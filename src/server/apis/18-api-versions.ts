@@ -6,23 +6,61 @@
  */
 import { ApiKey } from '../../protocol/api-keys.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
+import { decodeRequest, type RequestHeader } from '../../protocol/headers.ts';
+import type { RequestOf, ResponseInit } from '../../protocol/schemas/index.ts';
 import { defineApi, none } from '../define-api.ts';
+import type { ServerServices } from '../request-context.ts';
 
 const SOFTWARE_TEXT = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;
 
+type AdvertisedApis = ServerServices['advertisedApis'];
+type Versions = ResponseInit<typeof ApiKey.ApiVersions>;
+
+const VERSIONS = { min: 0, max: 4 } as const;
+
 export const apiVersionsApi = defineApi({
   key: ApiKey.ApiVersions,
-  versions: { min: 0, max: 4 },
+  versions: VERSIONS,
   authorization: none('a client must learn the versions before it can ask for anything'),
 
-  handle(ctx, request) {
-    const { clientSoftwareName, clientSoftwareVersion } = request;
-    const wellFormed =
-      SOFTWARE_TEXT.test(clientSoftwareName) && SOFTWARE_TEXT.test(clientSoftwareVersion);
-    if (ctx.apiVersion >= 3 && !wellFormed) return { errorCode: ErrorCode.INVALID_REQUEST };
-    // No features are finalized: transactions, KIP-848 groups and the like are not served yet.
-    return { apiKeys: ctx.services.advertisedApis, finalizedFeaturesEpoch: -1 };
-  },
+  handle: (ctx, request) => versionsFor(ctx.apiVersion, request, ctx.services.advertisedApis),
 
   fail: (_request, errorCode) => ({ errorCode }),
 });
+
+function versionsFor(
+  apiVersion: number,
+  request: RequestOf<typeof ApiKey.ApiVersions>,
+  apiKeys: AdvertisedApis,
+): Versions {
+  const { clientSoftwareName, clientSoftwareVersion } = request;
+  const wellFormed =
+    SOFTWARE_TEXT.test(clientSoftwareName) && SOFTWARE_TEXT.test(clientSoftwareVersion);
+  if (apiVersion >= 3 && !wellFormed) return { errorCode: ErrorCode.INVALID_REQUEST };
+  // No features are finalized: transactions, KIP-848 groups and the like are not served yet.
+  return { apiKeys, finalizedFeaturesEpoch: -1 };
+}
+
+/** KIP-511: a version that is not known is answered in version 0, with our range. */
+export function unsupportedVersions(): Versions {
+  const { min, max } = VERSIONS;
+  return {
+    errorCode: ErrorCode.UNSUPPORTED_VERSION,
+    apiKeys: [{ apiKey: ApiKey.ApiVersions, minVersion: min, maxVersion: max }],
+  };
+}
+
+/** The answer to a client that has no identity yet, and the version to encode it in. */
+export function apiVersionsAnswer(
+  header: RequestHeader,
+  frame: Buffer,
+  apiKeys: AdvertisedApis,
+): { readonly body: Versions; readonly apiVersion: number; readonly isAnswered: boolean } {
+  const { apiVersion, bodyOffset } = header;
+  if (apiVersion > VERSIONS.max) {
+    return { body: unsupportedVersions(), apiVersion: 0, isAnswered: false };
+  }
+  const request = decodeRequest(ApiKey.ApiVersions, apiVersion, frame, bodyOffset, frame.length);
+  const body = versionsFor(apiVersion, request, apiKeys);
+  return { body, apiVersion, isAnswered: body.apiKeys !== undefined };
+}

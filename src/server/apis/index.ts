@@ -17,6 +17,7 @@ import { leaveGroupApi } from './13-leave-group.ts';
 import { syncGroupApi } from './14-sync-group.ts';
 import { describeGroupsApi } from './15-describe-groups.ts';
 import { listGroupsApi } from './16-list-groups.ts';
+import { saslHandshakeApi } from './17-sasl-handshake.ts';
 import { apiVersionsApi } from './18-api-versions.ts';
 import { createTopicsApi } from './19-create-topics.ts';
 import { deleteTopicsApi } from './20-delete-topics.ts';
@@ -25,6 +26,7 @@ import { offsetForLeaderEpochApi } from './23-offset-for-leader-epoch.ts';
 import { describeConfigsApi } from './32-describe-configs.ts';
 import { alterReplicaLogDirsApi } from './34-alter-replica-log-dirs.ts';
 import { describeLogDirsApi } from './35-describe-log-dirs.ts';
+import { saslAuthenticateApi } from './36-sasl-authenticate.ts';
 import { createPartitionsApi } from './37-create-partitions.ts';
 import { deleteGroupsApi } from './42-delete-groups.ts';
 import { electLeadersApi } from './43-elect-leaders.ts';
@@ -49,7 +51,6 @@ const notServed = (why: string): NotServed => ({ notServed: why });
 const CONSUMER_GROUPS = notServed('groups of the KIP-848 protocol are not built yet');
 const TRANSACTIONS = notServed('transactions are not built yet');
 const ADMINISTRATION = notServed('this part of administration is not built yet');
-const SASL = notServed('the listener is mutual TLS; SASL listeners are not built yet');
 const TOKENS = notServed('delegation tokens are not built yet');
 const SHARE_GROUPS = notServed('share groups are not built');
 const STREAMS_GROUPS = notServed('streams groups are not built');
@@ -70,7 +71,7 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.SyncGroup]: syncGroupApi,
   [ApiKey.DescribeGroups]: describeGroupsApi,
   [ApiKey.ListGroups]: listGroupsApi,
-  [ApiKey.SaslHandshake]: SASL,
+  [ApiKey.SaslHandshake]: saslHandshakeApi,
   [ApiKey.ApiVersions]: apiVersionsApi,
   [ApiKey.CreateTopics]: createTopicsApi,
   [ApiKey.DeleteTopics]: deleteTopicsApi,
@@ -89,7 +90,7 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.AlterConfigs]: ADMINISTRATION,
   [ApiKey.AlterReplicaLogDirs]: alterReplicaLogDirsApi,
   [ApiKey.DescribeLogDirs]: describeLogDirsApi,
-  [ApiKey.SaslAuthenticate]: SASL,
+  [ApiKey.SaslAuthenticate]: saslAuthenticateApi,
   [ApiKey.CreatePartitions]: createPartitionsApi,
   [ApiKey.CreateDelegationToken]: TOKENS,
   [ApiKey.RenewDelegationToken]: TOKENS,

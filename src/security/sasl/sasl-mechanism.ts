@@ -1,0 +1,65 @@
+/**
+ * Owns what a SASL mechanism is to the rest: a factory of exchanges, each of which takes the
+ * client's tokens one after the other and ends in an identity or a refusal.
+ *
+ * Invariant: an identity comes from a verified credential only, and its tenant from a binding that
+ * the operator made (server name, login name, issuer, realm), never from a claim alone. What a
+ * refusal says in `detail` is for our own log; peers get one sentence for all of them.
+ */
+
+/** What is known of the peer before the first token. */
+export interface SaslPeer {
+  readonly remoteAddress: string;
+  /** The tenant that the TLS server name names; null when it names none. */
+  readonly serverTenant: string | null;
+}
+
+export interface SaslIdentity {
+  readonly tenant: string;
+  readonly name: string;
+  /** When the credential ends, in milliseconds since the epoch; null when it does not. */
+  readonly expiresAtMs: number | null;
+}
+
+/** Stable codes: they stand in the audit log, and operators write alarms on them. */
+export type SaslRefusal =
+  | 'sasl_malformed'
+  | 'sasl_no_tenant'
+  | 'sasl_bad_credentials'
+  | 'sasl_bad_token'
+  | 'sasl_token_expired'
+  | 'sasl_unusable';
+
+export type SaslStep =
+  | { readonly kind: 'challenge'; readonly token: Buffer }
+  | { readonly kind: 'success'; readonly token: Buffer; readonly identity: SaslIdentity }
+  | {
+      readonly kind: 'failure';
+      readonly reason: SaslRefusal;
+      readonly detail: string;
+      /** Whom the client claimed to be, as far as it got; for the audit. */
+      readonly claimed: { readonly tenant: string | null; readonly name: string | null };
+    };
+
+export interface SaslExchange {
+  /** Takes the client's next token. Never throws for what a peer sent. */
+  evaluate(token: Buffer): SaslStep | Promise<SaslStep>;
+}
+
+export interface SaslMechanism {
+  /** As in SaslHandshake: `SCRAM-SHA-256`, `OAUTHBEARER`, ... */
+  readonly name: string;
+  begin(peer: SaslPeer): SaslExchange;
+}
+
+export const NO_TOKEN: Buffer = Buffer.alloc(0);
+
+const NOBODY = { tenant: null, name: null };
+
+export function saslFailure(
+  reason: SaslRefusal,
+  detail: string,
+  claimed: { readonly tenant: string | null; readonly name: string | null } = NOBODY,
+): SaslStep {
+  return { kind: 'failure', reason, detail, claimed };
+}

@@ -1,0 +1,110 @@
+/**
+ * Owns the SASL side of a connection that has its identity: how long it lasts, and how it is renewed
+ * in place (KIP-368). Invariant: a renewal never changes who the connection is; while one is under
+ * way nothing else is served, and a failed one ends the connection.
+ */
+import { ErrorCode } from '../protocol/error-codes.ts';
+import type {
+  SaslExchange,
+  SaslIdentity,
+  SaslMechanism,
+  SaslPeer,
+} from '../security/sasl/sasl-mechanism.ts';
+
+/** Kafka takes a renewal at most once a second. */
+const RENEWAL_INTERVAL_MS = 1000;
+
+export interface ReauthenticationParts {
+  readonly mechanism: SaslMechanism;
+  /** Of all mechanisms, for the answer to SaslHandshake. */
+  readonly mechanismNames: readonly string[];
+  readonly peer: SaslPeer;
+  readonly identity: SaslIdentity;
+  /** Milliseconds that the identity still lasts; 0: without end, and so without renewal. */
+  readonly lifetimeMs: (identity: SaslIdentity) => number;
+  readonly monotonicMs: () => number;
+  /** Records the renewal durably and extends the connection; rejects when it cannot. */
+  readonly onRenewed: (identity: SaslIdentity, lifetimeMs: number) => Promise<void>;
+  /** Records the refusal durably and closes the connection after its answer. */
+  readonly onRefused: (reason: string, detail: string) => Promise<void>;
+}
+
+export interface AuthenticateAnswer {
+  readonly errorCode: number;
+  readonly errorMessage: string | null;
+  readonly authBytes: Buffer;
+  readonly sessionLifetimeMs: number;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+export class SaslReauthentication {
+  readonly #parts: ReauthenticationParts;
+  #exchange: SaslExchange | undefined;
+  #lastMs: number;
+  #canRenew: boolean;
+
+  constructor(parts: ReauthenticationParts) {
+    this.#parts = parts;
+    this.#lastMs = parts.monotonicMs();
+    this.#canRenew = parts.lifetimeMs(parts.identity) > 0;
+  }
+
+  /** Between SaslHandshake and the last SaslAuthenticate. */
+  get isUnderWay(): boolean {
+    return this.#exchange !== undefined;
+  }
+
+  handshake(mechanism: string, apiVersion: number): { errorCode: number; mechanisms: string[] } {
+    const { mechanismNames, monotonicMs } = this.#parts;
+    const mechanisms = [...mechanismNames];
+    const isSoon = monotonicMs() - this.#lastMs < RENEWAL_INTERVAL_MS;
+    const isOther = mechanism !== this.#parts.mechanism.name;
+    if (!this.#canRenew || isSoon || isOther || this.isUnderWay || apiVersion < 1) {
+      return { errorCode: ErrorCode.ILLEGAL_SASL_STATE, mechanisms };
+    }
+    this.#exchange = this.#parts.mechanism.begin(this.#parts.peer);
+    return { errorCode: ErrorCode.NONE, mechanisms };
+  }
+
+  async authenticate(token: Buffer): Promise<AuthenticateAnswer> {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return illegalState();
+    const step = await exchange.evaluate(token);
+    if (step.kind === 'challenge') return answer(step.token, 0);
+    this.#exchange = undefined;
+    this.#lastMs = this.#parts.monotonicMs();
+    const { identity } = this.#parts;
+    if (step.kind === 'failure') return this.#refuse(step.reason, step.detail);
+    if (step.identity.tenant !== identity.tenant || step.identity.name !== identity.name) {
+      return this.#refuse('sasl_other_principal', 'a renewal as somebody else');
+    }
+    const lifetimeMs = this.#parts.lifetimeMs(step.identity);
+    await this.#parts.onRenewed(step.identity, lifetimeMs);
+    this.#canRenew = lifetimeMs > 0;
+    return answer(step.token, lifetimeMs);
+  }
+
+  async #refuse(reason: string, detail: string): Promise<AuthenticateAnswer> {
+    await this.#parts.onRefused(reason, detail);
+    return {
+      errorCode: ErrorCode.SASL_AUTHENTICATION_FAILED,
+      errorMessage: 'Authentication failed.',
+      authBytes: NOTHING,
+      sessionLifetimeMs: 0,
+    };
+  }
+}
+
+function answer(authBytes: Buffer, sessionLifetimeMs: number): AuthenticateAnswer {
+  return { errorCode: ErrorCode.NONE, errorMessage: null, authBytes, sessionLifetimeMs };
+}
+
+export function illegalState(): AuthenticateAnswer {
+  return {
+    errorCode: ErrorCode.ILLEGAL_SASL_STATE,
+    errorMessage: 'SaslAuthenticate is out of place here.',
+    authBytes: NOTHING,
+    sessionLifetimeMs: 0,
+  };
+}
