@@ -47,6 +47,8 @@ export interface JavaOptions extends RunOptions {
   readonly heap?: string;
   /** A load that lasts for seconds: with the optimising compiler. Default false. */
   readonly isLoad?: boolean;
+  /** More options before the class name. */
+  readonly jvmOptions?: readonly string[];
 }
 
 /** Runs a class of the class path to its end. */
@@ -57,7 +59,12 @@ export const runJava = (
 ): Promise<RunResult> =>
   runCommand(
     'java',
-    [...jvmOptions(options.heap ?? '512m', options.isLoad ?? false), className, ...args],
+    [
+      ...jvmOptions(options.heap ?? '512m', options.isLoad ?? false),
+      ...(options.jvmOptions ?? []),
+      className,
+      ...args,
+    ],
     options,
   );
 
