@@ -26,9 +26,10 @@ import { openAudit, openAuthorizer, openEngine } from './broker/storage.ts';
 import { tenantSecurity } from './broker/tenant-security.ts';
 import type { Config } from './config/config-schema.ts';
 import { packageVersion } from './config/package-root.ts';
-import { SECURITY_METADATA_LOG } from './metadata/metadata-log.ts';
+import { type ScramCredentialsRecord, SECURITY_METADATA_LOG } from './metadata/metadata-log.ts';
 import { SecurityState } from './metadata/security-state.ts';
 import type { CasbinAuthorizer } from './security/casbin-authorizer.ts';
+import type { KafkaPrincipal } from './security/principal.ts';
 import { TenantCaRegistry } from './security/tenant-ca-registry.ts';
 import type { Server } from './server/server.ts';
 import { TenantViews } from './server/tenant-views.ts';
@@ -114,7 +115,7 @@ async function start(
     mechanisms: enabledMechanisms(config, state),
     viewOf: (tenant) => views.get(tenant),
   });
-  follow(state, views, authorizer);
+  follow(state, views, authorizer, servers);
   if (devTenants !== null) await seedTenants(devTenants, state, views, audit);
 
   const { mtls, sasl } = servers;
@@ -196,7 +197,12 @@ function listenerCertificates(
 }
 
 /** Tenants and dynamic rules take effect as the security state has them, now and from now on. */
-function follow(state: SecurityState, views: TenantViews, authorizer: CasbinAuthorizer): void {
+function follow(
+  state: SecurityState,
+  views: TenantViews,
+  authorizer: CasbinAuthorizer,
+  { sasl }: ClientServers,
+): void {
   const take = (name: string): void => {
     const tenant = state.image.tenants.get(name);
     if (tenant === undefined) return;
@@ -205,10 +211,22 @@ function follow(state: SecurityState, views: TenantViews, authorizer: CasbinAuth
   };
   for (const name of state.image.tenants.keys()) take(name);
   state.onChange((_image, changes) => {
-    // Quotas and credentials are read from the image: they change no rule and no connection.
+    // Quotas and credentials are read from the image: they change no rule.
     const concerning = changes.filter(
       ({ type }) => type !== 'client-quotas' && type !== 'scram-credentials',
     );
+    for (const change of changes) {
+      if (change.type === 'scram-credentials') sasl?.disconnect(whoLoggedInBy(change));
+    }
     for (const name of new Set(concerning.map(({ tenant }) => tenant))) take(name);
   });
+}
+
+/** Who logged in with a password that is another now, or none. */
+function whoLoggedInBy(change: ScramCredentialsRecord): (principal: KafkaPrincipal) => boolean {
+  const changed = new Set(
+    [...change.deleted, ...change.upserted].map(({ user, mechanism }) => `${mechanism} ${user}`),
+  );
+  return ({ tenant, authentication, name }) =>
+    tenant === change.tenant && changed.has(`${authentication} ${name}`);
 }

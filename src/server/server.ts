@@ -268,8 +268,9 @@ export class Server {
       facts: { protocol: socket.getProtocol(), resumed: socket.isSessionReused() },
     });
     await audit.durable();
-    // The tenant may have been suspended while the record was written.
-    const stillThere = this.#options.viewOf(principal.tenant) === view;
+    // The tenant may have been suspended, or the user removed, while the record was written.
+    const stillThere =
+      this.#options.viewOf(principal.tenant) === view && (login?.identity.isStillGood?.() ?? true);
     if (socket.destroyed || this.#closing || !stillThere) {
       socket.destroy();
       return;

@@ -23,3 +23,13 @@ export const upsertScramUser = async (
     expect(answer.results.map(({ errorCode }) => errorCode)).toEqual([ErrorCode.NONE]);
   }
 };
+
+/** Takes the user's password away again, for both mechanisms. */
+export const removeScramUser = async (admin: WireClient, user: string): Promise<void> => {
+  for (const { code } of SCRAM_MECHANISMS) {
+    await admin.call(ApiKey.AlterUserScramCredentials, 0, {
+      deletions: [{ name: user, mechanism: code }],
+      upsertions: [],
+    });
+  }
+};

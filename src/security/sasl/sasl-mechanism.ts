@@ -19,6 +19,8 @@ export interface SaslIdentity {
   readonly name: string;
   /** When the credential ends, in milliseconds since the epoch; null when it does not. */
   readonly expiresAtMs: number | null;
+  /** Asked again once the login is recorded: the credential may have gone meanwhile. */
+  readonly isStillGood?: () => boolean;
 }
 
 /** Stable codes: they stand in the audit log, and operators write alarms on them. */

@@ -156,7 +156,15 @@ class ScramExchange implements SaslExchange {
     return {
       kind: 'success',
       token: Buffer.from(`v=${signature.toString('base64')}`),
-      identity: { tenant: login.tenant, name: login.user, expiresAtMs: null },
+      identity: {
+        tenant: login.tenant,
+        name: login.user,
+        expiresAtMs: null,
+        isStillGood: () => {
+          const now = this.#options.lookup(login, this.#mechanism.name);
+          return now !== undefined && keys.storedKey.equals(Buffer.from(now.storedKey, 'base64'));
+        },
+      },
     };
   }
 
