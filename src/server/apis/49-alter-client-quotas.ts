@@ -49,8 +49,11 @@ export const alterClientQuotasApi = defineApi({
   async handle(ctx, request) {
     const { entries, validateOnly } = request;
     if (entries.length > ENTRIES_MAX) {
+      // Told once: the answer to many small entries is not many long ones.
       const message = `At most ${ENTRIES_MAX} entities can be altered at once`;
-      return response(entries.map((entry) => refuse(entry.entity, invalid(message))));
+      return response(
+        entries.map(({ entity }, at) => refuse(entity, invalid(at === 0 ? message : null))),
+      );
     }
     const { accepted, refused } = plan(entries);
     if (accepted.length === 0) return response(refused);
@@ -166,7 +169,7 @@ function quoted(text: string): string {
   return text.slice(0, QUOTED_CHARS_MAX);
 }
 
-function invalid(errorMessage: string): Outcome {
+function invalid(errorMessage: string | null): Outcome {
   return { errorCode: ErrorCode.INVALID_REQUEST, errorMessage };
 }
 

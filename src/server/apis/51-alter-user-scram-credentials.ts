@@ -57,12 +57,15 @@ export const alterUserScramCredentialsApi = defineApi({
   authorization: cluster('ALTER'),
 
   async handle(ctx, request) {
-    const users = usersOf(request);
     if (request.deletions.length + request.upsertions.length > CHANGES_MAX) {
       wipe(request);
-      const errorMessage = `At most ${CHANGES_MAX} credentials can be altered at once`;
-      const outcome = { errorCode: ErrorCode.INVALID_REQUEST, errorMessage };
-      return response(users.map((user) => ({ user, ...outcome })));
+      const users = usersOf(request);
+      // Told once: the answer to many short names is not many long texts.
+      const message = `At most ${CHANGES_MAX} credentials can be altered at once`;
+      const errorCode = ErrorCode.INVALID_REQUEST;
+      return response(
+        users.map((user, at) => ({ user, errorCode, errorMessage: at === 0 ? message : null })),
+      );
     }
     const { tenant } = ctx.session.principal;
     const verdicts = plan(request, ctx.services.security.scramCredentials(tenant));
