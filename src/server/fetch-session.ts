@@ -18,15 +18,16 @@
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
-import { ZERO_UUID } from '../protocol/schema.ts';
-import type {
-  FetchableTopicResponse,
-  FetchPartition,
-  FetchRequest,
-  FetchResponse,
-  FetchTopic,
-  PartitionData,
-} from '../protocol/schemas/01-fetch.ts';
+import type { FetchRequest, FetchResponse, FetchTopic } from '../protocol/schemas/01-fetch.ts';
+import {
+  addPartitions,
+  type CachedPartition,
+  changedSince,
+  eachOnce,
+  groupByTopic,
+  partitionKey,
+  remember,
+} from './fetch-session-partitions.ts';
 
 /** A slot may be taken from a session that was idle this long (Kafka's MinIncrementalFetchSession). */
 const EVICTION_IDLE_MS = 120_000;
@@ -36,14 +37,6 @@ const SESSION_PARTITIONS_MAX = 40_000;
 const INITIAL_EPOCH = 0;
 const FINAL_EPOCH = -1;
 const EPOCH_MAX = 2 ** 31 - 1;
-
-interface CachedPartition {
-  readonly topic: string;
-  readonly topicId: string;
-  request: FetchPartition;
-  highWatermark: number;
-  logStartOffset: number;
-}
 
 interface CachedSession {
   readonly id: number;
@@ -259,106 +252,4 @@ export class FetchSessionCache {
 
 function sessionless(request: FetchRequest): FetchContext {
   return { topics: request.topics, finish: (response) => response };
-}
-
-/** As Kafka reads a request: a partition named again replaces its first mention. */
-function eachOnce(topics: FetchTopic[]): FetchTopic[] {
-  if (topics.length <= 1 && (topics[0]?.partitions.length ?? 0) <= 1) return topics;
-  const byTopic = new Map<string, { topic: FetchTopic; partitions: Map<number, FetchPartition> }>();
-  let isRepeated = false;
-  for (const topic of topics) {
-    const key = `${topic.topicId}:${topic.topic}`;
-    let known = byTopic.get(key);
-    if (known === undefined) {
-      known = { topic, partitions: new Map() };
-      byTopic.set(key, known);
-    } else isRepeated = true;
-    for (const asked of topic.partitions) {
-      if (known.partitions.has(asked.partition)) isRepeated = true;
-      known.partitions.set(asked.partition, asked);
-    }
-  }
-  if (!isRepeated) return topics;
-  return Array.from(byTopic.values(), ({ topic, partitions }) => ({
-    ...topic,
-    partitions: [...partitions.values()],
-  }));
-}
-
-function partitionKey(topic: { topic: string; topicId: string }, partition: number): string {
-  return `${topic.topicId === ZERO_UUID ? topic.topic : topic.topicId}:${partition}`;
-}
-
-function addPartitions(into: Map<string, CachedPartition>, topics: readonly FetchTopic[]): void {
-  for (const topic of topics) {
-    for (const request of topic.partitions) {
-      const key = partitionKey(topic, request.partition);
-      const known = into.get(key);
-      if (known !== undefined) known.request = request;
-      else {
-        into.set(key, {
-          topic: topic.topic,
-          topicId: topic.topicId,
-          request,
-          highWatermark: -1,
-          logStartOffset: -1,
-        });
-      }
-    }
-  }
-}
-
-/** In serving order; neighbours of one topic share an entry. */
-function groupByTopic(partitions: Map<string, CachedPartition>): FetchTopic[] {
-  const topics: FetchTopic[] = [];
-  for (const { topic, topicId, request } of partitions.values()) {
-    const last = topics.at(-1);
-    if (last !== undefined && last.topic === topic && last.topicId === topicId) {
-      last.partitions.push(request);
-    } else topics.push({ topic, topicId, partitions: [request] });
-  }
-  return topics;
-}
-
-/** Notes what was answered; after an error the watermark counts as unknown, so recovery shows. */
-function remember(
-  session: CachedSession,
-  topic: FetchableTopicResponse,
-  partition: PartitionData,
-): CachedPartition | undefined {
-  const cached = session.partitions.get(partitionKey(topic, partition.partitionIndex));
-  if (cached === undefined) return undefined;
-  cached.highWatermark = partition.errorCode === 0 ? partition.highWatermark : -1;
-  cached.logStartOffset = partition.logStartOffset;
-  return cached;
-}
-
-function changedSince(
-  session: CachedSession,
-  topics: readonly FetchableTopicResponse[],
-): FetchableTopicResponse[] {
-  const changed: FetchableTopicResponse[] = [];
-  for (const topic of topics) {
-    const partitions = topic.partitions.filter((partition) => {
-      const key = partitionKey(topic, partition.partitionIndex);
-      const cached = session.partitions.get(key);
-      if (cached === undefined) return false;
-      const hasRecords = partition.records !== null && partition.records.length > 0;
-      const isNews =
-        hasRecords ||
-        partition.errorCode !== 0 ||
-        partition.highWatermark !== cached.highWatermark ||
-        partition.logStartOffset !== cached.logStartOffset ||
-        partition.divergingEpoch.epoch >= 0 ||
-        partition.preferredReadReplica >= 0;
-      remember(session, topic, partition);
-      if (hasRecords) {
-        session.partitions.delete(key);
-        session.partitions.set(key, cached);
-      }
-      return isNews;
-    });
-    if (partitions.length > 0) changed.push({ ...topic, partitions });
-  }
-  return changed;
 }

@@ -99,6 +99,9 @@ describeRequiring([...brokerTools, 'java-tools'], "Kafka's tools of administrati
     expect(shown.text).toContain(
       "SCRAM credential configs for user-principal 'ada' are SCRAM-SHA-256=iterations=8192, SCRAM-SHA-512=iterations=4096",
     );
+    const everyone = await describe('--entity-type', 'users');
+    expect(everyone.text).toContain("'ada' are SCRAM-SHA-256=iterations=8192");
+    expect(everyone.text).toContain("user-principal 'device-1', client-id 'pump' are");
     const foreign = await run('kafka-configs', ['--describe', ...ada], 'admin-1', 'globex');
     expect(foreign.text).not.toContain('SCRAM credential configs');
 
