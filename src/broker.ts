@@ -22,6 +22,7 @@ import {
 import { makeClientServer } from './broker/client-server.ts';
 import { developmentKcatLine, prepareCertificates, seedTenants } from './broker/development.ts';
 import { openAudit, openAuthorizer, openEngine } from './broker/storage.ts';
+import { tenantSecurity } from './broker/tenant-security.ts';
 import type { Config } from './config/config-schema.ts';
 import { packageVersion } from './config/package-root.ts';
 import { SECURITY_METADATA_LOG } from './metadata/metadata-log.ts';
@@ -104,6 +105,7 @@ async function start(
     logger,
     certificates: certificates[0],
     registry,
+    security: tenantSecurity(state),
     viewOf: (tenant) => views.get(tenant),
   });
   follow(state, views, authorizer);
@@ -177,6 +179,10 @@ function follow(state: SecurityState, views: TenantViews, authorizer: CasbinAuth
   };
   for (const name of state.image.tenants.keys()) take(name);
   state.onChange((_image, changes) => {
-    for (const name of new Set(changes.map(({ tenant }) => tenant))) take(name);
+    // Quotas and credentials are read from the image: they change no rule and no connection.
+    const concerning = changes.filter(
+      ({ type }) => type !== 'client-quotas' && type !== 'scram-credentials',
+    );
+    for (const name of new Set(concerning.map(({ tenant }) => tenant))) take(name);
   });
 }

@@ -18,6 +18,13 @@ export interface FileStatus {
   readonly sizeBytes: number;
 }
 
+/** Of the file system that a folder lies on. */
+export interface DiskSpace {
+  readonly totalBytes: number;
+  /** What may still be written, without the part that is kept for root. */
+  readonly usableBytes: number;
+}
+
 export interface FileHandle {
   readonly path: string;
   /** Fills `buffer` from `position`; the bytes read, fewer than asked for only at the end. */
@@ -51,6 +58,7 @@ export interface FileSystem {
   unlinkSync(path: string): void;
   /** In the thread pool: freeing a large file takes milliseconds. */
   unlink(path: string): Promise<void>;
+  space(path: string): Promise<DiskSpace>;
   /** Makes the folder's entries (creations, renames, removals) durable. */
   syncDirectory(path: string): Promise<void>;
   syncDirectorySync(path: string): void;
@@ -111,17 +119,32 @@ function openTemporary(files: FileSystem, path: string, bytes: Buffer): FileHand
   }
 }
 
-/** Makes the folder and the missing ones above it, each entry durable. */
+/**
+ * Makes the folder and the missing ones above it, each entry durable: also of a folder that is
+ * there, which an earlier start may have made and not synced before it ended.
+ */
 export function makeDirectoriesSync(files: FileSystem, path: string): void {
   const status = files.statSync(path);
+  const parent = dirname(path);
   if (status !== undefined) {
     if (!status.isDirectory) throw new Error(`${path} is not a directory`);
+    if (parent !== path) syncParentOfExisting(files, parent);
     return;
   }
-  const parent = dirname(path);
   if (parent !== path) makeDirectoriesSync(files, parent);
   files.mkdirSync(path);
   files.syncDirectorySync(parent);
+}
+
+/** A parent that refuses to be opened or synced is not this user's: nothing of ours waits in it. */
+const NOT_OURS: ReadonlySet<string | undefined> = new Set(['EACCES', 'EPERM', 'EROFS', 'EINVAL']);
+
+function syncParentOfExisting(files: FileSystem, parent: string): void {
+  try {
+    files.syncDirectorySync(parent);
+  } catch (error) {
+    if (!NOT_OURS.has(systemErrorCode(error))) throw error;
+  }
 }
 
 const OPEN_FLAGS = {
@@ -253,6 +276,10 @@ export const nodeFileSystem: FileSystem = {
   renameSync: (from, to) => fs.renameSync(from, to),
   unlinkSync: (path) => fs.unlinkSync(path),
   unlink: (path) => fs.promises.unlink(path),
+  async space(path) {
+    const { bsize, blocks, bavail } = await fs.promises.statfs(path);
+    return { totalBytes: bsize * blocks, usableBytes: bsize * bavail };
+  },
   async syncDirectory(path) {
     const directory = await fs.promises.open(path, 'r');
     try {

@@ -14,6 +14,7 @@ import { tlsServerOptions } from '../security/tls-context.ts';
 import { advertisedApis } from '../server/apis/index.ts';
 import { FetchSessionCache } from '../server/fetch-session.ts';
 import { Server, type TenantView } from '../server/server.ts';
+import type { TenantSecurity } from '../server/tenant-security.ts';
 import type { ListenerCertificates } from './certificates.ts';
 
 /** Requests that one connection may have begun; Kafka's clients keep five in flight. */
@@ -27,11 +28,12 @@ export interface ClientServerParts {
   readonly logger: Logger;
   readonly certificates: ListenerCertificates;
   readonly registry: TenantCaRegistry;
+  readonly security: TenantSecurity;
   readonly viewOf: (tenant: string) => TenantView | undefined;
 }
 
 export function makeClientServer(config: Config, parts: ClientServerParts): Server {
-  const { audit, authorizer, logger, certificates, registry, viewOf } = parts;
+  const { audit, authorizer, logger, certificates, registry, security, viewOf } = parts;
   const rules = { registry, serverNameDomain: config['tenant.domain'] ?? '' };
   const smallBytes = config['socket.request.small.max.bytes'];
   const largeBytes = config['socket.request.max.bytes'];
@@ -47,6 +49,7 @@ export function makeClientServer(config: Config, parts: ClientServerParts): Serv
         systemClock,
         systemRandom,
       ),
+      security,
       nodeId: config['node.id'],
       get fetchMaxBytes() {
         return unsentBudget.answerBytes(config['fetch.max.bytes']);

@@ -53,6 +53,14 @@ import type {
   DescribeConfigsResponse,
 } from '../protocol/schemas/32-describe-configs.ts';
 import type {
+  AlterReplicaLogDirsRequest,
+  AlterReplicaLogDirsResponse,
+} from '../protocol/schemas/34-alter-replica-log-dirs.ts';
+import type {
+  DescribeLogDirsRequest,
+  DescribeLogDirsResponse,
+} from '../protocol/schemas/35-describe-log-dirs.ts';
+import type {
   CreatePartitionsRequest,
   CreatePartitionsResponse,
 } from '../protocol/schemas/37-create-partitions.ts';
@@ -61,9 +69,25 @@ import type {
   DeleteGroupsResponse,
 } from '../protocol/schemas/42-delete-groups.ts';
 import type {
+  ElectLeadersRequest,
+  ElectLeadersResponse,
+} from '../protocol/schemas/43-elect-leaders.ts';
+import type {
+  AlterPartitionReassignmentsRequest,
+  AlterPartitionReassignmentsResponse,
+} from '../protocol/schemas/45-alter-partition-reassignments.ts';
+import type {
   OffsetDeleteRequest,
   OffsetDeleteResponse,
 } from '../protocol/schemas/47-offset-delete.ts';
+import type {
+  DescribeQuorumRequest,
+  DescribeQuorumResponse,
+} from '../protocol/schemas/55-describe-quorum.ts';
+import type {
+  DescribeProducersRequest,
+  DescribeProducersResponse,
+} from '../protocol/schemas/61-describe-producers.ts';
 import type {
   DescribeTopicPartitionsRequest,
   DescribeTopicPartitionsResponse,
@@ -161,6 +185,32 @@ export interface Engine {
   ): Answer<ListGroupsResponse>;
   describeGroups(request: DescribeGroupsRequest, call: EngineCall): Answer<DescribeGroupsResponse>;
   deleteGroups(request: DeleteGroupsRequest, call: EngineCall): Answer<DeleteGroupsResponse>;
+
+  /** `topics` null for all of the namespace. */
+  describeLogDirs(
+    namespace: string,
+    request: DescribeLogDirsRequest,
+    call: EngineCall,
+  ): Answer<DescribeLogDirsResponse>;
+  alterReplicaLogDirs(
+    request: AlterReplicaLogDirsRequest,
+    call: EngineCall,
+  ): Answer<AlterReplicaLogDirsResponse>;
+  /** `topicPartitions` null for all of the namespace. */
+  electLeaders(
+    namespace: string,
+    request: ElectLeadersRequest,
+    call: EngineCall,
+  ): Answer<ElectLeadersResponse>;
+  alterPartitionReassignments(
+    request: AlterPartitionReassignmentsRequest,
+    call: EngineCall,
+  ): Answer<AlterPartitionReassignmentsResponse>;
+  describeQuorum(request: DescribeQuorumRequest, call: EngineCall): Answer<DescribeQuorumResponse>;
+  describeProducers(
+    request: DescribeProducersRequest,
+    call: EngineCall,
+  ): Answer<DescribeProducersResponse>;
 
   /**
    * A small durable log of events for state that must survive restarts (tenants, rules). One

@@ -1,13 +1,21 @@
 /**
- * Owns the security state in memory: the tenants with their CAs and dynamic rules. Applying the
- * records of the log, one after the other, gives the state; an image is what others look at.
+ * Owns the security state in memory: the tenants with their CAs, dynamic rules, client quotas and
+ * SCRAM credentials. Applying the records of the log, one after the other, gives the state; an image
+ * is what others look at.
  *
  * Invariants: an image never changes, a newer one has a higher version; a CA key speaks for one
  * tenant only.
  */
 
+import { applyAlteration, type ClientQuotaEntry, ClientQuotas } from '../quota/client-quotas.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
-import { bindingKey, type MetadataRecord, malformed, type TenantRecord } from './metadata-log.ts';
+import {
+  applyScramChange,
+  type ScramCredential,
+  ScramCredentials,
+} from '../security/scram/scram-credentials.ts';
+import { bindingKey, type MetadataRecord, type TenantRecord } from './metadata-log.ts';
+import { malformed } from './record-fields.ts';
 import { readTenantCa, type TenantCa } from './tenant-ca.ts';
 
 export type TenantState = 'active' | 'suspended';
@@ -21,6 +29,10 @@ export interface Tenant {
   readonly cas: readonly TenantCa[];
   /** The dynamic rules; those of policy files are not here. */
   readonly acls: readonly AclBinding[];
+  /** The same object until a quota changes. */
+  readonly clientQuotas: ClientQuotas;
+  /** The same object until a credential changes. */
+  readonly scramCredentials: ScramCredentials;
 }
 
 export interface MetadataImage {
@@ -36,6 +48,10 @@ interface TenantEntry {
   state: TenantState;
   readonly cas: TenantCa[];
   readonly acls: Map<string, AclBinding>;
+  readonly quotas: Map<string, ClientQuotaEntry>;
+  readonly credentials: Map<string, readonly ScramCredential[]>;
+  quotasView: ClientQuotas | null;
+  credentialsView: ScramCredentials | null;
   view: Tenant | null;
 }
 
@@ -85,6 +101,10 @@ export class MetadataState {
       state,
       cas: [],
       acls: new Map(),
+      quotas: new Map(),
+      credentials: new Map(),
+      quotasView: null,
+      credentialsView: null,
       view: null,
     };
     this.#tenants.set(name, entry);
@@ -105,6 +125,14 @@ export class MetadataState {
         break;
       case 'acls-removed':
         for (const binding of record.bindings) entry.acls.delete(bindingKey(binding));
+        break;
+      case 'client-quotas':
+        for (const alteration of record.alterations) applyAlteration(entry.quotas, alteration);
+        entry.quotasView = null;
+        break;
+      case 'scram-credentials':
+        applyScramChange(entry.credentials, record);
+        entry.credentialsView = null;
         break;
     }
   }
@@ -135,6 +163,8 @@ function storedCa(pem: string): TenantCa {
 
 function viewOf(entry: TenantEntry): Tenant {
   const { name, clusterId, state, createdAtMs } = entry;
+  entry.quotasView ??= new ClientQuotas(entry.quotas);
+  entry.credentialsView ??= new ScramCredentials(entry.credentials);
   entry.view ??= {
     name,
     clusterId,
@@ -142,6 +172,8 @@ function viewOf(entry: TenantEntry): Tenant {
     createdAtMs,
     cas: [...entry.cas],
     acls: [...entry.acls.values()],
+    clientQuotas: entry.quotasView,
+    scramCredentials: entry.credentialsView,
   };
   return entry.view;
 }

@@ -5,15 +5,27 @@
  */
 import { StorageError } from '../base/errors.ts';
 import type { StateLog, StateRecord } from '../engine/engine.ts';
+import type { ClientQuotaAlteration } from '../quota/client-quota-entity.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
 import { TENANT_GRAMMAR } from '../security/policy-rule.ts';
 import { bindingProblem } from '../security/policy-store.ts';
+import type { ScramChange } from '../security/scram/scram-credentials.ts';
 import type { TenantState } from './metadata-image.ts';
+import { quotaAlterations } from './quota-record.ts';
+import {
+  type Data,
+  fields,
+  list,
+  malformed,
+  SECURITY_METADATA_LOG,
+  text,
+  texts,
+} from './record-fields.ts';
+import { scramChange } from './scram-record.ts';
 
 export type MetadataLog = StateLog;
 
-/** The name under which the engine opens it. */
-export const SECURITY_METADATA_LOG = 'security_metadata';
+export { SECURITY_METADATA_LOG };
 
 export interface TenantRecord {
   readonly type: 'tenant';
@@ -50,12 +62,25 @@ export interface AclsRemovedRecord {
   readonly bindings: readonly AclBinding[];
 }
 
+export interface ClientQuotasRecord {
+  readonly type: 'client-quotas';
+  readonly tenant: string;
+  readonly alterations: readonly ClientQuotaAlteration[];
+}
+
+export interface ScramCredentialsRecord extends ScramChange {
+  readonly type: 'scram-credentials';
+  readonly tenant: string;
+}
+
 export type MetadataRecord =
   | TenantRecord
   | TenantStateRecord
   | TenantCaRecord
   | AclsAddedRecord
-  | AclsRemovedRecord;
+  | AclsRemovedRecord
+  | ClientQuotasRecord
+  | ScramCredentialsRecord;
 
 const VERSION = 1;
 
@@ -85,6 +110,10 @@ export function fromStateRecord({ type, version, data }: StateRecord): MetadataR
     case 'acls-added':
     case 'acls-removed':
       return { type, tenant, bindings: bindings(data, tenant) };
+    case 'client-quotas':
+      return { type, tenant, alterations: quotaAlterations(data) };
+    case 'scram-credentials':
+      return { type, tenant, ...scramChange(data) };
     default:
       throw notUnderstood(type, version);
   }
@@ -95,26 +124,6 @@ function notUnderstood(type: string, version: number): StorageError {
     `The ${SECURITY_METADATA_LOG} log holds a record that this release does not know ` +
       `(${type}, version ${version}): start the release that wrote it, or a newer one.`,
   );
-}
-
-export function malformed(what: string, cause?: unknown): StorageError {
-  return new StorageError(
-    `The ${SECURITY_METADATA_LOG} log holds a record that makes no sense (${what}): ` +
-      'restore the data folder from a backup.',
-    { cause },
-  );
-}
-
-type Data = StateRecord['data'];
-
-function text(value: unknown): string {
-  if (typeof value !== 'string') throw malformed('a text is missing');
-  return value;
-}
-
-function texts(value: unknown): readonly string[] {
-  if (!Array.isArray(value)) throw malformed('a list is missing');
-  return value.map(text);
 }
 
 function tenantName(data: Data): string {
@@ -152,10 +161,8 @@ const BINDING_FIELDS = [
 ] as const satisfies readonly (keyof AclBinding)[];
 
 function bindings(data: Data, tenant: string): readonly AclBinding[] {
-  const list = data.bindings;
-  if (!Array.isArray(list)) throw malformed('the rules are missing');
-  return list.map((item) => {
-    const binding = Object(item) as AclBinding;
+  return list(data.bindings).map((item) => {
+    const binding = fields(item) as unknown as AclBinding;
     for (const field of BINDING_FIELDS) text(binding[field]);
     const problem = bindingProblem(tenant, binding);
     if (problem !== null) throw malformed(problem);

@@ -1,6 +1,6 @@
 /**
- * Owns the security state: tenants with their CAs, and each tenant's dynamic rules, as events on the
- * MetadataLog and in memory as a MetadataImage.
+ * Owns the security state: tenants with their CAs, and each tenant's dynamic rules, client quotas
+ * and SCRAM credentials, as events on the MetadataLog and in memory as a MetadataImage.
  *
  * Invariants: the image and its listeners see a change after its record is on stable storage, and
  * before the caller does; a refused or failed change changes nothing; asking for what is so already
@@ -12,9 +12,12 @@ import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { type Random, randomUuid } from '../base/random.ts';
+import type { ClientQuotaAlteration } from '../quota/client-quota-entity.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
 import { TENANT_GRAMMAR } from '../security/policy-rule.ts';
 import { bindingProblem } from '../security/policy-store.ts';
+import type { ScramChange } from '../security/scram/scram-credentials.ts';
+import { effectiveAlterations, entitiesAfter } from './client-quota-change.ts';
 import { MetadataError } from './metadata-error.ts';
 import {
   type MetadataImage,
@@ -30,6 +33,8 @@ import {
   type MetadataRecord,
   toStateRecord,
 } from './metadata-log.ts';
+import { credentialsAfter, effectiveScramChange } from './scram-change.ts';
+import { snapshotOf } from './security-snapshot.ts';
 import { readTenantCa, type TenantCa } from './tenant-ca.ts';
 
 export interface SecurityLimits {
@@ -37,6 +42,9 @@ export interface SecurityLimits {
   readonly casPerTenantMax: number;
   readonly aclsPerTenantMax: number;
   readonly aclsPerChangeMax: number;
+  /** Entities that have a quota. */
+  readonly quotaEntitiesPerTenantMax: number;
+  readonly scramCredentialsPerTenantMax: number;
   readonly waitingChangesMax: number;
 }
 
@@ -45,6 +53,8 @@ export const DEFAULT_SECURITY_LIMITS: SecurityLimits = {
   casPerTenantMax: 16,
   aclsPerTenantMax: 20_000,
   aclsPerChangeMax: 5000,
+  quotaEntitiesPerTenantMax: 10_000,
+  scramCredentialsPerTenantMax: 10_000,
   waitingChangesMax: 1000,
 };
 
@@ -63,8 +73,6 @@ export interface SecurityStateOptions {
 export type MetadataListener = (image: MetadataImage, changes: readonly MetadataRecord[]) => void;
 
 const SNAPSHOT_AFTER_BYTES = 4 * 1024 * 1024;
-/** Rules in one record of a snapshot. */
-const ACLS_PER_RECORD = 1000;
 
 export class SecurityState {
   readonly #log: MetadataLog;
@@ -187,6 +195,42 @@ export class SecurityState {
     });
   }
 
+  /**
+   * Makes all of the alterations or none; with `validateOnly` it only says whether it would. Each
+   * entity once and in order, or MetadataError 'invalid'; 'limit' when there would be too many.
+   */
+  alterClientQuotas(
+    tenant: string,
+    wanted: readonly ClientQuotaAlteration[],
+    { validateOnly = false }: { readonly validateOnly?: boolean } = {},
+  ): Promise<void> {
+    return this.#change(async () => {
+      const { clientQuotas } = this.#tenant(tenant);
+      const alterations = effectiveAlterations(clientQuotas, wanted);
+      const count = entitiesAfter(clientQuotas, alterations);
+      if (count > clientQuotas.size) {
+        this.#refuseBeyond(count, this.#limits.quotaEntitiesPerTenantMax, 'client quotas');
+      }
+      if (validateOnly) return;
+      if (alterations.length === 0) return this.#asItIs(undefined);
+      await this.#store({ type: 'client-quotas', tenant, alterations });
+    });
+  }
+
+  /** Makes the deletions of what is there, and the upsertions: all or nothing, else 'limit'. */
+  alterScramCredentials(tenant: string, wanted: ScramChange): Promise<void> {
+    return this.#change(async () => {
+      const { scramCredentials } = this.#tenant(tenant);
+      const change = effectiveScramChange(scramCredentials, wanted);
+      const count = credentialsAfter(scramCredentials, change);
+      if (count > scramCredentials.size) {
+        this.#refuseBeyond(count, this.#limits.scramCredentialsPerTenantMax, 'SCRAM credentials');
+      }
+      if (change.deleted.length + change.upserted.length === 0) return this.#asItIs(undefined);
+      await this.#store({ type: 'scram-credentials', tenant, ...change });
+    });
+  }
+
   /** Resolves when the changes that were begun have ended; the log is its owner's to close. */
   async close(): Promise<void> {
     await this.#last;
@@ -263,19 +307,4 @@ export class SecurityState {
 
 function hasCa(tenant: Tenant, ca: TenantCa): boolean {
   return tenant.cas.some(({ fingerprint256 }) => fingerprint256 === ca.fingerprint256);
-}
-
-/** The image as records that lead to it. */
-function* snapshotOfTenant(tenant: Tenant): Generator<MetadataRecord> {
-  const { name, clusterId, state, createdAtMs, cas, acls } = tenant;
-  const caCertificates = cas.map(({ pem }) => pem);
-  yield { type: 'tenant', tenant: name, clusterId, state, createdAtMs, caCertificates };
-  for (let at = 0; at < acls.length; at += ACLS_PER_RECORD) {
-    const bindings = acls.slice(at, at + ACLS_PER_RECORD);
-    yield { type: 'acls-added', tenant: name, bindings };
-  }
-}
-
-function snapshotOf(image: MetadataImage): MetadataRecord[] {
-  return [...image.tenants.values()].flatMap((tenant) => [...snapshotOfTenant(tenant)]);
 }

@@ -21,6 +21,7 @@ import {
 import type { Authorizer } from '../security/authorizer.ts';
 import type { FetchSessionCache } from './fetch-session.ts';
 import type { Session } from './session.ts';
+import type { TenantSecurity } from './tenant-security.ts';
 
 /** What every handler may use beside its request. */
 export interface ServerServices {
@@ -29,6 +30,7 @@ export interface ServerServices {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly fetchSessions: FetchSessionCache;
+  readonly security: TenantSecurity;
   readonly nodeId: number;
   /** The most record bytes in one Fetch answer, as memory stands now. */
   readonly fetchMaxBytes: number;

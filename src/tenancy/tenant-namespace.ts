@@ -29,11 +29,18 @@ import * as deleteTopics from '../protocol/schemas/20-delete-topics.ts';
 import type * as initProducerId from '../protocol/schemas/22-init-producer-id.ts';
 import * as offsetForLeaderEpoch from '../protocol/schemas/23-offset-for-leader-epoch.ts';
 import * as describeConfigs from '../protocol/schemas/32-describe-configs.ts';
+import * as alterReplicaLogDirs from '../protocol/schemas/34-alter-replica-log-dirs.ts';
+import * as describeLogDirs from '../protocol/schemas/35-describe-log-dirs.ts';
 import * as createPartitions from '../protocol/schemas/37-create-partitions.ts';
 import * as deleteGroups from '../protocol/schemas/42-delete-groups.ts';
+import * as electLeaders from '../protocol/schemas/43-elect-leaders.ts';
+import * as alterPartitionReassignments from '../protocol/schemas/45-alter-partition-reassignments.ts';
 import * as offsetDelete from '../protocol/schemas/47-offset-delete.ts';
+import type * as describeQuorum from '../protocol/schemas/55-describe-quorum.ts';
+import * as describeProducers from '../protocol/schemas/61-describe-producers.ts';
 import * as describeTopicPartitions from '../protocol/schemas/75-describe-topic-partitions.ts';
 import { compileRenamer, type NameType, type Renamer } from '../protocol/walk-fields.ts';
+import { hideLogDirectories, hideQuorumOffsets, toActualDirectories } from './virtual-cluster.ts';
 
 /** Visible topic names: what remains of Kafka's 249 with a prefix of 63 characters, a dot and room. */
 export const VISIBLE_TOPIC_NAME_CHARS_MAX = 184;
@@ -245,6 +252,55 @@ export class TenantNamespace implements Engine {
     this.#inward(deleteGroups.deleteGroupsRequest, request);
     const answer = this.#engine.deleteGroups(request, call);
     return this.#outward(deleteGroups.deleteGroupsResponse, answer);
+  }
+
+  describeLogDirs(
+    _namespace: string,
+    request: describeLogDirs.DescribeLogDirsRequest,
+    call: EngineCall,
+  ) {
+    this.#inward(describeLogDirs.describeLogDirsRequest, request);
+    const answer = this.#engine.describeLogDirs(this.#tenant, request, call);
+    return this.#outward(describeLogDirs.describeLogDirsResponse, answer, hideLogDirectories);
+  }
+
+  async alterReplicaLogDirs(
+    request: alterReplicaLogDirs.AlterReplicaLogDirsRequest,
+    call: EngineCall,
+  ) {
+    this.#inward(alterReplicaLogDirs.alterReplicaLogDirsRequest, request);
+    const directories = await this.#engine.describeLogDirs(this.#tenant, { topics: [] }, call);
+    toActualDirectories(request, directories);
+    const answer = await this.#engine.alterReplicaLogDirs(request, call);
+    return this.#outward(alterReplicaLogDirs.alterReplicaLogDirsResponse, answer);
+  }
+
+  electLeaders(_namespace: string, request: electLeaders.ElectLeadersRequest, call: EngineCall) {
+    this.#inward(electLeaders.electLeadersRequest, request);
+    const answer = this.#engine.electLeaders(this.#tenant, request, call);
+    return this.#outward(electLeaders.electLeadersResponse, answer);
+  }
+
+  alterPartitionReassignments(
+    request: alterPartitionReassignments.AlterPartitionReassignmentsRequest,
+    call: EngineCall,
+  ) {
+    this.#inward(alterPartitionReassignments.alterPartitionReassignmentsRequest, request);
+    const answer = this.#engine.alterPartitionReassignments(request, call);
+    return this.#outward(alterPartitionReassignments.alterPartitionReassignmentsResponse, answer);
+  }
+
+  /** Its one topic is the engine's own: names stay as they are. */
+  async describeQuorum(request: describeQuorum.DescribeQuorumRequest, call: EngineCall) {
+    const answer = await this.#engine.describeQuorum(request, call);
+    hideQuorumOffsets(answer);
+    return answer;
+  }
+
+  describeProducers(request: describeProducers.DescribeProducersRequest, call: EngineCall) {
+    this.#inward(describeProducers.describeProducersRequest, request);
+    const answer = this.#engine.describeProducers(request, call);
+    return this.#outward(describeProducers.describeProducersResponse, answer);
   }
 
   /** State logs are the broker's own; no tenant has any. */

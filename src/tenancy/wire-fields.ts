@@ -28,6 +28,12 @@ export const FieldClass = {
   userData: 'userData',
   /** About the client's software or place; kept with its own connection only. */
   clientFact: 'clientFact',
+  /** A folder of the machine: tenants know it by another name (virtual-cluster.ts). */
+  logDirectory: 'logDirectory',
+  /** Of whom a quota or a credential is: kept by tenant, told to that tenant only. */
+  tenantFact: 'tenantFact',
+  /** Kept as StoredKey and ServerKey, told to nobody. */
+  secret: 'secret',
   /** The broker's own vocabulary, the same for everybody. */
   vocabulary: 'vocabulary',
   /** For followers; nobody is a follower here, so it is not read. */
@@ -187,6 +193,58 @@ export const WIRE_FIELDS: Readonly<Record<string, Readonly<Record<string, FieldC
   },
   CreatePartitionsResponse: { 'results[].errorMessage': 'freeText' },
   ListPartitionReassignmentsResponse: { errorMessage: 'freeText' },
+  AlterReplicaLogDirsRequest: { 'dirs[].path': 'logDirectory' },
+  DescribeLogDirsResponse: { 'results[].logDir': 'logDirectory' },
+  ElectLeadersResponse: { 'replicaElectionResults[].partitionResult[].errorMessage': 'freeText' },
+  AlterPartitionReassignmentsResponse: {
+    errorMessage: 'freeText',
+    'responses[].partitions[].errorMessage': 'freeText',
+  },
+  DescribeQuorumResponse: {
+    errorMessage: 'freeText',
+    'topics[].partitions[].errorMessage': 'freeText',
+    'topics[].partitions[].currentVoters[].replicaDirectoryId': 'replication',
+    'topics[].partitions[].observers[].replicaDirectoryId': 'replication',
+    'nodes[].listeners[].name': 'endpoint',
+    'nodes[].listeners[].host': 'endpoint',
+  },
+  DescribeProducersResponse: { 'topics[].partitions[].errorMessage': 'freeText' },
+  DescribeClientQuotasRequest: {
+    'components[].entityType': 'vocabulary',
+    'components[].match': 'tenantFact',
+  },
+  DescribeClientQuotasResponse: {
+    errorMessage: 'freeText',
+    'entries[].entity[].entityType': 'vocabulary',
+    'entries[].entity[].entityName': 'tenantFact',
+    'entries[].values[].key': 'vocabulary',
+  },
+  AlterClientQuotasRequest: {
+    'entries[].entity[].entityType': 'vocabulary',
+    'entries[].entity[].entityName': 'tenantFact',
+    'entries[].ops[].key': 'vocabulary',
+  },
+  AlterClientQuotasResponse: {
+    'entries[].errorMessage': 'freeText',
+    'entries[].entity[].entityType': 'vocabulary',
+    'entries[].entity[].entityName': 'tenantFact',
+  },
+  DescribeUserScramCredentialsRequest: { 'users[].name': 'tenantFact' },
+  DescribeUserScramCredentialsResponse: {
+    errorMessage: 'freeText',
+    'results[].user': 'tenantFact',
+    'results[].errorMessage': 'freeText',
+  },
+  AlterUserScramCredentialsRequest: {
+    'deletions[].name': 'tenantFact',
+    'upsertions[].name': 'tenantFact',
+    'upsertions[].salt': 'secret',
+    'upsertions[].saltedPassword': 'secret',
+  },
+  AlterUserScramCredentialsResponse: {
+    'results[].user': 'tenantFact',
+    'results[].errorMessage': 'freeText',
+  },
   DescribeClusterResponse: {
     errorMessage: 'freeText',
     clusterId: 'clusterId',

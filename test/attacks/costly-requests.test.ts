@@ -49,6 +49,54 @@ const ATTACKS: readonly [string, string, (client: WireClient) => Promise<unknown
         includeDocumentation: true,
       }),
   ],
+  [
+    'the producers of 60,000 topics, without any right',
+    'device-1',
+    (client) =>
+      client.call(ApiKey.DescribeProducers, 0, {
+        topics: times(60_000, (i) => ({ name: shortName(i), partitionIndexes: [0, 1] })),
+      }),
+  ],
+  [
+    'the sizes of one partition, 200,000 times',
+    'admin-1',
+    (client) =>
+      client.call(ApiKey.DescribeLogDirs, 5, {
+        topics: [{ topic: 'telemetry', partitions: times(200_000, () => 0) }],
+      }),
+  ],
+  [
+    '80,000 partitions to move',
+    'admin-1',
+    (client) =>
+      client.call(ApiKey.AlterPartitionReassignments, 1, {
+        topics: [
+          {
+            name: 'telemetry',
+            partitions: times(80_000, () => ({ partitionIndex: 0, replicas: [9] })),
+          },
+        ],
+      }),
+  ],
+  [
+    '60,000 quotas at once',
+    'admin-1',
+    (client) =>
+      client.call(ApiKey.AlterClientQuotas, 1, {
+        entries: times(60_000, (i) => ({
+          entity: [{ entityType: 'user', entityName: shortName(i) }],
+          ops: [{ key: 'producer_byte_rate', value: 1, remove: false }],
+        })),
+      }),
+  ],
+  [
+    '100,000 users without credentials',
+    'admin-1',
+    (client) =>
+      client.call(ApiKey.DescribeUserScramCredentials, 0, {
+        users: times(100_000, (i) => ({ name: shortName(i) })),
+      }),
+  ],
 ];
 
 describeRequiring(['built-broker'], 'costly requests', () => {

@@ -9,7 +9,13 @@
  * succeeds, as on Linux); `freeBytes` runs out with ENOSPC after a partial write.
  */
 import { basename, dirname } from 'node:path';
-import type { FileHandle, FileStatus, FileSystem, OpenMode } from '../../src/base/file-system.ts';
+import type {
+  DiskSpace,
+  FileHandle,
+  FileStatus,
+  FileSystem,
+  OpenMode,
+} from '../../src/base/file-system.ts';
 
 export type SeededRandom = () => number;
 
@@ -24,6 +30,8 @@ export function seededRandom(seed: number): SeededRandom {
   };
 }
 
+/** The size of the disk, for those who ask. */
+const SPACE_BYTES = 2 ** 40;
 /** Aligned pieces of a write that reach the disk one by one. */
 const SECTOR_BYTES = 512;
 
@@ -178,6 +186,12 @@ export class PowerCutFileSystem implements FileSystem {
     this.#check('unlink', path);
     const node = this.#file(path);
     this.#change(dirname(path), { removed: basename(path), added: undefined, node });
+  }
+
+  space(path: string): Promise<DiskSpace> {
+    this.#check('open', path);
+    const usableBytes = Number.isFinite(this.freeBytes) ? this.freeBytes : SPACE_BYTES;
+    return Promise.resolve({ totalBytes: SPACE_BYTES, usableBytes });
   }
 
   async unlink(path: string): Promise<void> {

@@ -45,6 +45,7 @@ const onGroup = (operation: Operation): NeededRight => ({
   operation,
 });
 const ofGroup = ErrorCode.GROUP_AUTHORIZATION_FAILED;
+const ofCluster = ErrorCode.CLUSTER_AUTHORIZATION_FAILED;
 const ofTopic = ErrorCode.TOPIC_AUTHORIZATION_FAILED;
 const partition = { partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 };
 const commit = {
@@ -286,6 +287,94 @@ export const AUTHORIZATION_CASES: readonly AuthorizationCase[] = [
     body: { topics: null },
     error: ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
     anyOf: [onCluster('DESCRIBE')],
+  },
+  {
+    api: 'AlterReplicaLogDirs',
+    key: ApiKey.AlterReplicaLogDirs,
+    version: 2,
+    body: { dirs: [{ path: 'log-dir-0', topics: [{ name: TOPIC, partitions: [0] }] }] },
+    error: ofCluster,
+    anyOf: [onCluster('ALTER')],
+  },
+  {
+    api: 'DescribeLogDirs',
+    key: ApiKey.DescribeLogDirs,
+    version: 5,
+    body: { topics: null },
+    error: ofCluster,
+    anyOf: [onCluster('DESCRIBE'), onCluster('ALTER')],
+  },
+  {
+    api: 'ElectLeaders',
+    key: ApiKey.ElectLeaders,
+    version: 2,
+    body: { electionType: 0, topicPartitions: [{ topic: TOPIC, partitions: [0] }] },
+    error: ofCluster,
+    anyOf: [onCluster('ALTER')],
+  },
+  {
+    api: 'AlterPartitionReassignments',
+    key: ApiKey.AlterPartitionReassignments,
+    version: 1,
+    body: { topics: [{ name: TOPIC, partitions: [{ partitionIndex: 0, replicas: null }] }] },
+    error: ofCluster,
+    anyOf: [onCluster('ALTER')],
+  },
+  {
+    api: 'DescribeClientQuotas',
+    key: ApiKey.DescribeClientQuotas,
+    version: 1,
+    body: { components: [], strict: false },
+    error: ofCluster,
+    anyOf: [onCluster('DESCRIBE_CONFIGS'), onCluster('ALTER_CONFIGS')],
+  },
+  {
+    api: 'AlterClientQuotas',
+    key: ApiKey.AlterClientQuotas,
+    version: 1,
+    body: {
+      entries: [
+        {
+          entity: [{ entityType: 'user', entityName: 'device-1' }],
+          ops: [{ key: 'producer_byte_rate', value: 1024, remove: false }],
+        },
+      ],
+      validateOnly: true,
+    },
+    error: ofCluster,
+    anyOf: [onCluster('ALTER_CONFIGS')],
+  },
+  {
+    api: 'DescribeUserScramCredentials',
+    key: ApiKey.DescribeUserScramCredentials,
+    version: 0,
+    body: { users: null },
+    error: ofCluster,
+    anyOf: [onCluster('DESCRIBE')],
+  },
+  {
+    api: 'AlterUserScramCredentials',
+    key: ApiKey.AlterUserScramCredentials,
+    version: 0,
+    body: { deletions: [{ name: 'nobody', mechanism: 1 }], upsertions: [] },
+    error: ofCluster,
+    anyOf: [onCluster('ALTER')],
+  },
+  {
+    api: 'DescribeQuorum',
+    key: ApiKey.DescribeQuorum,
+    version: 2,
+    body: { topics: [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }] },
+    error: ofCluster,
+    anyOf: [onCluster('DESCRIBE')],
+  },
+  {
+    api: 'DescribeProducers',
+    key: ApiKey.DescribeProducers,
+    version: 0,
+    body: { topics: [{ name: TOPIC, partitionIndexes: [0] }] },
+    error: ofTopic,
+    anyOf: [onTopic('READ')],
   },
   // Last: it deletes the topic.
   {

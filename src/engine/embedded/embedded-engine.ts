@@ -34,23 +34,33 @@ import type {
 import type { InitProducerIdRequest } from '../../protocol/schemas/22-init-producer-id.ts';
 import type { OffsetForLeaderEpochRequest } from '../../protocol/schemas/23-offset-for-leader-epoch.ts';
 import type { DescribeConfigsRequest } from '../../protocol/schemas/32-describe-configs.ts';
+import type { AlterReplicaLogDirsRequest } from '../../protocol/schemas/34-alter-replica-log-dirs.ts';
+import type { DescribeLogDirsRequest } from '../../protocol/schemas/35-describe-log-dirs.ts';
 import type { CreatePartitionsRequest } from '../../protocol/schemas/37-create-partitions.ts';
 import type { DeleteGroupsRequest } from '../../protocol/schemas/42-delete-groups.ts';
+import type { ElectLeadersRequest } from '../../protocol/schemas/43-elect-leaders.ts';
+import type { AlterPartitionReassignmentsRequest } from '../../protocol/schemas/45-alter-partition-reassignments.ts';
 import type { OffsetDeleteRequest } from '../../protocol/schemas/47-offset-delete.ts';
+import type { DescribeQuorumRequest } from '../../protocol/schemas/55-describe-quorum.ts';
+import type { DescribeProducersRequest } from '../../protocol/schemas/61-describe-producers.ts';
 import type { DescribeTopicPartitionsRequest } from '../../protocol/schemas/75-describe-topic-partitions.ts';
 import type { Engine, EngineCall, EngineFeatures, StateLog, TopicIdentity } from '../engine.ts';
 import { CLUSTER_METADATA_LOG } from './controller/cluster-records.ts';
 import { Controller } from './controller/controller.ts';
 import type { ControllerSettings } from './controller/controller-settings.ts';
+import { describeProducers } from './describe-producers.ts';
+import { describeQuorum, type MetadataQuorum } from './describe-quorum.ts';
 import { Fetching } from './fetch.ts';
 import { GroupCoordinator } from './group/group-coordinator.ts';
 import { DEFAULT_GROUP_SETTINGS, type GroupSettings } from './group/group-settings.ts';
 import type { LogDirectoryConfig } from './log/log-config.ts';
 import { LogManager } from './log/log-manager.ts';
+import { LogDirectories } from './log-directories.ts';
 import { ManagedPartitionLogs } from './managed-partition-logs.ts';
 import { Offsets } from './offsets.ts';
 import { PartitionLookup } from './partition-lookup.ts';
 import { type ProduceLimits, Producing } from './produce.ts';
+import { ReplicaPlacement } from './replica-placement.ts';
 import { type EmbeddedStateLog, openStateLog } from './state-log.ts';
 
 const STATE_LOG_FOLDER = 'metadata';
@@ -85,6 +95,10 @@ export class EmbeddedEngine implements Engine {
   readonly #fetching: Fetching;
   readonly #offsets: Offsets;
   readonly #groups: GroupCoordinator;
+  readonly #lookup: PartitionLookup;
+  readonly #logDirectories: LogDirectories;
+  readonly #placement: ReplicaPlacement;
+  readonly #quorum: MetadataQuorum;
   readonly #stateLogs: EmbeddedStateLog[];
   readonly #stateLogNames = new Set<string>([CLUSTER_METADATA_LOG]);
   /** State logs that went offline. */
@@ -105,6 +119,11 @@ export class EmbeddedEngine implements Engine {
     this.#fetching = new Fetching(lookup, options.clock);
     this.#offsets = new Offsets(lookup);
     this.#groups = groups;
+    this.#lookup = lookup;
+    this.#logDirectories = new LogDirectories(logs, controller, options.logger);
+    this.#placement = new ReplicaPlacement(controller, new ManagedPartitionLogs(logs));
+    const { nodeId } = options.controller;
+    this.#quorum = { nodeId, clock: options.clock, log: state.clusterLog };
     this.#stateLogs = [state.clusterLog];
     this.#stateFailures = state.failures;
   }
@@ -253,6 +272,30 @@ export class EmbeddedEngine implements Engine {
 
   deleteGroups(request: DeleteGroupsRequest) {
     return this.#groups.deleteGroups(request);
+  }
+
+  describeLogDirs(namespace: string, request: DescribeLogDirsRequest) {
+    return this.#logDirectories.describe(namespace, request);
+  }
+
+  alterReplicaLogDirs(request: AlterReplicaLogDirsRequest) {
+    return this.#logDirectories.alterReplicas(request);
+  }
+
+  electLeaders(namespace: string, request: ElectLeadersRequest) {
+    return this.#placement.electLeaders(namespace, request);
+  }
+
+  alterPartitionReassignments(request: AlterPartitionReassignmentsRequest) {
+    return this.#placement.alterReassignments(request);
+  }
+
+  describeQuorum(request: DescribeQuorumRequest, call: EngineCall) {
+    return describeQuorum(this.#quorum, request, call.apiVersion);
+  }
+
+  describeProducers(request: DescribeProducersRequest) {
+    return describeProducers(this.#lookup, request);
   }
 
   async openStateLog(name: string): Promise<StateLog> {

@@ -97,6 +97,11 @@ export class EmbeddedStateLog implements StateLog {
     return this.#cutBytes;
   }
 
+  /** One past the last record that is on stable storage. */
+  get endOffset(): number {
+    return this.#endOffset;
+  }
+
   get bytesSinceSnapshot(): number {
     return this.#endPosition;
   }

@@ -23,11 +23,21 @@ import { deleteTopicsApi } from './20-delete-topics.ts';
 import { initProducerIdApi } from './22-init-producer-id.ts';
 import { offsetForLeaderEpochApi } from './23-offset-for-leader-epoch.ts';
 import { describeConfigsApi } from './32-describe-configs.ts';
+import { alterReplicaLogDirsApi } from './34-alter-replica-log-dirs.ts';
+import { describeLogDirsApi } from './35-describe-log-dirs.ts';
 import { createPartitionsApi } from './37-create-partitions.ts';
 import { deleteGroupsApi } from './42-delete-groups.ts';
+import { electLeadersApi } from './43-elect-leaders.ts';
+import { alterPartitionReassignmentsApi } from './45-alter-partition-reassignments.ts';
 import { listPartitionReassignmentsApi } from './46-list-partition-reassignments.ts';
 import { offsetDeleteApi } from './47-offset-delete.ts';
+import { describeClientQuotasApi } from './48-describe-client-quotas.ts';
+import { alterClientQuotasApi } from './49-alter-client-quotas.ts';
+import { describeUserScramCredentialsApi } from './50-describe-user-scram-credentials.ts';
+import { alterUserScramCredentialsApi } from './51-alter-user-scram-credentials.ts';
+import { describeQuorumApi } from './55-describe-quorum.ts';
 import { describeClusterApi } from './60-describe-cluster.ts';
+import { describeProducersApi } from './61-describe-producers.ts';
 import { describeTopicPartitionsApi } from './75-describe-topic-partitions.ts';
 
 export interface NotServed {
@@ -77,8 +87,8 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.DeleteAcls]: ADMINISTRATION,
   [ApiKey.DescribeConfigs]: describeConfigsApi,
   [ApiKey.AlterConfigs]: ADMINISTRATION,
-  [ApiKey.AlterReplicaLogDirs]: REPLICATION,
-  [ApiKey.DescribeLogDirs]: ADMINISTRATION,
+  [ApiKey.AlterReplicaLogDirs]: alterReplicaLogDirsApi,
+  [ApiKey.DescribeLogDirs]: describeLogDirsApi,
   [ApiKey.SaslAuthenticate]: SASL,
   [ApiKey.CreatePartitions]: createPartitionsApi,
   [ApiKey.CreateDelegationToken]: TOKENS,
@@ -86,19 +96,19 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.ExpireDelegationToken]: TOKENS,
   [ApiKey.DescribeDelegationToken]: TOKENS,
   [ApiKey.DeleteGroups]: deleteGroupsApi,
-  [ApiKey.ElectLeaders]: ADMINISTRATION,
+  [ApiKey.ElectLeaders]: electLeadersApi,
   [ApiKey.IncrementalAlterConfigs]: ADMINISTRATION,
-  [ApiKey.AlterPartitionReassignments]: REPLICATION,
+  [ApiKey.AlterPartitionReassignments]: alterPartitionReassignmentsApi,
   [ApiKey.ListPartitionReassignments]: listPartitionReassignmentsApi,
   [ApiKey.OffsetDelete]: offsetDeleteApi,
-  [ApiKey.DescribeClientQuotas]: ADMINISTRATION,
-  [ApiKey.AlterClientQuotas]: ADMINISTRATION,
-  [ApiKey.DescribeUserScramCredentials]: SASL,
-  [ApiKey.AlterUserScramCredentials]: SASL,
-  [ApiKey.DescribeQuorum]: REPLICATION,
-  [ApiKey.UpdateFeatures]: ADMINISTRATION,
+  [ApiKey.DescribeClientQuotas]: describeClientQuotasApi,
+  [ApiKey.AlterClientQuotas]: alterClientQuotasApi,
+  [ApiKey.DescribeUserScramCredentials]: describeUserScramCredentialsApi,
+  [ApiKey.AlterUserScramCredentials]: alterUserScramCredentialsApi,
+  [ApiKey.DescribeQuorum]: describeQuorumApi,
+  [ApiKey.UpdateFeatures]: notServed('no feature has levels to choose from'),
   [ApiKey.DescribeCluster]: describeClusterApi,
-  [ApiKey.DescribeProducers]: ADMINISTRATION,
+  [ApiKey.DescribeProducers]: describeProducersApi,
   [ApiKey.UnregisterBroker]: REPLICATION,
   [ApiKey.DescribeTransactions]: TRANSACTIONS,
   [ApiKey.ListTransactions]: TRANSACTIONS,

@@ -1,0 +1,35 @@
+/** Puts the security state behind what the handlers know of it; its refusals become Kafka's errors. */
+import { KafkaError } from '../base/errors.ts';
+import { MetadataError, type MetadataRefusal } from '../metadata/metadata-error.ts';
+import type { Tenant } from '../metadata/metadata-image.ts';
+import type { SecurityState } from '../metadata/security-state.ts';
+import { ErrorCode } from '../protocol/error-codes.ts';
+import type { TenantSecurity } from '../server/tenant-security.ts';
+
+const CODES: Readonly<Partial<Record<MetadataRefusal, number>>> = {
+  invalid: ErrorCode.INVALID_REQUEST,
+  limit: ErrorCode.POLICY_VIOLATION,
+  busy: ErrorCode.REQUEST_TIMED_OUT,
+};
+
+export function tenantSecurity(state: SecurityState): TenantSecurity {
+  const tenantNamed = (name: string): Tenant => {
+    const tenant = state.image.tenants.get(name);
+    if (tenant === undefined) throw new Error('a connection of no tenant was served');
+    return tenant;
+  };
+  return {
+    clientQuotas: (tenant) => tenantNamed(tenant).clientQuotas,
+    alterClientQuotas: (tenant, alterations, options) =>
+      state.alterClientQuotas(tenant, alterations, options).catch(asKafkaError),
+    scramCredentials: (tenant) => tenantNamed(tenant).scramCredentials,
+    alterScramCredentials: (tenant, change) =>
+      state.alterScramCredentials(tenant, change).catch(asKafkaError),
+  };
+}
+
+function asKafkaError(error: unknown): never {
+  const code = error instanceof MetadataError ? CODES[error.reason] : undefined;
+  if (code === undefined || !(error instanceof MetadataError)) throw error;
+  throw new KafkaError(code, error.message, { cause: error });
+}

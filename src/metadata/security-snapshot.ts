@@ -1,0 +1,36 @@
+/**
+ * Owns the snapshot of the security state: the image as records that lead to it. Invariant: applied
+ * to an empty state, one after the other, they give the same image.
+ */
+import type { MetadataImage, Tenant } from './metadata-image.ts';
+import type { MetadataRecord } from './metadata-log.ts';
+
+/** Rules, quotas or credentials in one record. */
+const ITEMS_PER_RECORD = 1000;
+
+export function snapshotOf(image: MetadataImage): MetadataRecord[] {
+  return [...image.tenants.values()].flatMap((tenant) => [...snapshotOfTenant(tenant)]);
+}
+
+function* snapshotOfTenant(tenant: Tenant): Generator<MetadataRecord> {
+  const { name, clusterId, state, createdAtMs, cas, acls } = tenant;
+  const { clientQuotas, scramCredentials } = tenant;
+  const caCertificates = cas.map(({ pem }) => pem);
+  yield { type: 'tenant', tenant: name, clusterId, state, createdAtMs, caCertificates };
+  for (const bindings of chunks(acls)) yield { type: 'acls-added', tenant: name, bindings };
+  for (const alterations of chunks([...clientQuotas.entries()])) {
+    yield { type: 'client-quotas', tenant: name, alterations };
+  }
+  const credentials = [...scramCredentials.users()].flatMap((user) =>
+    scramCredentials.ofUser(user),
+  );
+  for (const upserted of chunks(credentials)) {
+    yield { type: 'scram-credentials', tenant: name, deleted: [], upserted };
+  }
+}
+
+function* chunks<T>(items: readonly T[]): Generator<readonly T[]> {
+  for (let at = 0; at < items.length; at += ITEMS_PER_RECORD) {
+    yield items.slice(at, at + ITEMS_PER_RECORD);
+  }
+}
