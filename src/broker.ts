@@ -26,6 +26,7 @@ import type { Config } from './config/config-schema.ts';
 import { packageVersion } from './config/package-root.ts';
 import { SECURITY_METADATA_LOG } from './metadata/metadata-log.ts';
 import { SecurityState } from './metadata/security-state.ts';
+import { StateAcls } from './metadata/state-acls.ts';
 import type { CasbinAuthorizer } from './security/casbin-authorizer.ts';
 import { TenantCaRegistry } from './security/tenant-ca-registry.ts';
 import type { Server } from './server/server.ts';
@@ -98,9 +99,11 @@ async function start(
     logger,
     disconnect: (match) => server.disconnect(match),
   });
+  const acls = new StateAcls(state, authorizer);
   const server: Server = makeClientServer(config, {
     audit,
     authorizer,
+    acls,
     logger,
     certificates: certificates[0],
     registry,
@@ -114,7 +117,18 @@ async function start(
     port: config['advertised.port'] === 0 ? bound : config['advertised.port'],
   }));
   undo.push(() => server.close());
-  const parts = { audit, authorizer, certificates, engine, logger, registry, server, state, views };
+  const parts = {
+    acls,
+    audit,
+    authorizer,
+    certificates,
+    engine,
+    logger,
+    registry,
+    server,
+    state,
+    views,
+  };
   const admin = await startAdmin(config, { ...parts, mtlsPort, startedAtMs });
   undo.push(() => admin.close(config['shutdown.grace.ms']));
 

@@ -7,6 +7,7 @@
  */
 
 import type { AclBinding } from '../security/acl/acl-binding.ts';
+import { AclCounts } from './acl-limits.ts';
 import { bindingKey, type MetadataRecord, malformed, type TenantRecord } from './metadata-log.ts';
 import { readTenantCa, type TenantCa } from './tenant-ca.ts';
 
@@ -36,6 +37,7 @@ interface TenantEntry {
   state: TenantState;
   readonly cas: TenantCa[];
   readonly acls: Map<string, AclBinding>;
+  readonly counts: AclCounts;
   view: Tenant | null;
 }
 
@@ -67,6 +69,11 @@ export class MetadataState {
     return this.#tenants.get(tenant)?.acls.has(bindingKey(binding)) ?? false;
   }
 
+  /** How many rules the tenant has, and where. */
+  aclCounts(tenant: string): AclCounts | undefined {
+    return this.#tenants.get(tenant)?.counts;
+  }
+
   /** Throws a StorageError for a record that contradicts the state. */
   apply(record: MetadataRecord): void {
     if (record.type === 'tenant') this.#addTenant(record);
@@ -85,6 +92,7 @@ export class MetadataState {
       state,
       cas: [],
       acls: new Map(),
+      counts: new AclCounts(),
       view: null,
     };
     this.#tenants.set(name, entry);
@@ -101,10 +109,10 @@ export class MetadataState {
         this.#addCa(entry, record.caCertificate);
         break;
       case 'acls-added':
-        for (const binding of record.bindings) entry.acls.set(bindingKey(binding), binding);
+        for (const binding of record.bindings) addAcl(entry, binding);
         break;
       case 'acls-removed':
-        for (const binding of record.bindings) entry.acls.delete(bindingKey(binding));
+        for (const binding of record.bindings) removeAcl(entry, binding);
         break;
     }
   }
@@ -122,6 +130,17 @@ export class MetadataState {
     if (entry === undefined) throw malformed('it changes a tenant that is not there');
     return entry;
   }
+}
+
+function addAcl({ acls, counts }: TenantEntry, binding: AclBinding): void {
+  const key = bindingKey(binding);
+  if (acls.has(key)) return;
+  acls.set(key, binding);
+  counts.add(binding);
+}
+
+function removeAcl({ acls, counts }: TenantEntry, binding: AclBinding): void {
+  if (acls.delete(bindingKey(binding))) counts.remove(binding);
 }
 
 /** What was checked when it came in must still be readable. */

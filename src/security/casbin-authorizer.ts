@@ -15,6 +15,7 @@ import { type Logger, silentLogger } from '../base/logger.ts';
 import type { AclBinding } from './acl/acl-binding.ts';
 import type { AclFilter } from './acl/acl-filter.ts';
 import type { Operation, ResourceTypeName } from './acl/operation.ts';
+import type { TenantRules } from './acl/tenant-acls.ts';
 import type { Action, AuthorizationResult, Authorizer } from './authorizer.ts';
 import { decideAnyResource } from './policy-any-resource.ts';
 import { type Explanation, explainDecision } from './policy-explain.ts';
@@ -210,6 +211,11 @@ export class CasbinAuthorizer implements Authorizer {
   /** Every rule in force for a tenant (`_operator`: for operators; null: all), with its origin. */
   listRules(tenant: string | null, filter: AclFilter = {}): ListedRule[] {
     return this.#store.listRules(tenant, filter);
+  }
+
+  /** The rules in force for a tenant, as bindings; the lists never change. */
+  bindingsIn(tenant: string): TenantRules {
+    return this.#store.bindingsIn(tenant);
   }
 
   policyStatus(): PolicyStatus {

@@ -12,6 +12,7 @@ import { ConfigError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { AclBinding } from './acl/acl-binding.ts';
 import { type AclFilter, filterAccepts } from './acl/acl-filter.ts';
+import type { TenantRules } from './acl/tenant-acls.ts';
 import { type PolicyFileSet, type PolicyFolder, readPolicyFiles } from './policy-files.ts';
 import { PolicyIndex } from './policy-index.ts';
 import { PolicyError } from './policy-parser.ts';
@@ -75,11 +76,15 @@ export interface PolicyStoreOptions extends PolicyFolder {
 interface FilePolicy {
   readonly set: PolicyFileSet;
   readonly index: PolicyIndex;
+  readonly byDomain: ReadonlyMap<string, readonly PolicyRule[]>;
+  /** Of the domains that somebody asked for. */
+  readonly bindings: Map<string, readonly AclBinding[]>;
   readonly roles: PolicyRoles;
   readonly loadedAtMs: number;
 }
 
 interface DynamicPolicy {
+  readonly bindings: readonly AclBinding[];
   readonly rules: readonly PolicyRule[];
   readonly index: PolicyIndex;
 }
@@ -126,6 +131,8 @@ export class PolicyStore {
   readonly #options: PolicyStoreOptions;
   readonly #listeners: ((domain: string | null) => void)[] = [];
   readonly #dynamic = new Map<string, DynamicPolicy>();
+  /** The rule made of a binding, by the object: bindings never change. */
+  readonly #rulesOf = new WeakMap<AclBinding, PolicyRule>();
   #files: FilePolicy;
   #refusal: PolicyStatus['refusal'] = null;
   #epoch = 1;
@@ -152,7 +159,14 @@ export class PolicyStore {
   static async #load(options: PolicyStoreOptions): Promise<FilePolicy> {
     const set = await readPolicyFiles(options);
     const roles = new PolicyRoles(set.links);
-    return { set, roles, index: new PolicyIndex(set.rules), loadedAtMs: options.clock.nowMs() };
+    return {
+      set,
+      roles,
+      index: new PolicyIndex(set.rules),
+      byDomain: groupByDomain(set.rules),
+      bindings: new Map(),
+      loadedAtMs: options.clock.nowMs(),
+    };
   }
 
   get epoch(): number {
@@ -238,14 +252,38 @@ export class PolicyStore {
    * binding is not in order (see `bindingProblem`): then nothing changed.
    */
   setDynamicRules(tenant: string, bindings: readonly AclBinding[]): void {
-    for (const binding of bindings) {
-      const problem = bindingProblem(tenant, binding);
-      if (problem !== null) throw new RangeError(problem);
-    }
-    const rules = bindings.map((binding) => dynamicRule(tenant, binding));
+    const rules = bindings.map((binding) => this.#dynamicRuleOf(tenant, binding));
     if (rules.length === 0) this.#dynamic.delete(tenant);
-    else this.#dynamic.set(tenant, { rules, index: new PolicyIndex(rules) });
+    else this.#dynamic.set(tenant, { bindings, rules, index: new PolicyIndex(rules) });
     this.#changed(tenant);
+  }
+
+  /** A binding that was in order stays so: of a long list, only what is new costs time. */
+  #dynamicRuleOf(tenant: string, binding: AclBinding): PolicyRule {
+    const known = this.#rulesOf.get(binding);
+    if (known?.domain === tenant) return known;
+    const problem = bindingProblem(tenant, binding);
+    if (problem !== null) throw new RangeError(problem);
+    const rule = dynamicRule(tenant, binding);
+    this.#rulesOf.set(binding, rule);
+    return rule;
+  }
+
+  /** The rules that hold in a tenant, as bindings. */
+  bindingsIn(tenant: string): TenantRules {
+    return {
+      fromFiles: [...this.#fileBindings(EVERY_TENANT), ...this.#fileBindings(tenant)],
+      dynamic: this.#dynamic.get(tenant)?.bindings ?? [],
+    };
+  }
+
+  #fileBindings(domain: string): readonly AclBinding[] {
+    const { bindings, byDomain } = this.#files;
+    const known = bindings.get(domain);
+    if (known !== undefined) return known;
+    const made = (byDomain.get(domain) ?? []).map(toBinding);
+    if (made.length > 0) bindings.set(domain, made);
+    return made;
   }
 
   #changed(domain: string | null): void {
@@ -291,6 +329,16 @@ export class PolicyStore {
       refusal: this.#refusal,
     };
   }
+}
+
+function groupByDomain(rules: readonly PolicyRule[]): Map<string, PolicyRule[]> {
+  const byDomain = new Map<string, PolicyRule[]>();
+  for (const rule of rules) {
+    const known = byDomain.get(rule.domain);
+    if (known === undefined) byDomain.set(rule.domain, [rule]);
+    else known.push(rule);
+  }
+  return byDomain;
 }
 
 const holdsIn = (rule: PolicyRule, domain: string): boolean =>

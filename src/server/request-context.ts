@@ -18,6 +18,7 @@ import {
   type ResourceTypeName,
   SUPPORTED_OPERATIONS,
 } from '../security/acl/operation.ts';
+import type { TenantAcls } from '../security/acl/tenant-acls.ts';
 import type { Authorizer } from '../security/authorizer.ts';
 import type { FetchSessionCache } from './fetch-session.ts';
 import type { Session } from './session.ts';
@@ -25,6 +26,7 @@ import type { Session } from './session.ts';
 /** What every handler may use beside its request. */
 export interface ServerServices {
   readonly authorizer: Authorizer;
+  readonly acls: TenantAcls;
   readonly audit: AuditLog;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -214,6 +216,21 @@ export class RequestContext {
       type: 'administration',
       outcome: 'success',
       reason,
+      facts: { api: this.apiName, ...facts },
+    });
+  }
+
+  /** A change that was asked for, or recorded before, and did not come about. */
+  administrationFailed(
+    reason: string,
+    detail: string,
+    facts: NonNullable<SecurityEvent['facts']>,
+  ): void {
+    this.services.audit.security(this.session.subject, {
+      type: 'administration',
+      outcome: 'failure',
+      reason,
+      detail,
       facts: { api: this.apiName, ...facts },
     });
   }
