@@ -183,14 +183,20 @@ function listenerCertificates(
 
 /** Tenants and dynamic rules take effect as the security state has them, now and from now on. */
 function follow(state: SecurityState, views: TenantViews, authorizer: CasbinAuthorizer): void {
-  const take = (name: string): void => {
-    const tenant = state.image.tenants.get(name);
-    if (tenant === undefined) return;
+  for (const tenant of state.image.tenants.values()) {
     views.update(tenant);
-    authorizer.setDynamicRules(name, tenant.acls);
-  };
-  for (const name of state.image.tenants.keys()) take(name);
-  state.onChange((_image, changes) => {
-    for (const name of new Set(changes.map(({ tenant }) => tenant))) take(name);
+    authorizer.setDynamicRules(tenant.name, tenant.acls);
+  }
+  state.onChange((image, changes) => {
+    for (const change of changes) {
+      const tenant = image.tenants.get(change.tenant);
+      if (tenant === undefined) continue;
+      const { name, acls } = tenant;
+      if (change.type === 'acls-added') {
+        authorizer.changeDynamicRules(name, acls, { added: change.bindings, removed: [] });
+      } else if (change.type === 'acls-removed') {
+        authorizer.changeDynamicRules(name, acls, { added: [], removed: change.bindings });
+      } else views.update(tenant);
+    }
   });
 }

@@ -65,6 +65,12 @@ export interface ListedRule extends AclBinding {
   readonly text: string;
 }
 
+/** What came and what went of a tenant's dynamic rules. */
+export interface AclDelta {
+  readonly added: readonly AclBinding[];
+  readonly removed: readonly AclBinding[];
+}
+
 export interface PolicyStoreOptions extends PolicyFolder {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -85,7 +91,6 @@ interface FilePolicy {
 
 interface DynamicPolicy {
   readonly bindings: readonly AclBinding[];
-  readonly rules: readonly PolicyRule[];
   readonly index: PolicyIndex;
 }
 
@@ -136,6 +141,9 @@ export class PolicyStore {
   #files: FilePolicy;
   #refusal: PolicyStatus['refusal'] = null;
   #epoch = 1;
+  #fileEpoch = 1;
+  /** How often the dynamic rules of each tenant changed. */
+  readonly #epochs = new Map<string, number>();
   #loading: Promise<unknown> = Promise.resolve();
 
   private constructor(options: PolicyStoreOptions, files: FilePolicy) {
@@ -171,6 +179,11 @@ export class PolicyStore {
 
   get epoch(): number {
     return this.#epoch;
+  }
+
+  /** Grows with every change that concerns the domain, and with no other tenant's. */
+  epochIn(domain: string): number {
+    return this.#fileEpoch + (this.#epochs.get(domain) ?? 0);
   }
 
   get roles(): PolicyRoles {
@@ -254,7 +267,22 @@ export class PolicyStore {
   setDynamicRules(tenant: string, bindings: readonly AclBinding[]): void {
     const rules = bindings.map((binding) => this.#dynamicRuleOf(tenant, binding));
     if (rules.length === 0) this.#dynamic.delete(tenant);
-    else this.#dynamic.set(tenant, { bindings, rules, index: new PolicyIndex(rules) });
+    else this.#dynamic.set(tenant, { bindings, index: new PolicyIndex(rules) });
+    this.#changed(tenant);
+  }
+
+  /** The same where little changed: `bindings` is the whole list afterwards. */
+  changeDynamicRules(tenant: string, bindings: readonly AclBinding[], change: AclDelta): void {
+    const index = this.#dynamic.get(tenant)?.index ?? new PolicyIndex([]);
+    const added = change.added.map((binding) => this.#dynamicRuleOf(tenant, binding));
+    for (const binding of change.removed) {
+      if (index.remove(dynamicRule(tenant, binding))) continue;
+      this.setDynamicRules(tenant, bindings);
+      return;
+    }
+    for (const rule of added) index.add(rule);
+    if (bindings.length === 0) this.#dynamic.delete(tenant);
+    else this.#dynamic.set(tenant, { bindings, index });
     this.#changed(tenant);
   }
 
@@ -288,6 +316,8 @@ export class PolicyStore {
 
   #changed(domain: string | null): void {
     this.#epoch += 1;
+    if (domain === null) this.#fileEpoch += 1;
+    else this.#epochs.set(domain, (this.#epochs.get(domain) ?? 0) + 1);
     for (const listener of this.#listeners) listener(domain);
   }
 
@@ -296,8 +326,9 @@ export class PolicyStore {
     for (const rule of this.#files.set.rules) {
       if (domain === null || holdsIn(rule, domain)) yield rule;
     }
-    for (const [tenant, { rules }] of this.#dynamic) {
-      if (domain === null || domain === tenant) yield* rules;
+    for (const [tenant, { bindings }] of this.#dynamic) {
+      if (domain !== null && domain !== tenant) continue;
+      for (const binding of bindings) yield this.#dynamicRuleOf(tenant, binding);
     }
   }
 
@@ -318,7 +349,7 @@ export class PolicyStore {
 
   status(): PolicyStatus {
     let dynamicRules = 0;
-    for (const { rules } of this.#dynamic.values()) dynamicRules += rules.length;
+    for (const { bindings } of this.#dynamic.values()) dynamicRules += bindings.length;
     return {
       healthy: this.#refusal === null,
       epoch: this.#epoch,

@@ -100,14 +100,14 @@ export class RequestContext {
   }
 
   get policyEpoch(): number {
-    return this.services.authorizer.epoch;
+    return this.services.authorizer.epochIn(this.session.principal.tenant);
   }
 
   /** Decides and records one access. */
   authorize(operation: Operation, resourceType: ResourceTypeName, resourceName: string): boolean {
     const { authorizer, audit } = this.services;
     const { session } = this;
-    const epoch = authorizer.epoch;
+    const epoch = authorizer.epochIn(session.principal.tenant);
     const slot = this.#slot(operation, resourceType);
     const known = session.recall(epoch, slot, resourceName);
     if (known !== undefined && known.clientId === this.clientId && audit.healthy) {
