@@ -27,6 +27,7 @@ import type { Config } from './config/config-schema.ts';
 import { packageVersion } from './config/package-root.ts';
 import { SECURITY_METADATA_LOG } from './metadata/metadata-log.ts';
 import { SecurityState } from './metadata/security-state.ts';
+import { StateAcls } from './metadata/state-acls.ts';
 import type { CasbinAuthorizer } from './security/casbin-authorizer.ts';
 import { TenantCaRegistry } from './security/tenant-ca-registry.ts';
 import type { Server } from './server/server.ts';
@@ -99,9 +100,11 @@ async function start(
     logger,
     disconnect: (match) => server.disconnect(match),
   });
+  const acls = new StateAcls(state, authorizer);
   const server: Server = makeClientServer(config, {
     audit,
     authorizer,
+    acls,
     logger,
     certificates: certificates[0],
     registry,
@@ -116,7 +119,18 @@ async function start(
     port: config['advertised.port'] === 0 ? bound : config['advertised.port'],
   }));
   undo.push(() => server.close());
-  const parts = { audit, authorizer, certificates, engine, logger, registry, server, state, views };
+  const parts = {
+    acls,
+    audit,
+    authorizer,
+    certificates,
+    engine,
+    logger,
+    registry,
+    server,
+    state,
+    views,
+  };
   const admin = await startAdmin(config, { ...parts, mtlsPort, startedAtMs });
   undo.push(() => admin.close(config['shutdown.grace.ms']));
 
@@ -171,18 +185,23 @@ function listenerCertificates(
 
 /** Tenants and dynamic rules take effect as the security state has them, now and from now on. */
 function follow(state: SecurityState, views: TenantViews, authorizer: CasbinAuthorizer): void {
-  const take = (name: string): void => {
-    const tenant = state.image.tenants.get(name);
-    if (tenant === undefined) return;
+  for (const tenant of state.image.tenants.values()) {
     views.update(tenant);
-    authorizer.setDynamicRules(name, tenant.acls);
-  };
-  for (const name of state.image.tenants.keys()) take(name);
-  state.onChange((_image, changes) => {
-    // Quotas and credentials are read from the image: they change no rule and no connection.
-    const concerning = changes.filter(
-      ({ type }) => type !== 'client-quotas' && type !== 'scram-credentials',
-    );
-    for (const name of new Set(concerning.map(({ tenant }) => tenant))) take(name);
+    authorizer.setDynamicRules(tenant.name, tenant.acls);
+  }
+  state.onChange((image, changes) => {
+    for (const change of changes) {
+      const tenant = image.tenants.get(change.tenant);
+      if (tenant === undefined) continue;
+      const { name, acls } = tenant;
+      if (change.type === 'acls-added') {
+        authorizer.changeDynamicRules(name, acls, { added: change.bindings, removed: [] });
+      } else if (change.type === 'acls-removed') {
+        authorizer.changeDynamicRules(name, acls, { added: [], removed: change.bindings });
+      } else if (change.type !== 'client-quotas' && change.type !== 'scram-credentials') {
+        // Quotas and credentials are read from the image: they change no rule and no connection.
+        views.update(tenant);
+      }
+    }
   });
 }

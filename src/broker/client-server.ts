@@ -7,6 +7,7 @@ import type { Config } from '../config/config-schema.ts';
 import { ReceiveBudget } from '../network/receive-budget.ts';
 import { UnsentBudget } from '../network/unsent-budget.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
+import type { TenantAcls } from '../security/acl/tenant-acls.ts';
 import { admit, peerFactsOf } from '../security/admission.ts';
 import type { Authorizer } from '../security/authorizer.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
@@ -25,6 +26,7 @@ const HANDSHAKE_QUEUE_MAX = 10_000;
 export interface ClientServerParts {
   readonly audit: AuditLog;
   readonly authorizer: Authorizer;
+  readonly acls: TenantAcls;
   readonly logger: Logger;
   readonly certificates: ListenerCertificates;
   readonly registry: TenantCaRegistry;
@@ -33,7 +35,7 @@ export interface ClientServerParts {
 }
 
 export function makeClientServer(config: Config, parts: ClientServerParts): Server {
-  const { audit, authorizer, logger, certificates, registry, security, viewOf } = parts;
+  const { audit, authorizer, acls, logger, certificates, registry, security, viewOf } = parts;
   const rules = { registry, serverNameDomain: config['tenant.domain'] ?? '' };
   const smallBytes = config['socket.request.small.max.bytes'];
   const largeBytes = config['socket.request.max.bytes'];
@@ -41,6 +43,7 @@ export function makeClientServer(config: Config, parts: ClientServerParts): Serv
   return new Server({
     services: {
       authorizer,
+      acls,
       audit,
       logger,
       clock: systemClock,

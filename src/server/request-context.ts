@@ -18,6 +18,7 @@ import {
   type ResourceTypeName,
   SUPPORTED_OPERATIONS,
 } from '../security/acl/operation.ts';
+import type { TenantAcls } from '../security/acl/tenant-acls.ts';
 import type { Authorizer } from '../security/authorizer.ts';
 import type { FetchSessionCache } from './fetch-session.ts';
 import type { Session } from './session.ts';
@@ -26,6 +27,7 @@ import type { TenantSecurity } from './tenant-security.ts';
 /** What every handler may use beside its request. */
 export interface ServerServices {
   readonly authorizer: Authorizer;
+  readonly acls: TenantAcls;
   readonly audit: AuditLog;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -100,14 +102,14 @@ export class RequestContext {
   }
 
   get policyEpoch(): number {
-    return this.services.authorizer.epoch;
+    return this.services.authorizer.epochIn(this.session.principal.tenant);
   }
 
   /** Decides and records one access. */
   authorize(operation: Operation, resourceType: ResourceTypeName, resourceName: string): boolean {
     const { authorizer, audit } = this.services;
     const { session } = this;
-    const epoch = authorizer.epoch;
+    const epoch = authorizer.epochIn(session.principal.tenant);
     const slot = this.#slot(operation, resourceType);
     const known = session.recall(epoch, slot, resourceName);
     if (known !== undefined && known.clientId === this.clientId && audit.healthy) {
@@ -216,6 +218,21 @@ export class RequestContext {
       type: 'administration',
       outcome: 'success',
       reason,
+      facts: { api: this.apiName, ...facts },
+    });
+  }
+
+  /** A change that was asked for, or recorded before, and did not come about. */
+  administrationFailed(
+    reason: string,
+    detail: string,
+    facts: NonNullable<SecurityEvent['facts']>,
+  ): void {
+    this.services.audit.security(this.session.subject, {
+      type: 'administration',
+      outcome: 'failure',
+      reason,
+      detail,
       facts: { api: this.apiName, ...facts },
     });
   }

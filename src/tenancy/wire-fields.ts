@@ -18,6 +18,8 @@ export const FieldClass = {
   coordinatorKey: 'coordinatorKey',
   /** A resource by its type: only topics exist for tenants, renamed both ways; others are refused. */
   resourceName: 'resourceName',
+  /** Of rules: kept in the tenant's own names, beside the tenant that the connection gives. */
+  aclField: 'aclField',
   /** Of a group's members, by themselves: goes to the members and readers of that group only. */
   memberFact: 'memberFact',
   /** Names and values of topic configurations: the topic's own, and the broker's public defaults. */
@@ -178,6 +180,35 @@ export const WIRE_FIELDS: Readonly<Record<string, Readonly<Record<string, FieldC
     'responses[].errorMessage': 'freeText',
   },
   InitProducerIdRequest: { transactionalId: 'transactionalId' },
+  DescribeAclsRequest: {
+    resourceNameFilter: 'aclField',
+    principalFilter: 'aclField',
+    hostFilter: 'aclField',
+  },
+  DescribeAclsResponse: {
+    errorMessage: 'freeText',
+    'resources[].resourceName': 'aclField',
+    'resources[].acls[].principal': 'aclField',
+    'resources[].acls[].host': 'aclField',
+  },
+  CreateAclsRequest: {
+    'creations[].resourceName': 'aclField',
+    'creations[].principal': 'aclField',
+    'creations[].host': 'aclField',
+  },
+  CreateAclsResponse: { 'results[].errorMessage': 'freeText' },
+  DeleteAclsRequest: {
+    'filters[].resourceNameFilter': 'aclField',
+    'filters[].principalFilter': 'aclField',
+    'filters[].hostFilter': 'aclField',
+  },
+  DeleteAclsResponse: {
+    'filterResults[].errorMessage': 'freeText',
+    'filterResults[].matchingAcls[].errorMessage': 'freeText',
+    'filterResults[].matchingAcls[].resourceName': 'aclField',
+    'filterResults[].matchingAcls[].principal': 'aclField',
+    'filterResults[].matchingAcls[].host': 'aclField',
+  },
   DescribeConfigsRequest: {
     'resources[].resourceName': 'resourceName',
     'resources[].configurationKeys[]': 'topicConfig',

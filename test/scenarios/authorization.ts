@@ -61,6 +61,14 @@ const deleteOffsets = {
   groupId: GROUP,
   topics: [{ name: TOPIC, partitions: [{ partitionIndex: 0 }] }],
 };
+const anyAcl = {
+  resourceTypeFilter: 1,
+  patternTypeFilter: 1,
+  principalFilter: null,
+  hostFilter: null,
+  operation: 1,
+  permissionType: 1,
+};
 const membership = { groupId: GROUP, generationId: 1, memberId: 'nobody' };
 
 export const AUTHORIZATION_CASES: readonly AuthorizationCase[] = [
@@ -375,6 +383,42 @@ export const AUTHORIZATION_CASES: readonly AuthorizationCase[] = [
     body: { topics: [{ name: TOPIC, partitionIndexes: [0] }] },
     error: ofTopic,
     anyOf: [onTopic('READ')],
+  },
+  {
+    api: 'DescribeAcls',
+    key: ApiKey.DescribeAcls,
+    version: 3,
+    body: { ...anyAcl, resourceNameFilter: 'matrix-nothing' },
+    error: ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
+    anyOf: [onCluster('DESCRIBE'), onCluster('ALTER')],
+  },
+  {
+    api: 'CreateAcls',
+    key: ApiKey.CreateAcls,
+    version: 3,
+    body: {
+      creations: [
+        {
+          resourceType: 2,
+          resourceName: 'matrix-nothing',
+          resourcePatternType: 3,
+          principal: 'User:matrix-nobody',
+          host: '*',
+          operation: 3,
+          permissionType: 3,
+        },
+      ],
+    },
+    error: ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
+    anyOf: [onCluster('ALTER')],
+  },
+  {
+    api: 'DeleteAcls',
+    key: ApiKey.DeleteAcls,
+    version: 3,
+    body: { filters: [{ ...anyAcl, resourceNameFilter: 'matrix-nothing' }] },
+    error: ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
+    anyOf: [onCluster('ALTER')],
   },
   // Last: it deletes the topic.
   {

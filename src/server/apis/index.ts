@@ -22,6 +22,9 @@ import { createTopicsApi } from './19-create-topics.ts';
 import { deleteTopicsApi } from './20-delete-topics.ts';
 import { initProducerIdApi } from './22-init-producer-id.ts';
 import { offsetForLeaderEpochApi } from './23-offset-for-leader-epoch.ts';
+import { describeAclsApi } from './29-describe-acls.ts';
+import { createAclsApi } from './30-create-acls.ts';
+import { deleteAclsApi } from './31-delete-acls.ts';
 import { describeConfigsApi } from './32-describe-configs.ts';
 import { alterReplicaLogDirsApi } from './34-alter-replica-log-dirs.ts';
 import { describeLogDirsApi } from './35-describe-log-dirs.ts';
@@ -82,9 +85,9 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.EndTxn]: TRANSACTIONS,
   [ApiKey.WriteTxnMarkers]: TRANSACTIONS,
   [ApiKey.TxnOffsetCommit]: TRANSACTIONS,
-  [ApiKey.DescribeAcls]: ADMINISTRATION,
-  [ApiKey.CreateAcls]: ADMINISTRATION,
-  [ApiKey.DeleteAcls]: ADMINISTRATION,
+  [ApiKey.DescribeAcls]: describeAclsApi,
+  [ApiKey.CreateAcls]: createAclsApi,
+  [ApiKey.DeleteAcls]: deleteAclsApi,
   [ApiKey.DescribeConfigs]: describeConfigsApi,
   [ApiKey.AlterConfigs]: ADMINISTRATION,
   [ApiKey.AlterReplicaLogDirs]: alterReplicaLogDirsApi,
