@@ -34,9 +34,12 @@ import type {
 import type { InitProducerIdRequest } from '../../protocol/schemas/22-init-producer-id.ts';
 import type { OffsetForLeaderEpochRequest } from '../../protocol/schemas/23-offset-for-leader-epoch.ts';
 import type { DescribeConfigsRequest } from '../../protocol/schemas/32-describe-configs.ts';
+import type { AlterConfigsRequest } from '../../protocol/schemas/33-alter-configs.ts';
 import type { CreatePartitionsRequest } from '../../protocol/schemas/37-create-partitions.ts';
 import type { DeleteGroupsRequest } from '../../protocol/schemas/42-delete-groups.ts';
+import type { IncrementalAlterConfigsRequest } from '../../protocol/schemas/44-incremental-alter-configs.ts';
 import type { OffsetDeleteRequest } from '../../protocol/schemas/47-offset-delete.ts';
+import type { ListConfigResourcesRequest } from '../../protocol/schemas/74-list-config-resources.ts';
 import type { DescribeTopicPartitionsRequest } from '../../protocol/schemas/75-describe-topic-partitions.ts';
 import type { Engine, EngineCall, EngineFeatures, StateLog, TopicIdentity } from '../engine.ts';
 import { CLUSTER_METADATA_LOG } from './controller/cluster-records.ts';
@@ -213,6 +216,18 @@ export class EmbeddedEngine implements Engine {
 
   describeConfigs(request: DescribeConfigsRequest) {
     return this.#controller.describeConfigs(request);
+  }
+
+  alterConfigs(request: AlterConfigsRequest) {
+    return this.#controller.alterConfigs(request);
+  }
+
+  incrementalAlterConfigs(request: IncrementalAlterConfigsRequest) {
+    return this.#controller.incrementalAlterConfigs(request);
+  }
+
+  listConfigResources(namespace: string, request: ListConfigResourcesRequest, call: EngineCall) {
+    return this.#controller.listConfigResources(namespace, request, call.apiVersion);
   }
 
   joinGroup(request: JoinGroupRequest, call: EngineCall) {

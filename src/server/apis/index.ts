@@ -23,11 +23,14 @@ import { deleteTopicsApi } from './20-delete-topics.ts';
 import { initProducerIdApi } from './22-init-producer-id.ts';
 import { offsetForLeaderEpochApi } from './23-offset-for-leader-epoch.ts';
 import { describeConfigsApi } from './32-describe-configs.ts';
+import { alterConfigsApi } from './33-alter-configs.ts';
 import { createPartitionsApi } from './37-create-partitions.ts';
 import { deleteGroupsApi } from './42-delete-groups.ts';
+import { incrementalAlterConfigsApi } from './44-incremental-alter-configs.ts';
 import { listPartitionReassignmentsApi } from './46-list-partition-reassignments.ts';
 import { offsetDeleteApi } from './47-offset-delete.ts';
 import { describeClusterApi } from './60-describe-cluster.ts';
+import { listConfigResourcesApi } from './74-list-config-resources.ts';
 import { describeTopicPartitionsApi } from './75-describe-topic-partitions.ts';
 
 export interface NotServed {
@@ -76,7 +79,7 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.CreateAcls]: ADMINISTRATION,
   [ApiKey.DeleteAcls]: ADMINISTRATION,
   [ApiKey.DescribeConfigs]: describeConfigsApi,
-  [ApiKey.AlterConfigs]: ADMINISTRATION,
+  [ApiKey.AlterConfigs]: alterConfigsApi,
   [ApiKey.AlterReplicaLogDirs]: REPLICATION,
   [ApiKey.DescribeLogDirs]: ADMINISTRATION,
   [ApiKey.SaslAuthenticate]: SASL,
@@ -87,7 +90,7 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.DescribeDelegationToken]: TOKENS,
   [ApiKey.DeleteGroups]: deleteGroupsApi,
   [ApiKey.ElectLeaders]: ADMINISTRATION,
-  [ApiKey.IncrementalAlterConfigs]: ADMINISTRATION,
+  [ApiKey.IncrementalAlterConfigs]: incrementalAlterConfigsApi,
   [ApiKey.AlterPartitionReassignments]: REPLICATION,
   [ApiKey.ListPartitionReassignments]: listPartitionReassignmentsApi,
   [ApiKey.OffsetDelete]: offsetDeleteApi,
@@ -106,7 +109,7 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.ConsumerGroupDescribe]: CONSUMER_GROUPS,
   [ApiKey.GetTelemetrySubscriptions]: TELEMETRY,
   [ApiKey.PushTelemetry]: TELEMETRY,
-  [ApiKey.ListConfigResources]: ADMINISTRATION,
+  [ApiKey.ListConfigResources]: listConfigResourcesApi,
   [ApiKey.DescribeTopicPartitions]: describeTopicPartitionsApi,
   [ApiKey.ShareGroupHeartbeat]: SHARE_GROUPS,
   [ApiKey.ShareGroupDescribe]: SHARE_GROUPS,
