@@ -45,6 +45,7 @@ const onGroup = (operation: Operation): NeededRight => ({
   operation,
 });
 const ofGroup = ErrorCode.GROUP_AUTHORIZATION_FAILED;
+const ofCluster = ErrorCode.CLUSTER_AUTHORIZATION_FAILED;
 const ofTopic = ErrorCode.TOPIC_AUTHORIZATION_FAILED;
 const partition = { partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 };
 const commit = {
@@ -142,6 +143,86 @@ export const AUTHORIZATION_CASES: readonly AuthorizationCase[] = [
     body: { resources: [{ resourceType: 2, resourceName: TOPIC, configurationKeys: null }] },
     error: ofTopic,
     anyOf: [onTopic('DESCRIBE_CONFIGS'), onTopic('ALTER_CONFIGS')],
+  },
+  {
+    api: 'DescribeConfigs of a group',
+    key: ApiKey.DescribeConfigs,
+    version: 4,
+    body: { resources: [{ resourceType: 32, resourceName: GROUP, configurationKeys: null }] },
+    error: ofGroup,
+    anyOf: [onGroup('DESCRIBE_CONFIGS'), onGroup('ALTER_CONFIGS')],
+  },
+  {
+    api: 'DescribeConfigs of a broker',
+    key: ApiKey.DescribeConfigs,
+    version: 4,
+    body: { resources: [{ resourceType: 4, resourceName: '1', configurationKeys: null }] },
+    error: ofCluster,
+    anyOf: [onCluster('DESCRIBE_CONFIGS'), onCluster('ALTER_CONFIGS')],
+  },
+  {
+    api: 'AlterConfigs',
+    key: ApiKey.AlterConfigs,
+    version: 2,
+    body: { resources: [{ resourceType: 2, resourceName: TOPIC, configs: [] }] },
+    error: ofTopic,
+    anyOf: [onTopic('ALTER_CONFIGS')],
+  },
+  {
+    api: 'AlterConfigs of a group',
+    key: ApiKey.AlterConfigs,
+    version: 2,
+    body: { resources: [{ resourceType: 32, resourceName: GROUP, configs: [] }] },
+    error: ofGroup,
+    anyOf: [onGroup('ALTER_CONFIGS')],
+  },
+  {
+    api: 'AlterConfigs of all brokers',
+    key: ApiKey.AlterConfigs,
+    version: 2,
+    body: { resources: [{ resourceType: 4, resourceName: '', configs: [] }] },
+    error: ofCluster,
+    anyOf: [onCluster('ALTER_CONFIGS')],
+  },
+  {
+    api: 'IncrementalAlterConfigs',
+    key: ApiKey.IncrementalAlterConfigs,
+    version: 1,
+    body: { resources: [{ resourceType: 2, resourceName: TOPIC, configs: [] }] },
+    error: ofTopic,
+    anyOf: [onTopic('ALTER_CONFIGS')],
+  },
+  {
+    api: 'IncrementalAlterConfigs of a group',
+    key: ApiKey.IncrementalAlterConfigs,
+    version: 1,
+    body: { resources: [{ resourceType: 32, resourceName: GROUP, configs: [] }] },
+    error: ofGroup,
+    anyOf: [onGroup('ALTER_CONFIGS')],
+  },
+  {
+    api: 'IncrementalAlterConfigs of all brokers',
+    key: ApiKey.IncrementalAlterConfigs,
+    version: 1,
+    body: { resources: [{ resourceType: 4, resourceName: '', configs: [] }] },
+    error: ofCluster,
+    anyOf: [onCluster('ALTER_CONFIGS')],
+  },
+  {
+    api: 'IncrementalAlterConfigs of client metrics, which nobody has',
+    key: ApiKey.IncrementalAlterConfigs,
+    version: 1,
+    body: { resources: [{ resourceType: 16, resourceName: 'x', configs: [] }] },
+    error: ofCluster,
+    anyOf: [onCluster('ALTER_CONFIGS')],
+  },
+  {
+    api: 'ListConfigResources',
+    key: ApiKey.ListConfigResources,
+    version: 1,
+    body: { resourceTypes: [] },
+    error: ofCluster,
+    anyOf: [onCluster('DESCRIBE_CONFIGS'), onCluster('ALTER_CONFIGS')],
   },
   {
     api: 'FindCoordinator of a group',
