@@ -6,7 +6,9 @@
  * configuration_keys null or empty means all. A sensitive value is null, in its synonyms too.
  *
  * Concurrency: a request that names very many resources is answered over several turns of the event
- * loop; each resource is described as it is at its turn.
+ * loop; each resource is described as it is at its turn. The answer is encoded in one, so that what
+ * makes it many times the request's size, synonyms and documentation, is had for so many resources
+ * at a time only.
  */
 import type { Clock } from '../../../base/clock.ts';
 import { ErrorCode } from '../../../protocol/error-codes.ts';
@@ -33,6 +35,12 @@ import {
   type TopicConfigTexts,
 } from './topic-config.ts';
 import { inTurns } from './turns.ts';
+
+/** Resources that one answer describes with synonyms or documentation. */
+const DESCRIBED_IN_FULL_MAX = 1000;
+const TOO_MANY_IN_FULL =
+  `Synonyms and documentation are had for ${DESCRIBED_IN_FULL_MAX} resources at a time: ` +
+  'ask for fewer, or without them.';
 
 type Described = DescribeConfigsResourceResult;
 
@@ -72,8 +80,13 @@ export class ConfigDescriber {
   *#steps(request: DescribeConfigsRequest, results: DescribeConfigsResult[]): Generator<void> {
     /** Topics without configs of their own look alike: they are described once a request. */
     const alike = new Map<InheritedConfigs, Described[]>();
-    for (const resource of request.resources) {
-      results.push(this.#resource(resource, request, alike));
+    const isInFull = request.includeSynonyms || request.includeDocumentation;
+    for (const [index, resource] of request.resources.entries()) {
+      if (isInFull && index >= DESCRIBED_IN_FULL_MAX) {
+        const { resourceType, resourceName } = resource;
+        const refusal = { errorCode: ErrorCode.INVALID_REQUEST, errorMessage: TOO_MANY_IN_FULL };
+        results.push({ ...refusal, resourceType, resourceName, configs: [] });
+      } else results.push(this.#resource(resource, request, alike));
       yield;
     }
   }

@@ -208,8 +208,8 @@ describe('describing configs', () => {
       resources: topics.map(({ name }) => {
         return { resourceType: TOPIC, resourceName: name, configurationKeys: null };
       }),
-      includeSynonyms: true,
-      includeDocumentation: true,
+      includeSynonyms: false,
+      includeDocumentation: false,
     });
     clearInterval(ticker);
     expect(ticks).toBeGreaterThan(0);
@@ -218,6 +218,23 @@ describe('describing configs', () => {
       results[index]!.configs.find(({ name }) => name === 'segment.ms');
     expect(ofTopic(10)).toMatchObject({ value: '1010', configSource: 1 });
     expect(ofTopic(11)).toMatchObject({ value: '60000', configSource: 4 });
+  });
+
+  it('gives synonyms and documentation of a thousand resources at a time', async () => {
+    const resources = Array.from({ length: 1001 }, (_, i) => {
+      return { resourceType: GROUP, resourceName: `acme.g${i}`, configurationKeys: null };
+    });
+    for (const [includeSynonyms, includeDocumentation, refused] of [
+      [true, false, 1],
+      [false, true, 1],
+      [false, false, 0],
+    ] as const) {
+      const request = { resources, includeSynonyms, includeDocumentation };
+      const { results } = await under.controller.describeConfigs(request);
+      const codes = results.map(({ errorCode }) => errorCode);
+      expect(codes.filter((code) => code !== NONE)).toHaveLength(refused);
+      expect(codes[1000]).toBe(refused === 1 ? INVALID_REQUEST : NONE);
+    }
   });
 
   it.each([
