@@ -1,4 +1,6 @@
 /** Configs over the wire: what is changed is in force at once, recorded, and there after kill -9. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { ApiKey } from '../../src/protocol/api-keys.ts';
 import { ErrorCode } from '../../src/protocol/error-codes.ts';
@@ -39,8 +41,8 @@ describeRequiring(['built-broker'], 'configs', () => {
     return found === undefined ? undefined : `${found.value} (${found.configSource})`;
   };
 
-  const produce = async (client: WireClient, topic: string): Promise<number> => {
-    const value = Buffer.alloc(500, 'x');
+  const produce = async (client: WireClient, topic: string, bytes = 500): Promise<number> => {
+    const value = Buffer.alloc(bytes, 'x');
     const records = buildRecordBatch([{ timestampMs: Date.now(), key: null, value, headers: [] }]);
     const answer = await client.call(ApiKey.Produce, 9, {
       acks: -1,
@@ -67,6 +69,25 @@ describeRequiring(['built-broker'], 'configs', () => {
       [BROKER, '', 'message.max.bytes', null],
       [BROKER, '1', 'message.max.bytes', null],
     ]);
+  });
+
+  it("reaches the partition's log: smaller segments begin with the next batch", async () => {
+    const admin = await fixture.connect('acme', 'admin-1');
+    await admin.call(ApiKey.CreateTopics, 7, {
+      topics: [{ name: 'rolled', numPartitions: 1, replicationFactor: 1 }],
+      timeoutMs: 5000,
+    });
+    const folder = join(fixture.broker.dataDir, 'acme.rolled-0');
+    const segments = () => readdirSync(folder).filter((name) => name.endsWith('.log')).length;
+    for (let n = 0; n < 4; n++) expect(await produce(admin, 'rolled', 600_000)).toBe(NONE);
+    expect(segments()).toBe(1);
+    await alter(admin, [[TOPIC, 'rolled', 'segment.bytes', '1048576']]);
+    expect(await produce(admin, 'rolled', 600_000)).toBe(NONE);
+    expect(await produce(admin, 'rolled', 600_000)).toBe(NONE);
+    expect(segments()).toBe(3);
+    await alter(admin, [[TOPIC, 'rolled', 'segment.bytes', null]]);
+    expect(await produce(admin, 'rolled', 600_000)).toBe(NONE);
+    expect(segments()).toBe(3);
   });
 
   it('each resource has its own verdict; versions 0 and 33 do the same', async () => {
