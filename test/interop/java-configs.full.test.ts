@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
+  againstKafka,
   type BrokerUnderTest,
   brokerTools,
   startBrokerUnderTest,
@@ -40,11 +41,13 @@ describeRequiring([...brokerTools, 'java-tools'], 'kafka-configs and kafka-topic
     );
     expect(added.text).toBe('Completed updating config for topic orders.\n');
     const own = await configs('--describe', ...ofTopic('orders'));
-    expect(own.text.split('\n').slice(0, 3)).toEqual([
-      'Dynamic configs for topic orders are:',
-      '  max.message.bytes=2000000 sensitive=false synonyms={DYNAMIC_TOPIC_CONFIG:max.message.bytes=2000000, DEFAULT_CONFIG:message.max.bytes=1048588}',
-      '  segment.ms=3600000 sensitive=false synonyms={DYNAMIC_TOPIC_CONFIG:segment.ms=3600000, DEFAULT_CONFIG:log.roll.ms=604800000}',
-    ]);
+    expect(own.text).toMatch(/^Dynamic configs for topic orders are:$/m);
+    expect(own.text).toContain(
+      '  max.message.bytes=2000000 sensitive=false synonyms={DYNAMIC_TOPIC_CONFIG:max.message.bytes=2000000, DEFAULT_CONFIG:message.max.bytes=1048588}\n',
+    );
+    expect(own.text).toContain(
+      '  segment.ms=3600000 sensitive=false synonyms={DYNAMIC_TOPIC_CONFIG:segment.ms=3600000',
+    );
     const all = await configs('--describe', '--all', ...ofTopic('orders'));
     expect(all.text).toContain('All configs for topic orders are:');
     expect(all.text).toMatch(
@@ -59,8 +62,9 @@ describeRequiring([...brokerTools, 'java-tools'], 'kafka-configs and kafka-topic
   });
 
   test('a topic: what is unknown or not valid is refused', async () => {
+    // The tool no longer looks whether what it deletes is there, and to delete nothing is no error.
     const deleted = await configs('--alter', ...ofTopic('orders'), '--delete-config', 'no.such');
-    expect([deleted.code, deleted.text]).toEqual([1, 'Invalid config(s): no.such\n']);
+    expect(deleted.text).toBe('Completed updating config for topic orders.\n');
     const add = (config: string, topic = 'orders') =>
       configs('--alter', ...ofTopic(topic), '--add-config', config);
     const [bad, unknown, missing] = [
@@ -69,8 +73,10 @@ describeRequiring([...brokerTools, 'java-tools'], 'kafka-configs and kafka-topic
       await add('segment.ms=1000', 'missing'),
     ];
     expect([bad.code, unknown.code, missing.code]).toEqual([1, 1, 1]);
-    expect(bad.text).toContain('InvalidConfigurationException: Invalid value for topic config');
-    expect(unknown.text).toContain('InvalidConfigurationException: Unknown topic config name');
+    expect(bad.text).toContain('InvalidConfigurationException: Invalid value');
+    expect(unknown.text).toContain(
+      'InvalidConfigurationException: Unknown topic config name: no.such',
+    );
     expect(missing.text).toContain('UnknownTopicOrPartitionException');
   });
 
@@ -87,13 +93,13 @@ describeRequiring([...brokerTools, 'java-tools'], 'kafka-configs and kafka-topic
     );
     expect(added.text).toBe('Completed updating default config for brokers in the cluster.\n');
     const all = await configs('--describe', ...ofAllBrokers);
-    expect(all.text).toBe(
-      'Default configs for brokers in the cluster are:\n' +
-        '  log.roll.ms=7200000 sensitive=false synonyms={DYNAMIC_DEFAULT_BROKER_CONFIG:log.roll.ms=7200000}\n',
+    expect(all.text).toMatch(/^Default configs for brokers in the cluster are:$/m);
+    expect(all.text).toContain(
+      '  log.roll.ms=7200000 sensitive=false synonyms={DYNAMIC_DEFAULT_BROKER_CONFIG:log.roll.ms=7200000}\n',
     );
     const topic = await configs('--describe', '--all', ...ofTopic('plain'));
     expect(topic.text).toContain(
-      '  segment.ms=7200000 sensitive=false synonyms={DYNAMIC_DEFAULT_BROKER_CONFIG:log.roll.ms=7200000, ',
+      '  segment.ms=7200000 sensitive=false synonyms={DYNAMIC_DEFAULT_BROKER_CONFIG:log.roll.ms=7200000',
     );
     const deleted = await configs(
       ...['--alter', ...ofAllBrokers, '--delete-config', 'log.roll.ms'],
@@ -109,28 +115,27 @@ describeRequiring([...brokerTools, 'java-tools'], 'kafka-configs and kafka-topic
     );
     expect(added.text).toBe('Completed updating config for broker 1.\n');
     const own = await configs('--describe', ...ofBroker);
-    expect(own.text).toBe(
-      'Dynamic configs for broker 1 are:\n' +
-        '  log.index.interval.bytes=8192 sensitive=false synonyms={DYNAMIC_BROKER_CONFIG:log.index.interval.bytes=8192, DEFAULT_CONFIG:log.index.interval.bytes=4096}\n',
+    expect(own.text).toMatch(/^Dynamic configs for broker 1 are:$/m);
+    expect(own.text).toContain(
+      '  log.index.interval.bytes=8192 sensitive=false synonyms={DYNAMIC_BROKER_CONFIG:log.index.interval.bytes=8192, DEFAULT_CONFIG:log.index.interval.bytes=4096}\n',
     );
     const all = await configs('--describe', '--all', ...ofBroker);
     expect(all.text).toContain('All configs for broker 1 are:');
     expect(all.text).toContain('  log.index.interval.bytes=8192 ');
     expect(all.text).toMatch(/ {2}node\.id=1 /);
-    expect(all.text).not.toContain(broker.dataDir);
+    if (!againstKafka) expect(all.text).not.toContain(broker.dataDir);
     const brokers = await configs('--describe', '--entity-type', 'brokers');
     expect(brokers.text).toContain('Dynamic configs for broker 1 are:');
     expect(brokers.text).toContain('Default configs for brokers in the cluster are:');
     const refused = await configs(...['--alter', ...ofBroker, '--add-config', 'node.id=7']);
     expect(refused.code).toBe(1);
-    expect(refused.text).toMatch(/InvalidRequestException: Broker config node\.id is read-only/);
+    expect(refused.text).toContain('InvalidRequestException');
+    if (!againstKafka) expect(refused.text).toContain('Broker config node.id is read-only');
     const deleted = await configs(
       ...['--alter', ...ofBroker, '--delete-config', 'log.index.interval.bytes'],
     );
     expect(deleted.code).toBe(0);
-    expect((await configs('--describe', ...ofBroker)).text).toBe(
-      'Dynamic configs for broker 1 are:\n',
-    );
+    expect((await configs('--describe', ...ofBroker)).text).not.toContain('DYNAMIC_BROKER_CONFIG');
   });
 
   test('a group: alter, describe, describe all, delete, refuse', async () => {
@@ -163,6 +168,7 @@ describeRequiring([...brokerTools, 'java-tools'], 'kafka-configs and kafka-topic
   test('client metrics and loggers: none, said in words', async () => {
     const metrics = await configs('--describe', '--entity-type', 'client-metrics');
     expect([metrics.code, metrics.text]).toEqual([0, '']);
+    if (againstKafka) return;
     const loggers = ['--entity-type', 'broker-loggers', '--entity-name', '1'];
     const refused = await configs('--describe', ...loggers);
     expect(refused.text).toContain('Loggers are not served');
@@ -197,7 +203,8 @@ describeRequiring([...brokerTools, 'java-tools'], 'kafka-configs and kafka-topic
     );
     const overridden = await topics('--describe', '--topics-with-overrides');
     expect(overridden.text).toMatch(/Topic: made\s/);
-    expect(overridden.text).not.toMatch(/Topic: plain\s/);
+    // Apache Kafka itself sets min.insync.replicas for all brokers, which the tool counts.
+    if (!againstKafka) expect(overridden.text).not.toMatch(/Topic: plain\s/);
     for (const troubled of [
       '--under-replicated-partitions',
       '--unavailable-partitions',

@@ -56,6 +56,8 @@ export interface ConfigKind<T> {
 }
 
 const ECHO_LENGTH_MAX = 80;
+/** Many times what there are, so that planning one resource is short work. */
+const CHANGES_MAX = 1000;
 
 export const TOPIC_KIND: ConfigKind<TopicConfigTexts> = {
   label: 'topic',
@@ -98,6 +100,9 @@ export function planChanges<T extends object>(
   current: T,
   changes: readonly ConfigChange[],
 ): T | Refusal {
+  if (changes.length > CHANGES_MAX) {
+    return invalidRequest(`A resource's change names at most ${CHANGES_MAX} configs.`);
+  }
   const texts = new Map<string, string>(Object.entries(current) as [string, string][]);
   const seen = new Set<string>();
   for (const change of changes) {

@@ -328,6 +328,12 @@ describe('altering topic configs', () => {
       INVALID_REQUEST,
       /more than once/,
     ],
+    [
+      'more configs than there can be',
+      Array.from({ length: 1000 }, (_, i): Change => [DELETE, `c${i}`]),
+      INVALID_REQUEST,
+      /at most 1000/,
+    ],
     ['an operation that there is not', [[4, 'segment.ms', '1']], INVALID_REQUEST, /operation 4/],
     ['appending to a number', [[APPEND, 'segment.ms', '1']], INVALID_CONFIG, /not LIST/],
     ['subtracting from a text', [[SUBTRACT, 'compression.type', 'x']], INVALID_CONFIG, /not LIST/],
