@@ -59,14 +59,28 @@ interface Configured {
   readonly resource: string;
   readonly config: string;
   readonly source: number;
+  /** The least value that it takes. */
+  readonly least: number;
 }
 
 const CONFIGURED: readonly Configured[] = [
-  ...NAMES.map((name) => ({ type: 2, resource: name, config: 'segment.ms', source: 1 })),
+  ...NAMES.map((name) => ({
+    type: 2,
+    resource: name,
+    config: 'segment.ms',
+    source: 1,
+    least: 60_000,
+  })),
   ...['acme', 'globex'].flatMap((tenant) => [
-    { type: 4, resource: `${tenant}.`, config: 'log.roll.ms', source: 3 },
-    { type: 4, resource: `${tenant}.1`, config: 'log.roll.ms', source: 2 },
-    { type: 32, resource: `${tenant}.g`, config: 'consumer.session.timeout.ms', source: 8 },
+    { type: 4, resource: `${tenant}.`, config: 'log.roll.ms', source: 3, least: 60_000 },
+    { type: 4, resource: `${tenant}.1`, config: 'log.roll.ms', source: 2, least: 60_000 },
+    {
+      type: 32,
+      resource: `${tenant}.g`,
+      config: 'consumer.session.timeout.ms',
+      source: 8,
+      least: 45_000,
+    },
   ]),
 ];
 const SEGMENT_MS_DEFAULT = '604800000';
@@ -259,7 +273,7 @@ class ControllerLives {
     const values = this.#values.get(one.resource)!;
     const topics = this.#possible.get(one.resource) ?? [];
     if (values.length > 1 || topics.length > 1 || topics[0] === null) return;
-    const value = this.#random() < 0.3 ? null : String(45_000 + this.#int(15_000));
+    const value = this.#random() < 0.3 ? null : String(one.least + this.#int(15_000));
     values.push(value);
     const configs = [{ name: one.config, configOperation: value === null ? 1 : 0, value }];
     const { responses } = await engine.incrementalAlterConfigs({

@@ -22,7 +22,7 @@ const SETTINGS: Partial<ControllerSettings> = {
       name: 'group.max.size',
       type: ConfigType.INT,
       value: '7',
-      default: '5000',
+      default: '65000',
       isSet: true,
       doc: 'Members.',
     },
@@ -146,8 +146,8 @@ describe('describing configs', () => {
   });
 
   it('has the value in force as first synonym, everywhere', async () => {
-    await alterOne(BROKER, 'acme.', [[SET, 'log.roll.ms', '50000']]);
-    await alterOne(BROKER, 'acme.1', [[SET, 'log.roll.ms', '40000']]);
+    await alterOne(BROKER, 'acme.', [[SET, 'log.roll.ms', '150000']]);
+    await alterOne(BROKER, 'acme.1', [[SET, 'log.roll.ms', '140000']]);
     await alterOne(GROUP, 'acme.g', [[SET, 'consumer.session.timeout.ms', '46000']]);
     for (const [type, name, least] of [
       [TOPIC, 'acme.a', 15],
@@ -199,7 +199,7 @@ describe('describing configs', () => {
     const topics = Array.from({ length: 3000 }, (_, i) => ({
       name: `many.t${i}`,
       partitions: 1,
-      configs: i % 2 === 0 ? { 'segment.ms': String(1000 + i) } : {},
+      configs: i % 2 === 0 ? { 'segment.ms': String(100_000 + i) } : {},
     }));
     await under.controller.createTopics(createRequest(topics));
     let ticks = 0;
@@ -216,7 +216,7 @@ describe('describing configs', () => {
     expect(results.map(({ resourceName }) => resourceName)).toEqual(topics.map((t) => t.name));
     const ofTopic = (index: number) =>
       results[index]!.configs.find(({ name }) => name === 'segment.ms');
-    expect(ofTopic(10)).toMatchObject({ value: '1010', configSource: 1 });
+    expect(ofTopic(10)).toMatchObject({ value: '100010', configSource: 1 });
     expect(ofTopic(11)).toMatchObject({ value: '60000', configSource: 4 });
   });
 
@@ -263,34 +263,34 @@ describe('altering topic configs', () => {
   it('sets and deletes, live and across restarts', async () => {
     expect(
       await alterOne(TOPIC, 'acme.a', [
-        [SET, 'segment.ms', ' +5000 '],
+        [SET, 'segment.ms', ' +65000 '],
         [DELETE, 'segment.bytes'],
         [DELETE, 'max.message.bytes'],
       ]),
     ).toEqual({ errorCode: NONE, errorMessage: null, resourceType: TOPIC, resourceName: 'acme.a' });
     const check = async (): Promise<void> => {
-      expect(await inForce(TOPIC, 'acme.a', 'segment.ms')).toEqual(['5000', 1]);
+      expect(await inForce(TOPIC, 'acme.a', 'segment.ms')).toEqual(['65000', 1]);
       expect(await inForce(TOPIC, 'acme.a', 'segment.bytes')).toEqual(['1073741824', 5]);
-      expect(under.controller.topicByName('acme.a')!.config.segmentMs).toBe(5000);
+      expect(under.controller.topicByName('acme.a')!.config.segmentMs).toBe(65000);
     };
     await check();
     for (const partition of [0, 1, 2]) {
       const told = under.folders.configs.get(`acme.a-${partition}`);
-      expect(told).toMatchObject({ segmentMs: 5000, segmentBytes: 1073741824 });
+      expect(told).toMatchObject({ segmentMs: 65000, segmentBytes: 1073741824 });
     }
     expect(under.folders.configs.has('acme.b-0')).toBe(false);
     await reopen();
     await check();
     await reopen({ ...SETTINGS, snapshotAfterBytes: 1 });
-    await alterOne(TOPIC, 'acme.b', [[SET, 'segment.ms', '7000']]);
+    await alterOne(TOPIC, 'acme.b', [[SET, 'segment.ms', '67000']]);
     await reopen();
     await check();
-    expect(await inForce(TOPIC, 'acme.b', 'segment.ms')).toEqual(['7000', 1]);
+    expect(await inForce(TOPIC, 'acme.b', 'segment.ms')).toEqual(['67000', 1]);
   });
 
   it('keeps topic id, partitions and what a later growth needs', async () => {
     const { topicId } = under.controller.topicByName('acme.b')!;
-    await alterOne(TOPIC, 'acme.b', [[SET, 'segment.ms', '7000']]);
+    await alterOne(TOPIC, 'acme.b', [[SET, 'segment.ms', '67000']]);
     await under.controller.createPartitions({
       topics: [{ name: 'acme.b', count: 5, assignments: null }],
       timeoutMs: 1000,
@@ -300,12 +300,12 @@ describe('altering topic configs', () => {
     expect([grown.topicId, grown.partitionCount, grown.config.segmentMs]).toEqual([
       topicId,
       5,
-      7000,
+      67000,
     ]);
   });
 
   it('a topic of the same name begins without the configs of the one before', async () => {
-    await alterOne(TOPIC, 'acme.b', [[SET, 'segment.ms', '7000']]);
+    await alterOne(TOPIC, 'acme.b', [[SET, 'segment.ms', '67000']]);
     await under.controller.deleteTopics({ topics: [], topicNames: ['acme.b'], timeoutMs: 1000 });
     await under.controller.createTopics(createRequest([{ name: 'acme.b', partitions: 1 }]));
     await reopen();
@@ -322,7 +322,7 @@ describe('altering topic configs', () => {
     [
       'a config given twice',
       [
-        [SET, 'segment.ms', '5000'],
+        [SET, 'segment.ms', '65000'],
         [DELETE, 'segment.ms'],
       ],
       INVALID_REQUEST,
@@ -373,7 +373,7 @@ describe('altering topic configs', () => {
 
   it('changes nothing when it only validates', async () => {
     const before = await describeOne(TOPIC, 'acme.a');
-    const answer = await alterOne(TOPIC, 'acme.a', [[SET, 'segment.ms', '5000']], true);
+    const answer = await alterOne(TOPIC, 'acme.a', [[SET, 'segment.ms', '65000']], true);
     expect(answer.errorCode).toBe(NONE);
     const bad = await alterOne(TOPIC, 'acme.a', [[SET, 'segment.ms', 'x']], true);
     expect(bad.errorCode).toBe(INVALID_CONFIG);
@@ -381,15 +381,15 @@ describe('altering topic configs', () => {
   });
 
   it('AlterConfigs replaces all that is set', async () => {
-    expect(await replaceOne(TOPIC, 'acme.a', { 'segment.ms': '5000' })).toMatchObject({
+    expect(await replaceOne(TOPIC, 'acme.a', { 'segment.ms': '65000' })).toMatchObject({
       errorCode: NONE,
     });
-    expect(await inForce(TOPIC, 'acme.a', 'segment.ms')).toEqual(['5000', 1]);
+    expect(await inForce(TOPIC, 'acme.a', 'segment.ms')).toEqual(['65000', 1]);
     expect(segmentBytes('acme.a')).toBe(1073741824);
     const bad = await replaceOne(TOPIC, 'acme.a', { 'segment.ms': null });
     expect(bad.errorCode).toBe(INVALID_REQUEST);
     await reopen();
-    expect(await inForce(TOPIC, 'acme.a', 'segment.ms')).toEqual(['5000', 1]);
+    expect(await inForce(TOPIC, 'acme.a', 'segment.ms')).toEqual(['65000', 1]);
     await replaceOne(TOPIC, 'acme.a', {});
     expect(await inForce(TOPIC, 'acme.a', 'segment.ms')).toEqual(['60000', 4]);
   });
@@ -401,7 +401,11 @@ describe('altering topic configs', () => {
       configs: [{ name: 'segment.ms', configOperation: SET, value }],
     });
     const { responses } = await under.controller.incrementalAlterConfigs({
-      resources: [change('acme.a', '1000'), change('acme.b', '2000'), change('acme.a', '3000')],
+      resources: [
+        change('acme.a', '101000'),
+        change('acme.b', '102000'),
+        change('acme.a', '103000'),
+      ],
       validateOnly: false,
     });
     expect(responses.map(({ errorCode }) => errorCode)).toEqual([
@@ -410,7 +414,7 @@ describe('altering topic configs', () => {
       INVALID_REQUEST,
     ]);
     expect(await inForce(TOPIC, 'acme.a', 'segment.ms')).toEqual(['60000', 4]);
-    expect(await inForce(TOPIC, 'acme.b', 'segment.ms')).toEqual(['2000', 1]);
+    expect(await inForce(TOPIC, 'acme.b', 'segment.ms')).toEqual(['102000', 1]);
   });
 
   it('alters more topics than one append takes, in turns', async () => {
@@ -421,15 +425,15 @@ describe('altering topic configs', () => {
       resources: names.map((resourceName, index) => ({
         resourceType: TOPIC,
         resourceName,
-        configs: [{ name: 'segment.ms', configOperation: SET, value: String(1000 + index) }],
+        configs: [{ name: 'segment.ms', configOperation: SET, value: String(100_000 + index) }],
       })),
       validateOnly: false,
     });
     expect(responses.every(({ errorCode }) => errorCode === NONE)).toBe(true);
     await reopen();
     for (const [index, name] of names.entries()) {
-      expect(under.controller.topicByName(name)!.config.segmentMs).toBe(1000 + index);
-      expect(under.folders.configs.get(`${name}-1`)?.segmentMs).toBe(1000 + index);
+      expect(under.controller.topicByName(name)!.config.segmentMs).toBe(100_000 + index);
+      expect(under.folders.configs.get(`${name}-1`)?.segmentMs).toBe(100_000 + index);
     }
   });
 });
@@ -459,24 +463,24 @@ describe("altering brokers' configs", () => {
   });
 
   it('one broker goes before all brokers, and both before the operator', async () => {
-    await alterOne(BROKER, 'acme.', [[SET, 'log.roll.ms', '50000']]);
-    await alterOne(BROKER, 'acme.1', [[SET, 'log.roll.ms', '40000']]);
-    await alterOne(TOPIC, 'acme.b', [[SET, 'segment.ms', '30000']]);
+    await alterOne(BROKER, 'acme.', [[SET, 'log.roll.ms', '150000']]);
+    await alterOne(BROKER, 'acme.1', [[SET, 'log.roll.ms', '140000']]);
+    await alterOne(TOPIC, 'acme.b', [[SET, 'segment.ms', '130000']]);
     await reopen({ ...SETTINGS, snapshotAfterBytes: 1 });
     await alterOne(GROUP, 'acme.g', [[SET, 'consumer.session.timeout.ms', '46000']]);
     await reopen();
     const { configs } = await describeOne(TOPIC, 'acme.b', ['segment.ms']);
     expect(configs[0]!.synonyms).toEqual([
-      { name: 'segment.ms', value: '30000', source: 1 },
-      { name: 'log.roll.ms', value: '40000', source: 2 },
-      { name: 'log.roll.ms', value: '50000', source: 3 },
+      { name: 'segment.ms', value: '130000', source: 1 },
+      { name: 'log.roll.ms', value: '140000', source: 2 },
+      { name: 'log.roll.ms', value: '150000', source: 3 },
       { name: 'log.roll.ms', value: '60000', source: 4 },
       { name: 'log.roll.ms', value: '604800000', source: 5 },
     ]);
-    expect(await inForce(BROKER, 'acme.1', 'log.roll.ms')).toEqual(['40000', 2]);
+    expect(await inForce(BROKER, 'acme.1', 'log.roll.ms')).toEqual(['140000', 2]);
     const all = await describeOne(BROKER, 'acme.');
     expect(all.configs).toMatchObject([
-      { name: 'log.roll.ms', value: '50000', configSource: 3, synonyms: [{ source: 3 }] },
+      { name: 'log.roll.ms', value: '150000', configSource: 3, synonyms: [{ source: 3 }] },
     ]);
     expect((await describeOne(BROKER, 'globex.')).configs).toEqual([]);
     expect(await inForce(BROKER, 'globex.1', 'log.roll.ms')).toEqual(['60000', 4]);
