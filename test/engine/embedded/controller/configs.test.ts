@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ConfigType } from '../../../../src/engine/embedded/controller/config-value.ts';
 import {
   type ControllerSettings,
@@ -415,6 +415,28 @@ describe('altering topic configs', () => {
     ]);
     expect(await inForce(TOPIC, 'acme.a', 'segment.ms')).toEqual(['60000', 4]);
     expect(await inForce(TOPIC, 'acme.b', 'segment.ms')).toEqual(['102000', 1]);
+  });
+
+  it('is refused, and nothing changed, while too many changes wait', async () => {
+    await reopen({ limits: { ...DEFAULT_TOPIC_LIMITS, waitingChangesMax: 0 } });
+    expect(await alterOne(TOPIC, 'acme.b', [[SET, 'segment.ms', '67000']])).toMatchObject({
+      errorCode: ErrorCode.REQUEST_TIMED_OUT,
+      errorMessage: expect.stringContaining('nothing was changed'),
+    });
+    expect(await inForce(TOPIC, 'acme.b', 'segment.ms')).toEqual(['604800000', 5]);
+  });
+
+  it('is refused, and nothing changed, when it cannot be stored', async () => {
+    vi.spyOn(under.log, 'append').mockRejectedValueOnce(new Error('no space left'));
+    expect(await alterOne(BROKER, 'acme.', [[SET, 'log.roll.ms', '67000']])).toMatchObject({
+      errorCode: ErrorCode.KAFKA_STORAGE_ERROR,
+    });
+    expect(await inForce(TOPIC, 'acme.b', 'segment.ms')).toEqual(['60000', 4]);
+    expect(under.folders.configs.size).toBe(0);
+    expect(await alterOne(BROKER, 'acme.', [[SET, 'log.roll.ms', '67000']])).toMatchObject({
+      errorCode: NONE,
+    });
+    expect(await inForce(TOPIC, 'acme.b', 'segment.ms')).toEqual(['67000', 3]);
   });
 
   it('alters more topics than one append takes, in turns', async () => {
