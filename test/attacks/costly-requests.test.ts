@@ -90,11 +90,41 @@ const ATTACKS: readonly [string, string, (client: WireClient) => Promise<unknown
       }),
   ],
   [
+    'changes of 14,000 groups, more than may be kept',
+    'admin-1',
+    (client) =>
+      client.call(ApiKey.IncrementalAlterConfigs, 0, {
+        resources: times(14_000, (i) => ({
+          resourceType: 32,
+          resourceName: shortName(i),
+          configs: [{ name: 'consumer.session.timeout.ms', configOperation: 0, value: '46000' }],
+        })),
+      }),
+  ],
+  [
     '100,000 users without credentials',
     'admin-1',
     (client) =>
       client.call(ApiKey.DescribeUserScramCredentials, 0, {
         users: times(100_000, (i) => ({ name: shortName(i) })),
+      }),
+  ],
+  [
+    'a change of 80,000 configs that there are not',
+    'admin-1',
+    (client) =>
+      client.call(ApiKey.IncrementalAlterConfigs, 0, {
+        resources: [
+          {
+            resourceType: 2,
+            resourceName: 'telemetry',
+            configs: times(80_000, (i) => ({
+              name: shortName(i),
+              configOperation: 1,
+              value: null,
+            })),
+          },
+        ],
       }),
   ],
 ];

@@ -26,11 +26,13 @@ import { describeAclsApi } from './29-describe-acls.ts';
 import { createAclsApi } from './30-create-acls.ts';
 import { deleteAclsApi } from './31-delete-acls.ts';
 import { describeConfigsApi } from './32-describe-configs.ts';
+import { alterConfigsApi } from './33-alter-configs.ts';
 import { alterReplicaLogDirsApi } from './34-alter-replica-log-dirs.ts';
 import { describeLogDirsApi } from './35-describe-log-dirs.ts';
 import { createPartitionsApi } from './37-create-partitions.ts';
 import { deleteGroupsApi } from './42-delete-groups.ts';
 import { electLeadersApi } from './43-elect-leaders.ts';
+import { incrementalAlterConfigsApi } from './44-incremental-alter-configs.ts';
 import { alterPartitionReassignmentsApi } from './45-alter-partition-reassignments.ts';
 import { listPartitionReassignmentsApi } from './46-list-partition-reassignments.ts';
 import { offsetDeleteApi } from './47-offset-delete.ts';
@@ -41,6 +43,7 @@ import { alterUserScramCredentialsApi } from './51-alter-user-scram-credentials.
 import { describeQuorumApi } from './55-describe-quorum.ts';
 import { describeClusterApi } from './60-describe-cluster.ts';
 import { describeProducersApi } from './61-describe-producers.ts';
+import { listConfigResourcesApi } from './74-list-config-resources.ts';
 import { describeTopicPartitionsApi } from './75-describe-topic-partitions.ts';
 
 export interface NotServed {
@@ -89,7 +92,7 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.CreateAcls]: createAclsApi,
   [ApiKey.DeleteAcls]: deleteAclsApi,
   [ApiKey.DescribeConfigs]: describeConfigsApi,
-  [ApiKey.AlterConfigs]: ADMINISTRATION,
+  [ApiKey.AlterConfigs]: alterConfigsApi,
   [ApiKey.AlterReplicaLogDirs]: alterReplicaLogDirsApi,
   [ApiKey.DescribeLogDirs]: describeLogDirsApi,
   [ApiKey.SaslAuthenticate]: SASL,
@@ -100,7 +103,7 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.DescribeDelegationToken]: TOKENS,
   [ApiKey.DeleteGroups]: deleteGroupsApi,
   [ApiKey.ElectLeaders]: electLeadersApi,
-  [ApiKey.IncrementalAlterConfigs]: ADMINISTRATION,
+  [ApiKey.IncrementalAlterConfigs]: incrementalAlterConfigsApi,
   [ApiKey.AlterPartitionReassignments]: alterPartitionReassignmentsApi,
   [ApiKey.ListPartitionReassignments]: listPartitionReassignmentsApi,
   [ApiKey.OffsetDelete]: offsetDeleteApi,
@@ -119,7 +122,7 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.ConsumerGroupDescribe]: CONSUMER_GROUPS,
   [ApiKey.GetTelemetrySubscriptions]: TELEMETRY,
   [ApiKey.PushTelemetry]: TELEMETRY,
-  [ApiKey.ListConfigResources]: ADMINISTRATION,
+  [ApiKey.ListConfigResources]: listConfigResourcesApi,
   [ApiKey.DescribeTopicPartitions]: describeTopicPartitionsApi,
   [ApiKey.ShareGroupHeartbeat]: SHARE_GROUPS,
   [ApiKey.ShareGroupDescribe]: SHARE_GROUPS,
