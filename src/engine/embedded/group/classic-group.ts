@@ -30,6 +30,7 @@ import {
   GroupMembers,
   isSameProtocols,
   type Member,
+  type MemberFacts,
   metadataBytesOf,
   metadataOf,
   NO_ASSIGNMENT,
@@ -41,7 +42,7 @@ export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' 
 
 const NEVER = Number.POSITIVE_INFINITY;
 const GENERATION_MAX = 2 ** 31 - 1;
-const PENDING_ID_BYTES = 128;
+const PENDING_ID_BYTES = 512;
 /** Between two looks for absent static members, whatever timeout they asked for. */
 const ABSENT_WAIT_MS_MIN = 1000;
 
@@ -55,6 +56,7 @@ type Assignment = ReadonlyMap<string, Buffer>;
 
 interface Replacement {
   readonly oldId: string;
+  readonly oldFacts: MemberFacts;
   readonly newId: string;
   readonly leaderBefore: string | null;
   readonly skipsAssignment: boolean;
@@ -96,7 +98,7 @@ export class ClassicGroup {
     group.#protocolName = stored.protocolName;
     for (const { memberId, assignment, ...facts } of stored.members) {
       const member = group.#members.add(memberId, facts);
-      member.assignment = assignment;
+      group.#members.assign(member, assignment);
       member.isNew = false;
       group.#refresh(member, nowMs);
     }
@@ -136,7 +138,7 @@ export class ClassicGroup {
 
   /** About what its members and the ids given out take in memory. */
   get heldBytes(): number {
-    return this.#members.metadataBytes + this.#pendingIds.size * PENDING_ID_BYTES;
+    return this.#members.heldBytes + this.#pendingIds.size * PENDING_ID_BYTES;
   }
 
   /** When `advance` is to be called; it may find nothing to do then. */
@@ -306,7 +308,7 @@ export class ClassicGroup {
     return effects;
   }
 
-  #hasRoomFor({ memberId, facts }: JoinRequest): boolean {
+  #hasRoomFor({ memberId, facts, requiresKnownMemberId }: JoinRequest): boolean {
     const { membersMax, metadataBytesMax } = this.#settings;
     const instance = facts.groupInstanceId;
     const known = this.#members.get(
@@ -315,7 +317,8 @@ export class ClassicGroup {
     const heldBytes = known === undefined ? 0 : metadataBytesOf(known.facts);
     const bytes = this.#members.metadataBytes - heldBytes + metadataBytesOf(facts);
     if (bytes > metadataBytesMax) return false;
-    if (memberId === '' && this.#pendingIds.size >= membersMax) return false;
+    const isGivenId = memberId === '' && instance === null && requiresKnownMemberId;
+    if (isGivenId && this.#pendingIds.size >= membersMax) return false;
     if (this.#state === 'Empty') return true;
     // While it rebalances, those that have joined count: the last to come back are turned away.
     if (this.#state === 'PreparingRebalance') {
@@ -388,6 +391,7 @@ export class ClassicGroup {
     }
     const leaderBefore = this.#members.leaderId;
     const old = this.#members.get(oldId)!;
+    const oldFacts = old.facts;
     this.#answerJoin(old, this.#joinRefusal(oldId, ErrorCode.FENCED_INSTANCE_ID));
     this.#answerSync(old, ErrorCode.FENCED_INSTANCE_ID, nowMs);
     const member = this.#members.replaceId(old, request.newMemberId);
@@ -401,18 +405,21 @@ export class ClassicGroup {
     // KIP-345: a restart of a static member is no reason to rebalance.
     this.#subscribed = undefined;
     const { skipsAssignment } = request;
-    const replacement = { oldId, newId: member.memberId, leaderBefore, skipsAssignment };
+    const newId = member.memberId;
+    const replacement = { oldId, oldFacts, newId, leaderBefore, skipsAssignment };
     this.#store({ kind: 'replacement', replacement }, null);
   }
 
   #replacementStored(replacement: Replacement, errorCode: number, nowMs: number): void {
-    const { oldId, newId, leaderBefore, skipsAssignment } = replacement;
+    const { oldId, oldFacts, newId, leaderBefore, skipsAssignment } = replacement;
     const member = this.#members.get(newId);
     // A rebalance may have begun meanwhile: then it answers.
     if (member === undefined || member.joinTicket === null || this.#state !== 'Stable') return;
     if (errorCode !== ErrorCode.NONE) {
       this.#answerJoin(member, this.#joinRefusal('', errorCode));
-      this.#startSession(this.#members.replaceId(member, oldId), nowMs);
+      const before = this.#members.replaceId(member, oldId);
+      this.#members.update(before, oldFacts);
+      this.#startSession(before, nowMs);
       return;
     }
     const isLeader = newId === this.#members.leaderId;
@@ -453,7 +460,7 @@ export class ClassicGroup {
   #prepareRebalance(nowMs: number): void {
     if (this.#state === 'CompletingRebalance') {
       for (const member of this.#members.all()) {
-        member.assignment = NO_ASSIGNMENT;
+        this.#members.assign(member, NO_ASSIGNMENT);
         this.#answerSync(member, ErrorCode.REBALANCE_IN_PROGRESS, nowMs);
       }
     }
@@ -565,7 +572,7 @@ export class ClassicGroup {
     }
     this.#state = 'Stable';
     for (const member of this.#members.all()) {
-      member.assignment = by.get(member.memberId) ?? NO_ASSIGNMENT;
+      this.#members.assign(member, by.get(member.memberId) ?? NO_ASSIGNMENT);
       this.#answerSync(member, ErrorCode.NONE, nowMs);
     }
   }

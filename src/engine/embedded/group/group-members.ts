@@ -25,6 +25,7 @@ export interface MemberFacts {
 export interface Member {
   readonly memberId: string;
   facts: MemberFacts;
+  /** Changed by `GroupMembers.assign` only. */
   assignment: Buffer;
   /** Has not been answered a JoinGroup yet. */
   isNew: boolean;
@@ -49,6 +50,7 @@ export class GroupMembers {
   readonly #supporters = new Map<string, number>();
   #parkedJoins = 0;
   #metadataBytes = 0;
+  #assignmentBytes = 0;
 
   get size(): number {
     return this.#byId.size;
@@ -65,6 +67,11 @@ export class GroupMembers {
   /** Bytes of all members' metadata. */
   get metadataBytes(): number {
     return this.#metadataBytes;
+  }
+
+  /** About what all members take in memory, with their assignments. */
+  get heldBytes(): number {
+    return this.#metadataBytes + this.#assignmentBytes;
   }
 
   /** The longest that a rebalance may take: what the most patient member allows. */
@@ -117,9 +124,15 @@ export class GroupMembers {
     member.facts = facts;
   }
 
+  assign(member: Member, assignment: Buffer): void {
+    this.#assignmentBytes += assignment.length - member.assignment.length;
+    member.assignment = assignment;
+  }
+
   /** Its tickets have been answered before. */
   remove(member: Member): void {
     if (!this.#byId.delete(member.memberId)) return;
+    this.#assignmentBytes -= member.assignment.length;
     this.takeJoin(member);
     const { groupInstanceId } = member.facts;
     if (groupInstanceId !== null) this.#idOfInstance.delete(groupInstanceId);
@@ -135,7 +148,7 @@ export class GroupMembers {
     const { facts, assignment } = member;
     this.remove(member);
     const successor = this.add(memberId, facts);
-    successor.assignment = assignment;
+    this.assign(successor, assignment);
     successor.isNew = false;
     if (isLeader) this.#leaderId = memberId;
     return successor;

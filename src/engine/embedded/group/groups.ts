@@ -29,8 +29,9 @@ export class Group {
   isBeingDeleted = false;
   /** What its namespace counts for it. */
   countedBytes = 0;
-  /** When its state machine wants to be called, as far as the timer knows. */
+  /** When its state machine wants to be called, as far as the timer knows; see DeadlineQueue. */
   scheduledMs = Number.POSITIVE_INFINITY;
+  heapIndex = 0;
   #writes = 0;
   #whenQuiet: (() => void)[] = [];
 
@@ -111,6 +112,8 @@ interface Namespace {
 }
 
 export class Groups implements RecordTarget {
+  /** Told of every group that is here no more. */
+  onRemoved: (group: Group) => void = () => undefined;
   readonly #settings: GroupSettings;
   readonly #namespaces = new Map<string, Namespace>();
   /** While the logs are read: groups that had members when they were stored. */
@@ -153,6 +156,7 @@ export class Groups implements RecordTarget {
     namespace.heldBytes -= group.countedBytes;
     group.countedBytes = 0;
     if (namespace.groups.size === 0) this.#namespaces.delete(name);
+    this.onRemoved(group);
   }
 
   /**
