@@ -102,7 +102,7 @@ it('loads in seconds', async () => {
     const { groups } = coordinator.listGroups('acme', { statesFilter: [], typesFilter: [] });
     console.log(`listed in ${Math.round(performance.now() - listBegunMs)} ms`);
     expect(groups).toHaveLength(GROUPS);
-    const fetched = coordinator.offsetFetch({
+    const fetched = await coordinator.offsetFetch({
       groupId: '',
       topics: [],
       groups: [{ groupId: 'acme.group-77', memberId: null, memberEpoch: -1, topics: null }],
