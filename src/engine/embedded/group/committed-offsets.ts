@@ -59,6 +59,12 @@ interface CommitPlan {
   readonly writes: readonly Write[];
 }
 
+interface DeletionPlan {
+  readonly topics: OffsetDeleteResponseTopic[];
+  /** By topic, those of the named partitions that it has. */
+  readonly existing: ReadonlyMap<string, ReadonlySet<number>>;
+}
+
 export class CommittedOffsets {
   readonly #parts: GroupParts;
 
@@ -95,32 +101,55 @@ export class CommittedOffsets {
   }
 
   delete(request: OffsetDeleteRequest): OffsetDeleteResponse | Promise<OffsetDeleteResponse> {
-    const group = this.#groupToDeleteFrom(request.groupId);
+    const plan = inTurns(this.#parts.clock, this.#planDeletion(request));
+    return plan instanceof Promise
+      ? plan.then((made) => this.#delete(request.groupId, made))
+      : this.#delete(request.groupId, plan);
+  }
+
+  #delete(
+    groupId: string,
+    { topics, existing }: DeletionPlan,
+  ): OffsetDeleteResponse | Promise<OffsetDeleteResponse> {
+    const group = this.#groupToDeleteFrom(groupId);
     if (typeof group === 'number') return { errorCode: group, throttleTimeMs: 0, topics: [] };
     const nowMs = this.#parts.clock.nowMs();
     const writes: Write[] = [];
-    const topics = request.topics.map(({ name, partitions }): OffsetDeleteResponseTopic => {
-      const partitionCount = this.#parts.topicByName(name)?.partitionCount ?? 0;
-      const isSubscribed = this.#parts.isSubscribed(group, name);
-      return {
-        name,
-        partitions: partitions.map(({ partitionIndex }) => {
-          let errorCode: number = ErrorCode.NONE;
-          if (partitionIndex < 0 || partitionIndex >= partitionCount) {
-            errorCode = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
-          } else if (isSubscribed) errorCode = ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC;
-          else if (group.isWriting || group.offsets?.get(name, partitionIndex) !== undefined) {
-            const offset = { group: group.id, topic: name, partition: partitionIndex };
-            const record = offsetTombstone(offset, nowMs);
-            writes.push({ name: offset, committed: null, record });
-          }
-          return { partitionIndex, errorCode };
-        }),
-      };
-    });
+    for (const [topic, partitions] of existing) {
+      if (this.#parts.isSubscribed(group, topic)) {
+        const ofTopic = topics.filter(({ name }) => name === topic);
+        failAccepted(ofTopic, ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC);
+        continue;
+      }
+      for (const partition of partitions) {
+        if (!group.isWriting && group.offsets?.get(topic, partition) === undefined) continue;
+        const name = { group: group.id, topic, partition };
+        writes.push({ name, committed: null, record: offsetTombstone(name, nowMs) });
+      }
+    }
     const answer = { errorCode: ErrorCode.NONE, throttleTimeMs: 0, topics };
     if (writes.length === 0) return answer;
     return this.#store(group, writes).then((errorCode) => ({ ...answer, errorCode }));
+  }
+
+  /** What is to be answered as far as the group plays no part, and the partitions that are there. */
+  *#planDeletion(request: OffsetDeleteRequest): Steps<DeletionPlan> {
+    const topics: OffsetDeleteResponseTopic[] = [];
+    const existing = new Map<string, Set<number>>();
+    for (const { name, partitions: asked } of request.topics) {
+      yield;
+      const partitionCount = this.#parts.topicByName(name)?.partitionCount ?? 0;
+      const partitions: OffsetDeleteResponseTopic['partitions'] = [];
+      for (const { partitionIndex } of asked) {
+        if (partitions.length % PARTITIONS_PER_STEP === 0) yield;
+        const isThere = partitionIndex >= 0 && partitionIndex < partitionCount;
+        if (isThere) existing.set(name, (existing.get(name) ?? new Set()).add(partitionIndex));
+        const errorCode = isThere ? ErrorCode.NONE : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
+        partitions.push({ partitionIndex, errorCode });
+      }
+      topics.push({ name, partitions });
+    }
+    return { topics, existing };
   }
 
   /** What is to be answered and written if the group takes it; of a partition the last mention. */
@@ -281,7 +310,10 @@ function fitsString(text: string): boolean {
 }
 
 /** What is answered to partitions that have no error of their own. */
-function failAccepted(topics: readonly OffsetCommitResponseTopic[], errorCode: number): void {
+function failAccepted(
+  topics: readonly { readonly partitions: readonly { errorCode: number }[] }[],
+  errorCode: number,
+): void {
   for (const { partitions } of topics) {
     for (const partition of partitions) partition.errorCode ||= errorCode;
   }

@@ -48,6 +48,7 @@ export class DeadlineQueue<T extends Scheduled> {
     if (this.#isStopped || item.scheduledMs === Number.POSITIVE_INFINITY) return;
     item.scheduledMs = Number.POSITIVE_INFINITY;
     this.#takeOut(item.heapIndex);
+    if (this.#heap.length === 0) this.#arm();
   }
 
   stop(): void {

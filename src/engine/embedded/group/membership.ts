@@ -22,7 +22,7 @@ import type {
   SyncGroupResponse,
 } from '../../../protocol/schemas/14-sync-group.ts';
 import type { EngineCall } from '../../engine.ts';
-import type { GroupEffect, JoinAnswer, SyncAnswer } from './classic-group-messages.ts';
+import type { GroupEffect, JoinAnswer, LeaveResult, SyncAnswer } from './classic-group-messages.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
 import { type GroupParts, groupIdError, outcomeError } from './group-parts.ts';
 import { groupRecord } from './group-records.ts';
@@ -171,24 +171,29 @@ export class Membership {
   }
 
   leaveGroup(request: LeaveGroupRequest, call: EngineCall): LeaveGroupResponse {
-    const group = this.#groupOfMember(request.groupId);
-    if (typeof group === 'number') return { throttleTimeMs: 0, errorCode: group, members: [] };
     const isBatch = call.apiVersion >= LEAVE_BATCH;
+    const refused = (errorCode: number) => ({ throttleTimeMs: 0, errorCode, members: [] });
     const leaving = isBatch
       ? request.members
       : [{ memberId: request.memberId, groupInstanceId: null }];
+    // No group has more members, and as many again that are expected.
+    if (leaving.length > 2 * this.#parts.settings.membersMax) {
+      return refused(ErrorCode.INVALID_REQUEST);
+    }
+    const group = this.#groupOfMember(request.groupId);
+    if (typeof group === 'number' && group !== ErrorCode.UNKNOWN_MEMBER_ID) return refused(group);
+    const classic = typeof group === 'number' ? null : group.classic;
     const left = leaving.map(({ memberId, groupInstanceId }) => ({ memberId, groupInstanceId }));
-    const { classic } = group;
-    const unknown = (): LeaveGroupResponse['members'] =>
-      left.map((member) => ({ ...member, errorCode: ErrorCode.UNKNOWN_MEMBER_ID }));
-    let members = unknown();
-    if (classic !== null) {
+    let members: readonly LeaveResult[];
+    if (typeof group === 'number' || classic === null) {
+      members = left.map((member) => ({ ...member, errorCode: ErrorCode.UNKNOWN_MEMBER_ID }));
+    } else {
       const { results, effects } = classic.leave(left, this.#nowMs());
-      members = [...results];
+      members = results;
       this.#apply(group, effects);
     }
-    if (isBatch) return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, members };
-    return { throttleTimeMs: 0, errorCode: members[0]!.errorCode, members: [] };
+    if (isBatch) return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, members: [...members] };
+    return refused(members[0]!.errorCode);
   }
 
   /** The group that a JoinGroup means, made where it may be, or why not. */

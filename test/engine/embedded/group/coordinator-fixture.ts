@@ -193,6 +193,7 @@ export class CoordinatorFixture {
       statesFilter: states,
       typesFilter: types,
     });
+    if (answer instanceof Promise) throw new Error('a ListGroups took more than one turn');
     return answer.groups.sort((a, b) => (a.groupId < b.groupId ? -1 : 1));
   }
 
