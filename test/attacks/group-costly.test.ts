@@ -1,11 +1,15 @@
 /** Threat: requests of groups that are cheap to send and dear to answer starve the other tenants. */
 import { expect, it } from 'vitest';
 import { ApiKey } from '../../src/protocol/api-keys.ts';
+import { ErrorCode } from '../../src/protocol/error-codes.ts';
 import { useBroker } from '../tools/broker-fixture.ts';
 import { commitOffset, joinRequest } from '../tools/group-member.ts';
 import { describeRequiring } from '../tools/tool-detection.ts';
 import type { WireClient } from '../tools/wire-client.ts';
 
+const MIB = 1024 * 1024;
+/** Deletions whose lines in the audit log are 6 MB. */
+const COUNT = 20_000;
 /** Far below what the worst of these took, far above what a busy machine adds. */
 const WAIT_MAX_MS = 1000;
 
@@ -125,4 +129,28 @@ describeRequiring(['built-broker'], 'costly requests of groups', () => {
     console.log(`${name}: ${Math.round(waitedMs)} ms`);
     expect(waitedMs).toBeLessThan(WAIT_MAX_MS);
   });
+});
+
+describeRequiring(['built-broker'], 'deletions of groups', () => {
+  const fixture = useBroker({ env: { BREAKWATER_AUDIT_QUEUE_MAX_BYTES: String(4 * MIB) } });
+
+  it('as many as the queue of the audit log does not hold take it from nobody', async () => {
+    const victim = await fixture.connect('globex', 'admin-1');
+    const attacker = await fixture.connect('acme', 'admin-1');
+    const groupsNames = times(COUNT, (i) => `d-${shortName(i)}`);
+    let isDone = false;
+    const work = attacker.call(ApiKey.DeleteGroups, 2, { groupsNames }).then(({ results }) => {
+      isDone = true;
+      return results;
+    });
+    const codes = new Set<number>();
+    for (let n = 0; !isDone; n++) codes.add(await commitOffset(victim, 'others', n));
+    expect(codes).toEqual(new Set([ErrorCode.NONE]));
+    const answered = new Set((await work).map(({ errorCode }) => errorCode));
+    expect(answered).toEqual(new Set([ErrorCode.GROUP_ID_NOT_FOUND]));
+    const lines = fixture.audit('security').filter(({ facts }) => {
+      return String((facts as { group?: string } | undefined)?.group).startsWith('d-');
+    });
+    expect(lines).toHaveLength(COUNT);
+  }, 30_000);
 });
