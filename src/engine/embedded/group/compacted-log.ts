@@ -318,7 +318,8 @@ export class CompactedLog {
   }
 }
 
-function sizeBytesOf(records: readonly NewRecord[]): number {
+/** About what records take in the queue and in the log. */
+export function sizeBytesOf(records: readonly NewRecord[]): number {
   let sum = 0;
   for (const { key, value } of records) sum += (key?.length ?? 0) + (value?.length ?? 0) + 32;
   return sum;

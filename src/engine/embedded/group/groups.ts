@@ -6,6 +6,7 @@
  * or a write of it is under way. Groups at rest, which are most, cost no state machine.
  */
 import { ClassicGroup, type GroupState } from './classic-group.ts';
+import { namespaceOfGroup } from './group-id.ts';
 import { GroupOffsets } from './group-offsets.ts';
 import type { CommittedOffset, OffsetName, RecordTarget, StoredGroup } from './group-records.ts';
 import type { GroupSettings } from './group-settings.ts';
@@ -92,17 +93,6 @@ export class Group {
     const stored = { protocolType, generation, protocolName: null, leader: null, members: [] };
     return ClassicGroup.restore(settings, stored, nowMs);
   }
-}
-
-/** The part before the first dot; '' for an id without one. */
-export function namespaceOfGroup(groupId: string): string {
-  const dot = groupId.indexOf('.');
-  return dot === -1 ? '' : groupId.slice(0, dot);
-}
-
-/** What the group's clients call it. */
-export function visibleGroupId(groupId: string): string {
-  return groupId.slice(groupId.indexOf('.') + 1);
 }
 
 interface Namespace {

@@ -1,5 +1,6 @@
 /** What a hostile tenant can make the coordinator hold, write or answer. */
 import { describe, expect, it } from 'vitest';
+import { partitionOfGroup } from '../../../../src/engine/embedded/group/group-logs.ts';
 import { ErrorCode } from '../../../../src/protocol/error-codes.ts';
 import { INT64_MAX, ZERO_UUID } from '../../../../src/protocol/schema.ts';
 import { CoordinatorFixture } from './coordinator-fixture.ts';
@@ -274,4 +275,46 @@ function storedBytes({ files }: CoordinatorFixture): number {
     }
   }
   return sum;
+}
+
+describe('a tenant that writes more than the disk takes', () => {
+  it('is refused, and the others are not', async () => {
+    const fixture = await CoordinatorFixture.open();
+    fixture.makeTopic('wide', 4000);
+    const other = `globex.${idInLogOf('acme.flood')}`;
+    const topics = [
+      {
+        name: 'acme.wide',
+        topicId: ZERO_UUID,
+        partitions: times(4000, (n) => offset(n, { committedMetadata: 'x'.repeat(90) })),
+      },
+    ];
+    const flood = times(12, () => {
+      const request = commitOf([], { groupId: 'acme.flood', topics });
+      return fixture.coordinator.offsetCommit(request, fixture.call(8));
+    });
+    const long = offset(0, { committedMetadata: 'x'.repeat(4000) });
+    for (let n = 0; n < 1000; n++) {
+      const request = commitOf([long], { groupId: 'acme.flood' });
+      flood.push(fixture.coordinator.offsetCommit(request, fixture.call(8)));
+    }
+    const theirs = fixture.coordinator.offsetCommit(
+      commitOf([long], { groupId: other }),
+      fixture.call(8),
+    );
+    const codes = (await Promise.all(flood)).map((one) => one.topics[0]!.partitions[0]!.errorCode);
+    expect(codes[0]).toBe(NONE);
+    expect(codes.at(-1)).toBe(ErrorCode.COORDINATOR_NOT_AVAILABLE);
+    expect((await theirs).topics[0]!.partitions[0]!.errorCode).toBe(NONE);
+    const again = commitOf([], { groupId: 'acme.flood', topics });
+    const later = await fixture.coordinator.offsetCommit(again, fixture.call(8));
+    expect(later.topics[0]!.partitions[0]!.errorCode).toBe(NONE);
+  });
+});
+
+/** What is to be put behind `globex.` to share a log with the group. */
+function idInLogOf(groupId: string): string {
+  for (let n = 0; ; n++) {
+    if (partitionOfGroup(`globex.${n}`) === partitionOfGroup(groupId)) return String(n);
+  }
 }
