@@ -312,6 +312,31 @@ describe('a tenant that writes more than the disk takes', () => {
   });
 });
 
+describe('the compaction of a log', () => {
+  it('keeps what stands in batches larger than what it reads at a time', async () => {
+    const fixture = await CoordinatorFixture.open();
+    fixture.compactAfterBytes = 100_000;
+    await fixture.restart();
+    fixture.makeTopic('wide', 4000);
+    const name = 'acme.wide';
+    for (let round = 0; round < 5; round++) {
+      const partitions = times(4000, (n) =>
+        offset(n, { committedOffset: round, committedMetadata: 'x'.repeat(90) }),
+      );
+      const request = commitOf([], { topics: [{ name, topicId: ZERO_UUID, partitions }] });
+      await fixture.coordinator.offsetCommit(request, fixture.call(8));
+      await fixture.commit('g', 't', 0, round);
+      await fixture.settle();
+    }
+    // Five rounds of 800 kB were written.
+    expect(storedBytes(fixture)).toBeLessThan(2_500_000);
+    await fixture.crash();
+    const offsets = fixture.fetchAll('g');
+    expect(Object.keys(offsets)).toHaveLength(4001);
+    expect(new Set(Object.values(offsets))).toEqual(new Set([4]));
+  });
+});
+
 /** What is to be put behind `globex.` to share a log with the group. */
 function idInLogOf(groupId: string): string {
   for (let n = 0; ; n++) {
