@@ -5,6 +5,7 @@
  * Invariants: the leader is a member, and there is one as long as there are members; an instance id
  * belongs to one member; `parkedJoins` counts the members whose `joinTicket` is set.
  */
+import { ErrorCode } from '../../../protocol/error-codes.ts';
 
 export interface MemberProtocol {
   readonly name: string;
@@ -98,6 +99,16 @@ export class GroupMembers {
   /** The member that holds the instance id. */
   ofInstance(groupInstanceId: string): string | undefined {
     return this.#idOfInstance.get(groupInstanceId);
+  }
+
+  /** What is wrong with somebody who says that it is this member (ClassicGroup.validateMember). */
+  credentialError(memberId: string, groupInstanceId: string | null): number {
+    if (groupInstanceId !== null) {
+      const holder = this.ofInstance(groupInstanceId);
+      if (holder === undefined) return ErrorCode.UNKNOWN_MEMBER_ID;
+      if (holder !== memberId) return ErrorCode.FENCED_INSTANCE_ID;
+    }
+    return this.has(memberId) ? ErrorCode.NONE : ErrorCode.UNKNOWN_MEMBER_ID;
   }
 
   add(memberId: string, facts: MemberFacts): Member {

@@ -5,9 +5,10 @@
  * Invariant: a group is here as long as somebody is in it or expected, something of it is stored,
  * or a write of it is under way. Groups at rest, which are most, cost no state machine.
  */
-import { ClassicGroup, type GroupState } from './classic-group.ts';
+import { ClassicGroup } from './classic-group.ts';
 import { namespaceOfGroup } from './group-id.ts';
 import { GroupOffsets } from './group-offsets.ts';
+import type { GroupState } from './group-rebalance.ts';
 import type { CommittedOffset, OffsetName, RecordTarget, StoredGroup } from './group-records.ts';
 import type { GroupSettings } from './group-settings.ts';
 
