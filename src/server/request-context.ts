@@ -179,9 +179,14 @@ export class RequestContext {
     items: readonly T[],
     nameOf: (item: T) => string,
   ): T[] {
+    if (!this.listed(operation, resourceType)) return [];
+    return items.filter((item) => this.permits(operation, resourceType, nameOf(item)));
+  }
+
+  /** Records that a listing was shown; false when it must not be, since nothing can be recorded. */
+  listed(operation: Operation, resourceType: ResourceTypeName): boolean {
     const { audit } = this.services;
-    if (!audit.healthy) return [];
-    const seen = items.filter((item) => this.permits(operation, resourceType, nameOf(item)));
+    if (!audit.healthy) return false;
     audit.access(this.session.subject, {
       api: this.apiName,
       apiVersion: this.apiVersion,
@@ -193,7 +198,7 @@ export class RequestContext {
       rule: `listing filtered to what each rule allows`,
       origin: null,
     });
-    return seen;
+    return true;
   }
 
   /** Asks without recording: for what an answer describes, never for what a request does. */
