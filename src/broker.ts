@@ -28,6 +28,7 @@ import type { Config } from './config/config-schema.ts';
 import { packageVersion } from './config/package-root.ts';
 import { type ScramCredentialsRecord, SECURITY_METADATA_LOG } from './metadata/metadata-log.ts';
 import { SecurityState } from './metadata/security-state.ts';
+import { StateAcls } from './metadata/state-acls.ts';
 import type { CasbinAuthorizer } from './security/casbin-authorizer.ts';
 import type { KafkaPrincipal } from './security/principal.ts';
 import { TenantCaRegistry } from './security/tenant-ca-registry.ts';
@@ -105,9 +106,11 @@ async function start(
       servers.sasl?.disconnect(match);
     },
   });
+  const acls = new StateAcls(state, authorizer);
   const servers: ClientServers = makeClientServers(config, {
     audit,
     authorizer,
+    acls,
     logger,
     certificates: certificates[0],
     registry,
@@ -130,6 +133,7 @@ async function start(
   const saslPort =
     sasl === null ? null : await listen(sasl, config['sasl.port'], config['sasl.advertised.port']);
   const parts = {
+    acls,
     audit,
     authorizer,
     certificates,
@@ -203,22 +207,26 @@ function follow(
   authorizer: CasbinAuthorizer,
   { sasl }: ClientServers,
 ): void {
-  const take = (name: string): void => {
-    const tenant = state.image.tenants.get(name);
-    if (tenant === undefined) return;
+  for (const tenant of state.image.tenants.values()) {
     views.update(tenant);
-    authorizer.setDynamicRules(name, tenant.acls);
-  };
-  for (const name of state.image.tenants.keys()) take(name);
-  state.onChange((_image, changes) => {
-    // Quotas and credentials are read from the image: they change no rule.
-    const concerning = changes.filter(
-      ({ type }) => type !== 'client-quotas' && type !== 'scram-credentials',
-    );
+    authorizer.setDynamicRules(tenant.name, tenant.acls);
+  }
+  state.onChange((image, changes) => {
     for (const change of changes) {
-      if (change.type === 'scram-credentials') sasl?.disconnect(whoLoggedInBy(change));
+      const tenant = image.tenants.get(change.tenant);
+      if (tenant === undefined) continue;
+      const { name, acls } = tenant;
+      if (change.type === 'acls-added') {
+        authorizer.changeDynamicRules(name, acls, { added: change.bindings, removed: [] });
+      } else if (change.type === 'acls-removed') {
+        authorizer.changeDynamicRules(name, acls, { added: [], removed: change.bindings });
+      } else if (change.type === 'scram-credentials') {
+        sasl?.disconnect(whoLoggedInBy(change));
+      } else if (change.type !== 'client-quotas') {
+        // Quotas are read from the image: they change no rule and no connection.
+        views.update(tenant);
+      }
     }
-    for (const name of new Set(concerning.map(({ tenant }) => tenant))) take(name);
   });
 }
 

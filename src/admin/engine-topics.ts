@@ -6,6 +6,10 @@ import type { Engine, EngineCall } from '../engine/engine.ts';
 import { ConfigResourceType } from '../protocol/config-resource-type.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
 import { ZERO_UUID } from '../protocol/schema.ts';
+import type {
+  DescribeTopicPartitionsResponse,
+  DescribeTopicPartitionsResponsePartition,
+} from '../protocol/schemas/75-describe-topic-partitions.ts';
 import type { AdminTopics, NewTopic, TopicDetails, TopicView } from './admin-services.ts';
 import { AdminError, fromKafkaError } from './problem.ts';
 
@@ -18,6 +22,8 @@ const DESCRIBE_TOPICS: EngineCall = { apiVersion: 0, signal: null };
 const TIMEOUT_MS = 30_000;
 /** Kafka's "the broker's default", for partitions and replicas. */
 const DEFAULT_COUNT = -1;
+/** In one request to the engine, which may give fewer at a time. */
+const PARTITIONS_PER_PAGE = 2000;
 /** ConfigSource of DescribeConfigs: set for this topic, rather than a default of any kind. */
 const DYNAMIC_TOPIC_CONFIG = 1;
 const PARTITIONS_SHOWN_MAX = 100_000;
@@ -90,20 +96,36 @@ async function partitionStatesOf(
   engine: Engine,
   topic: string,
 ): Promise<TopicDetails['partitionStates']> {
-  const request = {
-    topics: [{ name: topic }],
-    responsePartitionLimit: PARTITIONS_SHOWN_MAX,
-    cursor: null,
-  };
-  const answer = await engine.describeTopicPartitions(request, DESCRIBE_TOPICS);
-  const { errorCode, partitions } = only(answer.topics);
-  check(errorCode, null);
-  return partitions.map((partition) => ({
+  const states: TopicDetails['partitionStates'][number][] = [];
+  let cursor: { topicName: string; partitionIndex: number } | null = null;
+  do {
+    // A new request for each page: the tenant's view renames its names in place.
+    const request = {
+      topics: [{ name: topic }],
+      responsePartitionLimit: PARTITIONS_PER_PAGE,
+      cursor,
+    };
+    const answer: DescribeTopicPartitionsResponse = await engine.describeTopicPartitions(
+      request,
+      DESCRIBE_TOPICS,
+    );
+    const { errorCode, partitions } = only(answer.topics);
+    check(errorCode, null);
+    for (const partition of partitions) states.push(partitionState(partition));
+    cursor = answer.nextCursor;
+  } while (cursor !== null && states.length < PARTITIONS_SHOWN_MAX);
+  return states;
+}
+
+function partitionState(
+  partition: DescribeTopicPartitionsResponsePartition,
+): TopicDetails['partitionStates'][number] {
+  return {
     partition: partition.partitionIndex,
     leader: partition.leaderId,
     leaderEpoch: partition.leaderEpoch,
     online: partition.errorCode === ErrorCode.NONE && partition.offlineReplicas.length === 0,
-  }));
+  };
 }
 
 async function configsOf(engine: Engine, topic: string): Promise<TopicDetails['configs']> {

@@ -2,21 +2,31 @@
  * The admin API's rules: those of the policy files, read-only, and the dynamic ones of the security
  * state, in one view.
  */
-import type { SecurityState } from '../metadata/security-state.ts';
+import type { StateAcls } from '../metadata/state-acls.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
 import type { AclFilter } from '../security/acl/acl-filter.ts';
+import type { AclChangeRecorder, AclOutcome, AclRefusal } from '../security/acl/tenant-acls.ts';
 import type { Action } from '../security/authorizer.ts';
 import type { CasbinAuthorizer } from '../security/casbin-authorizer.ts';
-import { bindingProblem } from '../security/policy-store.ts';
 import type { AclExplanation, AclView, AdminAcls, AskedPrincipal } from './admin-services.ts';
-import { toAdminError } from './state-tenants.ts';
+import { AdminError } from './problem.ts';
+
+/** The admin API authorizes and records a change, and its failure, before and around the call. */
+const RECORDED: AclChangeRecorder = { begin() {}, async record() {}, failed() {} };
+
+const STATUS: Record<AclRefusal['reason'], number> = {
+  invalid: 400,
+  limit: 409,
+  busy: 503,
+  storage: 503,
+};
 
 export class PolicyAcls implements AdminAcls {
-  readonly #state: SecurityState;
+  readonly #acls: StateAcls;
   readonly #authorizer: CasbinAuthorizer;
 
-  constructor(state: SecurityState, authorizer: CasbinAuthorizer) {
-    this.#state = state;
+  constructor(acls: StateAcls, authorizer: CasbinAuthorizer) {
+    this.#acls = acls;
     this.#authorizer = authorizer;
   }
 
@@ -25,27 +35,27 @@ export class PolicyAcls implements AdminAcls {
   }
 
   problem(tenant: string, binding: AclBinding): string | null {
-    return bindingProblem(tenant, binding);
+    return this.#acls.problem(tenant, binding);
   }
 
   async add(tenant: string, binding: AclBinding): Promise<boolean> {
-    try {
-      return (await this.#state.addAcls(tenant, [binding])) > 0;
-    } catch (error) {
-      throw toAdminError(error);
-    }
+    return changedBy(await this.#acls.add(tenant, [binding], RECORDED)) > 0;
   }
 
   async remove(tenant: string, binding: AclBinding): Promise<number> {
-    try {
-      return await this.#state.removeAcls(tenant, [binding]);
-    } catch (error) {
-      throw toAdminError(error);
-    }
+    return changedBy(await this.#acls.remove(tenant, [binding], RECORDED));
   }
 
   explain(tenant: string, who: AskedPrincipal, host: string, action: Action): AclExplanation {
     const kind = who.fleet === null ? 'service' : 'device';
     return this.#authorizer.explain({ ...who, tenant, kind }, host, action);
   }
+}
+
+function changedBy({ changed, refused }: AclOutcome): number {
+  for (const { reason, message } of refused.values()) {
+    const code = reason === 'storage' ? 'storage-offline' : reason;
+    throw new AdminError(STATUS[reason], code, message);
+  }
+  return changed;
 }

@@ -24,7 +24,7 @@ import {
   securityFields,
 } from './audit-record.ts';
 import { AuditStream } from './audit-stream.ts';
-import { FloodGuard } from './flood-guard.ts';
+import { type FloodBudget, FloodGuard } from './flood-guard.ts';
 import { RepeatCounter } from './repeat-counter.ts';
 
 export interface FileAuditLogOptions {
@@ -43,8 +43,12 @@ export interface FileAuditLogOptions {
   readonly repeatEntriesMax?: number;
   /** Refused accesses a second and source that are written out. */
   readonly denialsPerSecond?: number;
+  /** The same for a tenant, whose CA may make any number of sources. */
+  readonly tenantDenialsPerSecond?: number;
   /** Failed authentications, connections and broken frames a second and source, likewise. */
   readonly failuresPerSecond?: number;
+  /** The same for a tenant; strangers together are one. */
+  readonly tenantFailuresPerSecond?: number;
 }
 
 const DEFAULTS = {
@@ -53,9 +57,11 @@ const DEFAULTS = {
   queueBytesMax: 16 * 1024 * 1024,
   repeatEntriesMax: 65_536,
   denialsPerSecond: 1_000,
+  tenantDenialsPerSecond: 2_000,
   failuresPerSecond: 10,
+  tenantFailuresPerSecond: 500,
 };
-const FLOOD_SOURCES_MAX = 10_000;
+const FLOOD_BUCKETS = { buckets: 10_000, bucketsPerTenant: 500 };
 const FLOOD_WINDOW_MS = 1_000;
 const ACCESS_COMMIT_DELAY_MS = 50;
 const ACCESS_SYNC_EVERY_MS = 5_000;
@@ -115,7 +121,7 @@ export class FileAuditLog implements AuditLog {
     this.#denials = new RepeatCounter(clock, repeatEntriesMax, (subject, event, repeats) =>
       this.#writeDenial(subject, event, repeats),
     );
-    this.#floods = new FloodGuard(FLOOD_SOURCES_MAX, (source, repeats) =>
+    this.#floods = new FloodGuard(FLOOD_BUCKETS, (source, repeats) =>
       this.#writeSecurity('warn', floodFields(source, repeats)),
     );
     this.#recordOpening();
@@ -145,7 +151,8 @@ export class FileAuditLog implements AuditLog {
       const { type, reason } = event;
       const { tenant, principal, remoteAddress: address } = subject;
       const source = { type, reason, tenant, principal, address };
-      if (!this.#admit(source, this.#settings.failuresPerSecond)) return;
+      this.#armFloodTimer();
+      if (!this.#floods.admit(source, this.#clock.nowMs(), this.#failureBudget)) return;
     }
     const level = event.outcome === 'success' ? 'info' : 'warn';
     this.#writeSecurity(level, securityFields(subject, event));
@@ -160,11 +167,11 @@ export class FileAuditLog implements AuditLog {
     this.#closed = true;
     this.#repeatTimer?.cancel();
     this.#floodTimer?.cancel();
-    this.#floods.sweep();
     try {
       await drainCounter(this.#denials, this.#security);
       await drainCounter(this.#allows, this.#access);
     } finally {
+      this.#floods.sweep();
       await this.#closeStreams();
     }
   }
@@ -186,8 +193,12 @@ export class FileAuditLog implements AuditLog {
   #writeDenial(subject: AuditSubject, event: AccessEvent, repeats: Repeats | null): void {
     const { tenant, principal, remoteAddress: address } = subject;
     const source = { type: 'access', reason: 'denied', tenant, principal, address } as const;
-    // A counted line is no flood: it stands for many.
-    if (repeats === null && !this.#admit(source, this.#settings.denialsPerSecond)) return;
+    this.#armFloodTimer();
+    const admitted =
+      repeats === null
+        ? this.#floods.admit(source, this.#clock.nowMs(), this.#denialBudget)
+        : this.#floods.admitCounted(source, repeats, this.#denialBudget);
+    if (!admitted) return;
     this.#writeSecurity('warn', accessFields(subject, event, repeats));
   }
 
@@ -195,14 +206,22 @@ export class FileAuditLog implements AuditLog {
     this.#securityWriter.write(level, this.#security.nextSequence(), this.#clock.nowMs(), fields);
   }
 
-  #admit(source: Parameters<FloodGuard['admit']>[0], budget: number): boolean {
-    if (this.#floodTimer === null && !this.#closed) {
-      this.#floodTimer = this.#clock.setTimer(FLOOD_WINDOW_MS, () => {
-        this.#floodTimer = null;
-        this.#floods.sweep();
-      });
-    }
-    return this.#floods.admit(source, this.#clock.nowMs(), budget);
+  get #denialBudget(): FloodBudget {
+    const { denialsPerSecond: ofSource, tenantDenialsPerSecond: ofTenant } = this.#settings;
+    return { ofSource, ofTenant };
+  }
+
+  get #failureBudget(): FloodBudget {
+    const { failuresPerSecond: ofSource, tenantFailuresPerSecond: ofTenant } = this.#settings;
+    return { ofSource, ofTenant };
+  }
+
+  #armFloodTimer(): void {
+    if (this.#floodTimer !== null || this.#closed) return;
+    this.#floodTimer = this.#clock.setTimer(FLOOD_WINDOW_MS, () => {
+      this.#floodTimer = null;
+      this.#floods.sweep();
+    });
   }
 
   #armRepeatTimer(delayMs: number): void {

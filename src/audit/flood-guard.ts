@@ -1,74 +1,126 @@
 /**
- * Owns the budget of each source of refusals (tenant, principal, address and reason), so that nobody
- * can fill the audit log or make it a kill switch: beyond the budget of a second, events are counted.
+ * Owns the budgets of refusals, so that nobody can fill the audit log or make it a kill switch: each
+ * source (tenant, principal, address and reason) has one for a second, and so has each tenant, since
+ * who holds a tenant's CA can make principals without end. Beyond either, events are counted.
  *
- * Invariant: every event is either admitted or counted in a bucket that the next `sweep` reports;
- * the number of buckets is bounded, and sources beyond it share one.
+ * Invariant: every event is either admitted or counted in a bucket that the next `sweep` reports; the
+ * number of buckets is bounded, for each tenant too, and a tenant's sources beyond it share one, so
+ * that no tenant takes the buckets of another. Strangers, who have no tenant, are a tenant here.
  */
 import type { FloodSource, Repeats } from './audit-record.ts';
 
-interface Bucket extends FloodSource {
+interface Bucket {
+  readonly source: FloodSource;
   admitted: number;
   counted: number;
   firstMs: number;
   lastMs: number;
 }
 
+/** One tenant's events of one type. */
+interface Group {
+  readonly sources: Map<string, Bucket>;
+  /** Counts what went beyond the tenant's budget, and sources beyond the bound. */
+  readonly others: Bucket;
+  admitted: number;
+}
+
+/** Lines a second. */
+export interface FloodBudget {
+  readonly ofSource: number;
+  readonly ofTenant: number;
+}
+
 export type WriteFlood = (source: FloodSource, repeats: Repeats) => void;
 
-const OTHERS = 'others';
+const bucketOf = (source: FloodSource): Bucket => ({
+  source,
+  admitted: 0,
+  counted: 0,
+  firstMs: 0,
+  lastMs: 0,
+});
 
 export class FloodGuard {
   readonly #bucketsMax: number;
+  readonly #bucketsPerTenantMax: number;
   readonly #write: WriteFlood;
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #groups = new Map<string, Group>();
+  #size = 0;
 
-  constructor(bucketsMax: number, write: WriteFlood) {
-    this.#bucketsMax = bucketsMax;
+  constructor(limits: { buckets: number; bucketsPerTenant: number }, write: WriteFlood) {
+    this.#bucketsMax = limits.buckets;
+    this.#bucketsPerTenantMax = limits.bucketsPerTenant;
     this.#write = write;
   }
 
   get size(): number {
-    return this.#buckets.size;
+    return this.#size;
   }
 
   /** True: the event is to be written. False: it was counted. */
-  admit(source: FloodSource, nowMs: number, budget: number): boolean {
-    const bucket = this.#bucketOf(source);
-    if (bucket.admitted < budget) {
-      bucket.admitted += 1;
-      return true;
+  admit(source: FloodSource, nowMs: number, budget: FloodBudget): boolean {
+    const group = this.#groupOf(source);
+    const bucket = this.#bucketIn(group, source);
+    const once = { count: 1, firstMs: nowMs, lastMs: nowMs };
+    if (bucket.admitted >= budget.ofSource) return count(bucket, once);
+    bucket.admitted += 1;
+    return this.#admitInto(group, once, budget);
+  }
+
+  /** The same for a line that stands for many: it takes of the tenant's budget only. */
+  admitCounted(source: FloodSource, repeats: Repeats, budget: FloodBudget): boolean {
+    return this.#admitInto(this.#groupOf(source), repeats, budget);
+  }
+
+  #admitInto(group: Group, repeats: Repeats, budget: FloodBudget): boolean {
+    if (group.admitted >= budget.ofTenant) return count(group.others, repeats);
+    group.admitted += 1;
+    return true;
+  }
+
+  #groupOf({ type, tenant }: FloodSource): Group {
+    const key = `${type}\n${tenant ?? ''}`;
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      const others = { type, reason: 'others', tenant, principal: null, address: null };
+      group = { sources: new Map(), others: bucketOf(others), admitted: 0 };
+      this.#groups.set(key, group);
     }
-    if (bucket.counted === 0) bucket.firstMs = nowMs;
-    bucket.lastMs = nowMs;
-    bucket.counted += 1;
-    return false;
+    return group;
   }
 
-  #bucketOf(source: FloodSource): Bucket {
-    const { type, reason, tenant, principal, address } = source;
-    const key = [type, reason, tenant ?? '', principal ?? '', address ?? ''].join('\n');
-    const known = this.#buckets.get(key);
+  #bucketIn({ sources, others }: Group, source: FloodSource): Bucket {
+    const { reason, principal, address } = source;
+    const key = `${reason}\n${principal ?? ''}\n${address ?? ''}`;
+    const known = sources.get(key);
     if (known !== undefined) return known;
-    if (this.#buckets.size < this.#bucketsMax) return this.#open(key, source);
-    const others = { type, reason: OTHERS, tenant: null, principal: null, address: null };
-    return this.#buckets.get(OTHERS) ?? this.#open(OTHERS, others);
-  }
-
-  #open(key: string, source: FloodSource): Bucket {
-    const bucket = { ...source, admitted: 0, counted: 0, firstMs: 0, lastMs: 0 };
-    this.#buckets.set(key, bucket);
+    if (this.#size >= this.#bucketsMax || sources.size >= this.#bucketsPerTenantMax) return others;
+    const bucket = bucketOf(source);
+    sources.set(key, bucket);
+    this.#size += 1;
     return bucket;
   }
 
   /** Reports what was counted and begins a new second for every source. */
   sweep(): void {
-    for (const [key, bucket] of this.#buckets) {
-      if (bucket.counted > 0) {
-        const { counted: count, firstMs, lastMs } = bucket;
-        this.#write(bucket, { count, firstMs, lastMs });
-      }
-      this.#buckets.delete(key);
+    for (const { sources, others } of this.#groups.values()) {
+      for (const bucket of sources.values()) this.#report(bucket);
+      this.#report(others);
     }
+    this.#groups.clear();
+    this.#size = 0;
   }
+
+  #report({ source, counted: count, firstMs, lastMs }: Bucket): void {
+    if (count > 0) this.#write(source, { count, firstMs, lastMs });
+  }
+}
+
+/** False, for the caller to pass on. */
+function count(bucket: Bucket, { count, firstMs, lastMs }: Repeats): false {
+  if (bucket.counted === 0) bucket.firstMs = firstMs;
+  bucket.lastMs = lastMs;
+  bucket.counted += count;
+  return false;
 }

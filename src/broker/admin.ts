@@ -11,6 +11,7 @@ import { systemRandom } from '../base/random.ts';
 import type { Config } from '../config/config-schema.ts';
 import { packageVersion } from '../config/package-root.ts';
 import type { SecurityState } from '../metadata/security-state.ts';
+import type { StateAcls } from '../metadata/state-acls.ts';
 import { admitOperator, operatorRulesOf, peerFactsOf } from '../security/admission.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import { tlsServerOptions } from '../security/tls-context.ts';
@@ -22,6 +23,7 @@ import { type HealthParts, healthOf } from './health.ts';
 export interface AdminParts extends HealthParts {
   readonly logger: Logger;
   readonly state: SecurityState;
+  readonly acls: StateAcls;
   readonly registry: TenantCaRegistry;
   readonly views: TenantViews;
   readonly servers: ClientServers;
@@ -60,7 +62,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       }
       return view.engine;
     }),
-    acls: new PolicyAcls(state, authorizer),
+    acls: new PolicyAcls(parts.acls, authorizer),
     health: () => healthOf(parts),
     status: () => statusOf(config, parts),
   });

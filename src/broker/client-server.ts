@@ -10,6 +10,7 @@ import type { Config } from '../config/config-schema.ts';
 import { ReceiveBudget } from '../network/receive-budget.ts';
 import { UnsentBudget } from '../network/unsent-budget.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
+import type { TenantAcls } from '../security/acl/tenant-acls.ts';
 import { admit, peerFactsOf, serverNameOf, tenantOfServerName } from '../security/admission.ts';
 import type { Authorizer } from '../security/authorizer.ts';
 import type { SaslMechanism } from '../security/sasl/sasl-mechanism.ts';
@@ -34,6 +35,7 @@ const HANDSHAKE_QUEUE_MAX = 10_000;
 export interface ClientServerParts {
   readonly audit: AuditLog;
   readonly authorizer: Authorizer;
+  readonly acls: TenantAcls;
   readonly logger: Logger;
   readonly certificates: ListenerCertificates;
   readonly registry: TenantCaRegistry;
@@ -82,13 +84,14 @@ function sharedOptions(
   config: Config,
   parts: ClientServerParts,
 ): Omit<ServerOptions, 'tls' | 'identify'> {
-  const { audit, authorizer, logger, security, viewOf } = parts;
+  const { audit, authorizer, acls, logger, security, viewOf } = parts;
   const smallBytes = config['socket.request.small.max.bytes'];
   const largeBytes = config['socket.request.max.bytes'];
   const unsentBudget = new UnsentBudget(config['queued.max.response.bytes']);
   return {
     services: {
       authorizer,
+      acls,
       audit,
       logger,
       clock: systemClock,

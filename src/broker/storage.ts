@@ -13,6 +13,7 @@ import {
 } from '../engine/embedded/controller/controller-settings.ts';
 import { EmbeddedEngine } from '../engine/embedded/embedded-engine.ts';
 import { type CasbinAuthorizer, createCasbinAuthorizer } from '../security/casbin-authorizer.ts';
+import { shownBrokerSettings } from './broker-settings.ts';
 
 const AUDIT_FOLDER = 'audit';
 const MINUTE_MS = 60_000;
@@ -48,6 +49,7 @@ export function openEngine(config: Config, logger: Logger): Promise<EmbeddedEngi
         'segment.index.bytes': String(config['log.index.size.max.bytes']),
         'flush.ms': String(config['log.flush.interval.ms']),
       },
+      brokerConfigs: shownBrokerSettings(config),
       limits: {
         ...DEFAULT_TOPIC_LIMITS,
         partitionsPerTopicMax: config['max.partitions.per.topic'],

@@ -53,6 +53,10 @@ import type {
   DescribeConfigsResponse,
 } from '../protocol/schemas/32-describe-configs.ts';
 import type {
+  AlterConfigsRequest,
+  AlterConfigsResponse,
+} from '../protocol/schemas/33-alter-configs.ts';
+import type {
   AlterReplicaLogDirsRequest,
   AlterReplicaLogDirsResponse,
 } from '../protocol/schemas/34-alter-replica-log-dirs.ts';
@@ -73,6 +77,10 @@ import type {
   ElectLeadersResponse,
 } from '../protocol/schemas/43-elect-leaders.ts';
 import type {
+  IncrementalAlterConfigsRequest,
+  IncrementalAlterConfigsResponse,
+} from '../protocol/schemas/44-incremental-alter-configs.ts';
+import type {
   AlterPartitionReassignmentsRequest,
   AlterPartitionReassignmentsResponse,
 } from '../protocol/schemas/45-alter-partition-reassignments.ts';
@@ -88,6 +96,10 @@ import type {
   DescribeProducersRequest,
   DescribeProducersResponse,
 } from '../protocol/schemas/61-describe-producers.ts';
+import type {
+  ListConfigResourcesRequest,
+  ListConfigResourcesResponse,
+} from '../protocol/schemas/74-list-config-resources.ts';
 import type {
   DescribeTopicPartitionsRequest,
   DescribeTopicPartitionsResponse,
@@ -161,10 +173,25 @@ export interface Engine {
     request: CreatePartitionsRequest,
     call: EngineCall,
   ): Answer<CreatePartitionsResponse>;
+  /**
+   * Configs of topics, groups and brokers. A broker's resource is named `<namespace>.<node id>`, or
+   * `<namespace>.` for all brokers: what is set there are the defaults of that namespace's topics.
+   */
   describeConfigs(
     request: DescribeConfigsRequest,
     call: EngineCall,
   ): Answer<DescribeConfigsResponse>;
+  alterConfigs(request: AlterConfigsRequest, call: EngineCall): Answer<AlterConfigsResponse>;
+  incrementalAlterConfigs(
+    request: IncrementalAlterConfigsRequest,
+    call: EngineCall,
+  ): Answer<IncrementalAlterConfigsResponse>;
+  /** The resources of a namespace that have configs or can have them. */
+  listConfigResources(
+    namespace: string,
+    request: ListConfigResourcesRequest,
+    call: EngineCall,
+  ): Answer<ListConfigResourcesResponse>;
 
   /** Classic groups. Parks until the group has joined, or the call's connection has gone. */
   joinGroup(request: JoinGroupRequest, call: EngineCall): Answer<JoinGroupResponse>;

@@ -14,6 +14,7 @@ import {
   type ScramCredential,
   ScramCredentials,
 } from '../security/scram/scram-credentials.ts';
+import { AclCounts } from './acl-limits.ts';
 import { bindingKey, type MetadataRecord, type TenantRecord } from './metadata-log.ts';
 import { malformed } from './record-fields.ts';
 import { readTenantCa, type TenantCa } from './tenant-ca.ts';
@@ -52,6 +53,7 @@ interface TenantEntry {
   readonly credentials: Map<string, readonly ScramCredential[]>;
   quotasView: ClientQuotas | null;
   credentialsView: ScramCredentials | null;
+  readonly counts: AclCounts;
   view: Tenant | null;
 }
 
@@ -83,6 +85,11 @@ export class MetadataState {
     return this.#tenants.get(tenant)?.acls.has(bindingKey(binding)) ?? false;
   }
 
+  /** How many rules the tenant has, and where. */
+  aclCounts(tenant: string): AclCounts | undefined {
+    return this.#tenants.get(tenant)?.counts;
+  }
+
   /** Throws a StorageError for a record that contradicts the state. */
   apply(record: MetadataRecord): void {
     if (record.type === 'tenant') this.#addTenant(record);
@@ -105,6 +112,7 @@ export class MetadataState {
       credentials: new Map(),
       quotasView: null,
       credentialsView: null,
+      counts: new AclCounts(),
       view: null,
     };
     this.#tenants.set(name, entry);
@@ -121,10 +129,10 @@ export class MetadataState {
         this.#addCa(entry, record.caCertificate);
         break;
       case 'acls-added':
-        for (const binding of record.bindings) entry.acls.set(bindingKey(binding), binding);
+        for (const binding of record.bindings) addAcl(entry, binding);
         break;
       case 'acls-removed':
-        for (const binding of record.bindings) entry.acls.delete(bindingKey(binding));
+        for (const binding of record.bindings) removeAcl(entry, binding);
         break;
       case 'client-quotas':
         for (const alteration of record.alterations) applyAlteration(entry.quotas, alteration);
@@ -150,6 +158,17 @@ export class MetadataState {
     if (entry === undefined) throw malformed('it changes a tenant that is not there');
     return entry;
   }
+}
+
+function addAcl({ acls, counts }: TenantEntry, binding: AclBinding): void {
+  const key = bindingKey(binding);
+  if (acls.has(key)) return;
+  acls.set(key, binding);
+  counts.add(binding);
+}
+
+function removeAcl({ acls, counts }: TenantEntry, binding: AclBinding): void {
+  if (acls.delete(bindingKey(binding))) counts.remove(binding);
 }
 
 /** What was checked when it came in must still be readable. */

@@ -17,6 +17,7 @@ import type { AclBinding } from '../security/acl/acl-binding.ts';
 import { TENANT_GRAMMAR } from '../security/policy-rule.ts';
 import { bindingProblem } from '../security/policy-store.ts';
 import type { ScramChange } from '../security/scram/scram-credentials.ts';
+import type { AclLimits } from './acl-limits.ts';
 import { effectiveAlterations, entitiesAfter } from './client-quota-change.ts';
 import { MetadataError } from './metadata-error.ts';
 import {
@@ -37,10 +38,9 @@ import { credentialsAfter, effectiveScramChange } from './scram-change.ts';
 import { snapshotOf } from './security-snapshot.ts';
 import { readTenantCa, type TenantCa } from './tenant-ca.ts';
 
-export interface SecurityLimits {
+export interface SecurityLimits extends AclLimits {
   readonly tenantsMax: number;
   readonly casPerTenantMax: number;
-  readonly aclsPerTenantMax: number;
   readonly aclsPerChangeMax: number;
   /** Entities that have a quota. */
   readonly quotaEntitiesPerTenantMax: number;
@@ -52,6 +52,8 @@ export const DEFAULT_SECURITY_LIMITS: SecurityLimits = {
   tenantsMax: 10_000,
   casPerTenantMax: 16,
   aclsPerTenantMax: 20_000,
+  aclsPerNameMax: 128,
+  wideAclsPerPrincipalMax: 1024,
   aclsPerChangeMax: 5000,
   quotaEntitiesPerTenantMax: 10_000,
   scramCredentialsPerTenantMax: 10_000,
@@ -172,14 +174,39 @@ export class SecurityState {
   /** Adds all of the rules or none; answers how many were not there before. */
   addAcls(tenant: string, bindings: readonly AclBinding[]): Promise<number> {
     return this.#change(async () => {
-      const { acls } = this.#tenant(tenant);
+      this.#tenant(tenant);
       const wanted = this.#inOrder(tenant, bindings);
       const missing = wanted.filter((binding) => !this.#state.hasAcl(tenant, binding));
       if (missing.length === 0) return this.#asItIs(0);
-      const total = acls.length + missing.length;
-      this.#refuseBeyond(total, this.#limits.aclsPerTenantMax, 'rules of a tenant');
+      this.admitAcls(
+        tenant,
+        missing.map((binding) => ({ binding })),
+        (_, message) => {
+          throw new MetadataError('limit', message);
+        },
+      );
       await this.#store({ type: 'acls-added', tenant, bindings: missing });
       return missing.length;
+    });
+  }
+
+  /** Is this dynamic rule there? */
+  hasAcl(tenant: string, binding: AclBinding): boolean {
+    return this.#state.hasAcl(tenant, binding);
+  }
+
+  /** Those of the new rules that there is room for; `refuse` is told of each other one. */
+  admitAcls<T extends { readonly binding: AclBinding }>(
+    tenant: string,
+    wanted: readonly T[],
+    refuse: (item: T, message: string) => void,
+  ): T[] {
+    this.#tenant(tenant);
+    const refusalOf = this.#state.aclCounts(tenant)!.admission(this.#limits);
+    return wanted.filter((item) => {
+      const message = refusalOf(item.binding);
+      if (message !== null) refuse(item, message);
+      return message === null;
     });
   }
 

@@ -24,8 +24,14 @@ export interface AuthorizationResult {
 }
 
 export interface Authorizer {
-  /** Grows with every change of policy; decisions cached under an older epoch are void. */
+  /** Grows with every change of policy. */
   readonly epoch: number;
+
+  /**
+   * Grows with every change of policy that concerns the tenant, and with no other tenant's; decisions
+   * cached under an older one are void.
+   */
+  epochIn(tenant: string): number;
 
   /** Decides one action. Never throws. `host` is the peer's IP address. */
   authorize(principal: KafkaPrincipal, host: string, action: Action): AuthorizationResult;

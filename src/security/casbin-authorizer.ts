@@ -15,9 +15,11 @@ import { type Logger, silentLogger } from '../base/logger.ts';
 import type { AclBinding } from './acl/acl-binding.ts';
 import type { AclFilter } from './acl/acl-filter.ts';
 import type { Operation, ResourceTypeName } from './acl/operation.ts';
+import type { TenantRules } from './acl/tenant-acls.ts';
 import type { Action, AuthorizationResult, Authorizer } from './authorizer.ts';
 import { decideAnyResource } from './policy-any-resource.ts';
 import { type Explanation, explainDecision } from './policy-explain.ts';
+import { fewEnough } from './policy-few.ts';
 import { type CasbinDecision, type PolicyModel, readPolicyModel } from './policy-model.ts';
 import {
   actionIn,
@@ -28,6 +30,7 @@ import {
 } from './policy-profile.ts';
 import { type PolicyRule, ruleOrigin, ruleText } from './policy-rule.ts';
 import {
+  type AclDelta,
   type ListedRule,
   type PolicyEvent,
   type PolicyStatus,
@@ -126,6 +129,10 @@ export class CasbinAuthorizer implements Authorizer {
     return this.#store.epoch;
   }
 
+  epochIn(tenant: string): number {
+    return this.#store.epochIn(tenant);
+  }
+
   /** How much is remembered, in decisions (a caller weighs a few); bounded by `decisionsMax`. */
   get rememberedDecisions(): number {
     return this.#weight;
@@ -212,6 +219,16 @@ export class CasbinAuthorizer implements Authorizer {
     return this.#store.listRules(tenant, filter);
   }
 
+  /** The same where little changed; `bindings` is the whole list afterwards. */
+  changeDynamicRules(tenant: string, bindings: readonly AclBinding[], change: AclDelta): void {
+    this.#store.changeDynamicRules(tenant, bindings, change);
+  }
+
+  /** The rules in force for a tenant, as bindings; the lists never change. */
+  bindingsIn(tenant: string): TenantRules {
+    return this.#store.bindingsIn(tenant);
+  }
+
   policyStatus(): PolicyStatus {
     return this.#store.status();
   }
@@ -230,7 +247,7 @@ export class CasbinAuthorizer implements Authorizer {
     const decisions = profile.decisionsFrom(host);
     const known = decisions.get(resourceType, operation, resourceName);
     if (known !== undefined) return known;
-    const candidates = profile.candidates(resourceType, operation, resourceName);
+    const candidates = fewEnough(profile.candidates(resourceType, operation, resourceName), host);
     const result = this.#result(this.#decide(profile, host, action, candidates));
     this.#weigh(profile.memory, decisions.set(resourceType, operation, resourceName, result));
     return result;

@@ -30,6 +30,21 @@ function append<K>(map: Map<K, IndexedRule[]>, key: K, rule: IndexedRule): void 
   else list.push(rule);
 }
 
+const sameRule = (a: PolicyRule, b: PolicyRule): boolean =>
+  a.effect === b.effect &&
+  a.operation === b.operation &&
+  a.host === b.host &&
+  a.patternType === b.patternType &&
+  a.resourceName === b.resourceName &&
+  a.resourceType === b.resourceType;
+
+/** Takes one rule out of a list that may be undefined; false when it is not there. */
+function takeOut<T>(list: T[] | undefined, isIt: (item: T) => boolean): list is T[] {
+  const at = list?.findIndex(isIt) ?? -1;
+  if (at >= 0) list?.splice(at, 1);
+  return at >= 0;
+}
+
 /** The rules of one subject on one resource type. */
 class TypeTable {
   readonly #literal = new Map<string, IndexedRule[]>();
@@ -50,6 +65,19 @@ class TypeTable {
         this.#prefixLengths = [...this.#prefixLengths, length].sort((a, b) => a - b);
       }
     }
+  }
+
+  /** False when it is not there. The lengths of prefixes stay: one too many finds nothing. */
+  remove(rule: PolicyRule): boolean {
+    const isIt = (indexed: IndexedRule): boolean => sameRule(indexed.rule, rule);
+    if (rule.patternType === 'LITERAL' && rule.resourceName === '*') {
+      return takeOut(this.#every, isIt);
+    }
+    const byName = rule.patternType === 'LITERAL' ? this.#literal : this.#prefixed;
+    const list = byName.get(rule.resourceName);
+    if (!takeOut(list, isIt)) return false;
+    if (list.length === 0) byName.delete(rule.resourceName);
+    return true;
   }
 
   collect(name: string, operationBit: number, into: PolicyRule[]): void {
@@ -82,6 +110,7 @@ function take(
 /** Rules of one subject (or the resolved variable rules of one caller), by resource type. */
 export class RuleTable {
   readonly #types: (TypeTable | undefined)[] = [];
+  #size = 0;
 
   add(rule: PolicyRule, name: string, everyName = false): void {
     const type = ResourceType[rule.resourceType];
@@ -91,6 +120,18 @@ export class RuleTable {
       this.#types[type] = table;
     }
     table.add({ rule, name, operations: coveredBits(rule) }, everyName);
+    this.#size += 1;
+  }
+
+  /** Takes a rule without variables out; false when it is not there. */
+  remove(rule: PolicyRule): boolean {
+    const found = this.#types[ResourceType[rule.resourceType]]?.remove(rule) ?? false;
+    if (found) this.#size -= 1;
+    return found;
+  }
+
+  get size(): number {
+    return this.#size;
   }
 
   collect(type: ResourceTypeName, name: string, operationBit: number, into: PolicyRule[]): void {
@@ -114,10 +155,11 @@ export class PolicyIndex {
   readonly #domains = new Map<string, Map<string, SubjectRules>>();
 
   constructor(rules: Iterable<PolicyRule>) {
-    for (const rule of rules) this.#add(rule);
+    for (const rule of rules) this.add(rule);
   }
 
-  #add(rule: PolicyRule): void {
+  /** Whoever selected from the index before must select again. */
+  add(rule: PolicyRule): void {
     const subjects = this.#domains.get(rule.domain) ?? new Map<string, SubjectRules>();
     this.#domains.set(rule.domain, subjects);
     const known = subjects.get(rule.subject);
@@ -125,6 +167,18 @@ export class PolicyIndex {
     if (known === undefined) subjects.set(rule.subject, entry);
     if (hasVariable(rule.resourceName)) entry.variable.push(rule);
     else entry.fixed.add(rule, rule.resourceName);
+  }
+
+  /** Takes an equal rule out; false when there is none. What selected before must select again. */
+  remove(rule: PolicyRule): boolean {
+    const subjects = this.#domains.get(rule.domain);
+    const entry = subjects?.get(rule.subject);
+    if (subjects === undefined || entry === undefined) return false;
+    const found = hasVariable(rule.resourceName)
+      ? takeOut(entry.variable, (known) => sameRule(known, rule))
+      : entry.fixed.remove(rule);
+    if (entry.fixed.size + entry.variable.length === 0) subjects.delete(rule.subject);
+    return found;
   }
 
   /** Adds to `tables` those of the subjects in the domain; variable rules go to `resolved`. */

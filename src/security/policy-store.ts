@@ -12,6 +12,7 @@ import { ConfigError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { AclBinding } from './acl/acl-binding.ts';
 import { type AclFilter, filterAccepts } from './acl/acl-filter.ts';
+import type { TenantRules } from './acl/tenant-acls.ts';
 import { type PolicyFileSet, type PolicyFolder, readPolicyFiles } from './policy-files.ts';
 import { PolicyIndex } from './policy-index.ts';
 import { PolicyError } from './policy-parser.ts';
@@ -64,6 +65,12 @@ export interface ListedRule extends AclBinding {
   readonly text: string;
 }
 
+/** What came and what went of a tenant's dynamic rules. */
+export interface AclDelta {
+  readonly added: readonly AclBinding[];
+  readonly removed: readonly AclBinding[];
+}
+
 export interface PolicyStoreOptions extends PolicyFolder {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -75,12 +82,15 @@ export interface PolicyStoreOptions extends PolicyFolder {
 interface FilePolicy {
   readonly set: PolicyFileSet;
   readonly index: PolicyIndex;
+  readonly byDomain: ReadonlyMap<string, readonly PolicyRule[]>;
+  /** Of the domains that somebody asked for. */
+  readonly bindings: Map<string, readonly AclBinding[]>;
   readonly roles: PolicyRoles;
   readonly loadedAtMs: number;
 }
 
 interface DynamicPolicy {
-  readonly rules: readonly PolicyRule[];
+  readonly bindings: readonly AclBinding[];
   readonly index: PolicyIndex;
 }
 
@@ -126,9 +136,14 @@ export class PolicyStore {
   readonly #options: PolicyStoreOptions;
   readonly #listeners: ((domain: string | null) => void)[] = [];
   readonly #dynamic = new Map<string, DynamicPolicy>();
+  /** The rule made of a binding, by the object: bindings never change. */
+  readonly #rulesOf = new WeakMap<AclBinding, PolicyRule>();
   #files: FilePolicy;
   #refusal: PolicyStatus['refusal'] = null;
   #epoch = 1;
+  #fileEpoch = 1;
+  /** How often the dynamic rules of each tenant changed. */
+  readonly #epochs = new Map<string, number>();
   #loading: Promise<unknown> = Promise.resolve();
 
   private constructor(options: PolicyStoreOptions, files: FilePolicy) {
@@ -152,11 +167,23 @@ export class PolicyStore {
   static async #load(options: PolicyStoreOptions): Promise<FilePolicy> {
     const set = await readPolicyFiles(options);
     const roles = new PolicyRoles(set.links);
-    return { set, roles, index: new PolicyIndex(set.rules), loadedAtMs: options.clock.nowMs() };
+    return {
+      set,
+      roles,
+      index: new PolicyIndex(set.rules),
+      byDomain: groupByDomain(set.rules),
+      bindings: new Map(),
+      loadedAtMs: options.clock.nowMs(),
+    };
   }
 
   get epoch(): number {
     return this.#epoch;
+  }
+
+  /** Grows with every change that concerns the domain, and with no other tenant's. */
+  epochIn(domain: string): number {
+    return this.#fileEpoch + (this.#epochs.get(domain) ?? 0);
   }
 
   get roles(): PolicyRoles {
@@ -238,18 +265,59 @@ export class PolicyStore {
    * binding is not in order (see `bindingProblem`): then nothing changed.
    */
   setDynamicRules(tenant: string, bindings: readonly AclBinding[]): void {
-    for (const binding of bindings) {
-      const problem = bindingProblem(tenant, binding);
-      if (problem !== null) throw new RangeError(problem);
-    }
-    const rules = bindings.map((binding) => dynamicRule(tenant, binding));
+    const rules = bindings.map((binding) => this.#dynamicRuleOf(tenant, binding));
     if (rules.length === 0) this.#dynamic.delete(tenant);
-    else this.#dynamic.set(tenant, { rules, index: new PolicyIndex(rules) });
+    else this.#dynamic.set(tenant, { bindings, index: new PolicyIndex(rules) });
     this.#changed(tenant);
+  }
+
+  /** The same where little changed: `bindings` is the whole list afterwards. */
+  changeDynamicRules(tenant: string, bindings: readonly AclBinding[], change: AclDelta): void {
+    const index = this.#dynamic.get(tenant)?.index ?? new PolicyIndex([]);
+    const added = change.added.map((binding) => this.#dynamicRuleOf(tenant, binding));
+    for (const binding of change.removed) {
+      if (index.remove(dynamicRule(tenant, binding))) continue;
+      this.setDynamicRules(tenant, bindings);
+      return;
+    }
+    for (const rule of added) index.add(rule);
+    if (bindings.length === 0) this.#dynamic.delete(tenant);
+    else this.#dynamic.set(tenant, { bindings, index });
+    this.#changed(tenant);
+  }
+
+  /** A binding that was in order stays so: of a long list, only what is new costs time. */
+  #dynamicRuleOf(tenant: string, binding: AclBinding): PolicyRule {
+    const known = this.#rulesOf.get(binding);
+    if (known?.domain === tenant) return known;
+    const problem = bindingProblem(tenant, binding);
+    if (problem !== null) throw new RangeError(problem);
+    const rule = dynamicRule(tenant, binding);
+    this.#rulesOf.set(binding, rule);
+    return rule;
+  }
+
+  /** The rules that hold in a tenant, as bindings. */
+  bindingsIn(tenant: string): TenantRules {
+    return {
+      fromFiles: [...this.#fileBindings(EVERY_TENANT), ...this.#fileBindings(tenant)],
+      dynamic: this.#dynamic.get(tenant)?.bindings ?? [],
+    };
+  }
+
+  #fileBindings(domain: string): readonly AclBinding[] {
+    const { bindings, byDomain } = this.#files;
+    const known = bindings.get(domain);
+    if (known !== undefined) return known;
+    const made = (byDomain.get(domain) ?? []).map(toBinding);
+    if (made.length > 0) bindings.set(domain, made);
+    return made;
   }
 
   #changed(domain: string | null): void {
     this.#epoch += 1;
+    if (domain === null) this.#fileEpoch += 1;
+    else this.#epochs.set(domain, (this.#epochs.get(domain) ?? 0) + 1);
     for (const listener of this.#listeners) listener(domain);
   }
 
@@ -258,8 +326,9 @@ export class PolicyStore {
     for (const rule of this.#files.set.rules) {
       if (domain === null || holdsIn(rule, domain)) yield rule;
     }
-    for (const [tenant, { rules }] of this.#dynamic) {
-      if (domain === null || domain === tenant) yield* rules;
+    for (const [tenant, { bindings }] of this.#dynamic) {
+      if (domain !== null && domain !== tenant) continue;
+      for (const binding of bindings) yield this.#dynamicRuleOf(tenant, binding);
     }
   }
 
@@ -280,7 +349,7 @@ export class PolicyStore {
 
   status(): PolicyStatus {
     let dynamicRules = 0;
-    for (const { rules } of this.#dynamic.values()) dynamicRules += rules.length;
+    for (const { bindings } of this.#dynamic.values()) dynamicRules += bindings.length;
     return {
       healthy: this.#refusal === null,
       epoch: this.#epoch,
@@ -291,6 +360,16 @@ export class PolicyStore {
       refusal: this.#refusal,
     };
   }
+}
+
+function groupByDomain(rules: readonly PolicyRule[]): Map<string, PolicyRule[]> {
+  const byDomain = new Map<string, PolicyRule[]>();
+  for (const rule of rules) {
+    const known = byDomain.get(rule.domain);
+    if (known === undefined) byDomain.set(rule.domain, [rule]);
+    else known.push(rule);
+  }
+  return byDomain;
 }
 
 const holdsIn = (rule: PolicyRule, domain: string): boolean =>

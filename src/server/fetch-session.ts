@@ -7,6 +7,10 @@
  * sessions and in partitions, and refusing a slot only means a sessionless answer; a partition that
  * a request names more than once counts once, as last named.
  *
+ * Fairness: while there is room anybody may have it. When there is none, a tenant that holds less
+ * than its share (all of it, over the tenants that hold any) takes it from the tenant that holds
+ * most; a tenant at its share may replace sessions of its own, and those that idle too long.
+ *
  *   (id 0, epoch 0) full, create      (id X, epoch 0) close X, full, create
  *   (id 0, epoch -1) sessionless      (id X, epoch -1) close X, sessionless
  *   (id X, epoch N > 0) incremental; the epoch after 2^31-1 is 1
@@ -14,15 +18,16 @@
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
-import { ZERO_UUID } from '../protocol/schema.ts';
-import type {
-  FetchableTopicResponse,
-  FetchPartition,
-  FetchRequest,
-  FetchResponse,
-  FetchTopic,
-  PartitionData,
-} from '../protocol/schemas/01-fetch.ts';
+import type { FetchRequest, FetchResponse, FetchTopic } from '../protocol/schemas/01-fetch.ts';
+import {
+  addPartitions,
+  type CachedPartition,
+  changedSince,
+  eachOnce,
+  groupByTopic,
+  partitionKey,
+  remember,
+} from './fetch-session-partitions.ts';
 
 /** A slot may be taken from a session that was idle this long (Kafka's MinIncrementalFetchSession). */
 const EVICTION_IDLE_MS = 120_000;
@@ -33,23 +38,24 @@ const INITIAL_EPOCH = 0;
 const FINAL_EPOCH = -1;
 const EPOCH_MAX = 2 ** 31 - 1;
 
-interface CachedPartition {
-  readonly topic: string;
-  readonly topicId: string;
-  request: FetchPartition;
-  highWatermark: number;
-  logStartOffset: number;
-}
-
 interface CachedSession {
   readonly id: number;
   readonly owner: string;
+  readonly tenant: string;
   readonly usesTopicIds: boolean;
   /** In serving order: what returned data goes to the end. */
   readonly partitions: Map<string, CachedPartition>;
   nextEpoch: number;
   lastUsedMs: number;
 }
+
+/** What a tenant's sessions take together. */
+interface Holding {
+  sessions: number;
+  partitions: number;
+}
+
+const NO_HOLDING: Holding = { sessions: 0, partitions: 0 };
 
 /** What a request asks for once its session is taken into account. */
 export interface FetchContext {
@@ -60,6 +66,8 @@ export interface FetchContext {
 
 export class FetchSessionCache {
   readonly #sessions = new Map<number, CachedSession>();
+  /** Of each tenant that has a session. */
+  readonly #holdings = new Map<string, Holding>();
   readonly #slots: number;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -80,7 +88,10 @@ export class FetchSessionCache {
     return this.#partitionCount;
   }
 
-  /** Opens the context of a request, or answers the error code of KIP-227. */
+  /**
+   * Opens the context of a request, or answers the error code of KIP-227. The owner is a principal
+   * as `<tenant>/<name>`.
+   */
   open(request: FetchRequest, owner: string, apiVersion: number): FetchContext | number {
     const { sessionId, sessionEpoch } = request;
     request.topics = eachOnce(request.topics);
@@ -98,19 +109,33 @@ export class FetchSessionCache {
   }
 
   #remove(id: number): boolean {
-    this.#partitionCount -= this.#sessions.get(id)?.partitions.size ?? 0;
+    const session = this.#sessions.get(id);
+    if (session === undefined) return false;
+    this.#hold(session.tenant, -1, -session.partitions.size);
     return this.#sessions.delete(id);
+  }
+
+  #hold(tenant: string, sessions: number, partitions: number): void {
+    const before = this.#holdings.get(tenant) ?? NO_HOLDING;
+    const after = {
+      sessions: before.sessions + sessions,
+      partitions: before.partitions + partitions,
+    };
+    this.#partitionCount += partitions;
+    if (after.sessions === 0) this.#holdings.delete(tenant);
+    else this.#holdings.set(tenant, after);
   }
 
   #create(request: FetchRequest, owner: string, usesTopicIds: boolean): FetchContext {
     const partitions = new Map<string, CachedPartition>();
     addPartitions(partitions, request.topics);
-    const id = partitions.size > 0 ? this.#freeSlot(partitions.size) : 0;
+    const tenant = owner.slice(0, owner.indexOf('/'));
+    const id = partitions.size > 0 ? this.#freeSlot(tenant, partitions.size) : 0;
     if (id === 0) return sessionless(request);
     const lastUsedMs = this.#clock.monotonicMs();
-    const session = { id, owner, usesTopicIds, partitions, nextEpoch: 1, lastUsedMs };
+    const session = { id, owner, tenant, usesTopicIds, partitions, nextEpoch: 1, lastUsedMs };
     this.#sessions.set(id, session);
-    this.#partitionCount += partitions.size;
+    this.#hold(tenant, 1, partitions.size);
     return {
       topics: request.topics,
       finish(response) {
@@ -137,14 +162,15 @@ export class FetchSessionCache {
       }
     }
     addPartitions(session.partitions, request.topics);
-    this.#partitionCount += session.partitions.size - sizeBefore;
-    if (session.partitions.size > sizeBefore && !this.#hasRoomFor(session.partitions.size, 0)) {
+    this.#hold(session.tenant, 0, session.partitions.size - sizeBefore);
+    session.lastUsedMs = this.#clock.monotonicMs();
+    const hasGrown = session.partitions.size > sizeBefore;
+    if (hasGrown && !this.#hasRoomFor(session.tenant, session.partitions.size, 0)) {
       // The client answers this with a full fetch, which needs no session.
       this.#remove(session.id);
       return ErrorCode.FETCH_SESSION_ID_NOT_FOUND;
     }
     session.nextEpoch = session.nextEpoch === EPOCH_MAX ? 1 : session.nextEpoch + 1;
-    session.lastUsedMs = this.#clock.monotonicMs();
     if (session.partitions.size === 0) {
       this.#remove(session.id);
       return { topics: [], finish: (response) => response };
@@ -159,136 +185,71 @@ export class FetchSessionCache {
     };
   }
 
-  #hasRoomFor(sessionPartitions: number, added: number): boolean {
+  /** Makes room for `added` more partitions of the tenant, if that is fair; false if not. */
+  #hasRoomFor(tenant: string, sessionPartitions: number, added: number): boolean {
     if (sessionPartitions > SESSION_PARTITIONS_MAX) return false;
-    return this.#partitionCount + added <= PARTITIONS_MAX;
+    while (this.#partitionCount + added > PARTITIONS_MAX) {
+      const wanted = this.#held(tenant).partitions + added;
+      if (wanted > this.#share(PARTITIONS_MAX, tenant)) return false;
+      if (!this.#evictFromLargest('partitions', tenant)) return false;
+    }
+    return true;
   }
 
   /** A new session id, or 0 when the cache keeps what it has. */
-  #freeSlot(partitionCount: number): number {
-    if (!this.#hasRoomFor(partitionCount, partitionCount)) return 0;
-    if (this.#sessions.size >= this.#slots && !this.#evictOne(partitionCount)) return 0;
+  #freeSlot(tenant: string, partitionCount: number): number {
+    if (!this.#hasRoomFor(tenant, partitionCount, partitionCount)) return 0;
+    if (this.#sessions.size >= this.#slots && !this.#evictOne(tenant, partitionCount)) return 0;
     for (;;) {
       const id = this.#random.bytes(4).readUInt32BE() >>> 1;
       if (id !== 0 && !this.#sessions.has(id)) return id;
     }
   }
 
-  /** Takes the slot of the longest idle session if it was idle long, or else of a smaller one. */
-  #evictOne(partitionCount: number): boolean {
-    let victim: CachedSession | undefined;
-    for (const session of this.#sessions.values()) {
-      if (victim === undefined || session.lastUsedMs < victim.lastUsedMs) victim = session;
+  #evictOne(tenant: string, partitionCount: number): boolean {
+    const oldest = this.#longestIdle();
+    if (oldest === undefined) return false;
+    if (this.#clock.monotonicMs() - oldest.lastUsedMs > EVICTION_IDLE_MS) {
+      return this.#remove(oldest.id);
     }
-    if (victim === undefined) return false;
-    const idleMs = this.#clock.monotonicMs() - victim.lastUsedMs;
-    if (idleMs <= EVICTION_IDLE_MS && victim.partitions.size >= partitionCount) return false;
-    return this.#remove(victim.id);
+    if (this.#held(tenant).sessions + 1 <= this.#share(this.#slots, tenant)) {
+      return this.#evictFromLargest('sessions', tenant);
+    }
+    // At its share: a smaller one of its own, as Kafka has it among all.
+    const own = this.#longestIdle(tenant);
+    if (own === undefined || own.partitions.size >= partitionCount) return false;
+    return this.#remove(own.id);
+  }
+
+  /** Ends the longest idle session of the tenant that holds most, if that is another one. */
+  #evictFromLargest(what: keyof Holding, forTenant: string): boolean {
+    let largest = forTenant;
+    for (const [tenant, holding] of this.#holdings) {
+      if (holding[what] > this.#held(largest)[what]) largest = tenant;
+    }
+    const victim = largest === forTenant ? undefined : this.#longestIdle(largest);
+    return victim !== undefined && this.#remove(victim.id);
+  }
+
+  #longestIdle(tenant?: string): CachedSession | undefined {
+    let found: CachedSession | undefined;
+    for (const session of this.#sessions.values()) {
+      if (tenant !== undefined && session.tenant !== tenant) continue;
+      if (found === undefined || session.lastUsedMs < found.lastUsedMs) found = session;
+    }
+    return found;
+  }
+
+  #held(tenant: string): Holding {
+    return this.#holdings.get(tenant) ?? NO_HOLDING;
+  }
+
+  #share(whole: number, tenant: string): number {
+    const others = this.#holdings.size - (this.#holdings.has(tenant) ? 1 : 0);
+    return Math.floor(whole / (others + 1));
   }
 }
 
 function sessionless(request: FetchRequest): FetchContext {
   return { topics: request.topics, finish: (response) => response };
-}
-
-/** As Kafka reads a request: a partition named again replaces its first mention. */
-function eachOnce(topics: FetchTopic[]): FetchTopic[] {
-  if (topics.length <= 1 && (topics[0]?.partitions.length ?? 0) <= 1) return topics;
-  const byTopic = new Map<string, { topic: FetchTopic; partitions: Map<number, FetchPartition> }>();
-  let isRepeated = false;
-  for (const topic of topics) {
-    const key = `${topic.topicId}:${topic.topic}`;
-    let known = byTopic.get(key);
-    if (known === undefined) {
-      known = { topic, partitions: new Map() };
-      byTopic.set(key, known);
-    } else isRepeated = true;
-    for (const asked of topic.partitions) {
-      if (known.partitions.has(asked.partition)) isRepeated = true;
-      known.partitions.set(asked.partition, asked);
-    }
-  }
-  if (!isRepeated) return topics;
-  return Array.from(byTopic.values(), ({ topic, partitions }) => ({
-    ...topic,
-    partitions: [...partitions.values()],
-  }));
-}
-
-function partitionKey(topic: { topic: string; topicId: string }, partition: number): string {
-  return `${topic.topicId === ZERO_UUID ? topic.topic : topic.topicId}:${partition}`;
-}
-
-function addPartitions(into: Map<string, CachedPartition>, topics: readonly FetchTopic[]): void {
-  for (const topic of topics) {
-    for (const request of topic.partitions) {
-      const key = partitionKey(topic, request.partition);
-      const known = into.get(key);
-      if (known !== undefined) known.request = request;
-      else {
-        into.set(key, {
-          topic: topic.topic,
-          topicId: topic.topicId,
-          request,
-          highWatermark: -1,
-          logStartOffset: -1,
-        });
-      }
-    }
-  }
-}
-
-/** In serving order; neighbours of one topic share an entry. */
-function groupByTopic(partitions: Map<string, CachedPartition>): FetchTopic[] {
-  const topics: FetchTopic[] = [];
-  for (const { topic, topicId, request } of partitions.values()) {
-    const last = topics.at(-1);
-    if (last !== undefined && last.topic === topic && last.topicId === topicId) {
-      last.partitions.push(request);
-    } else topics.push({ topic, topicId, partitions: [request] });
-  }
-  return topics;
-}
-
-/** Notes what was answered; after an error the watermark counts as unknown, so recovery shows. */
-function remember(
-  session: CachedSession,
-  topic: FetchableTopicResponse,
-  partition: PartitionData,
-): CachedPartition | undefined {
-  const cached = session.partitions.get(partitionKey(topic, partition.partitionIndex));
-  if (cached === undefined) return undefined;
-  cached.highWatermark = partition.errorCode === 0 ? partition.highWatermark : -1;
-  cached.logStartOffset = partition.logStartOffset;
-  return cached;
-}
-
-function changedSince(
-  session: CachedSession,
-  topics: readonly FetchableTopicResponse[],
-): FetchableTopicResponse[] {
-  const changed: FetchableTopicResponse[] = [];
-  for (const topic of topics) {
-    const partitions = topic.partitions.filter((partition) => {
-      const key = partitionKey(topic, partition.partitionIndex);
-      const cached = session.partitions.get(key);
-      if (cached === undefined) return false;
-      const hasRecords = partition.records !== null && partition.records.length > 0;
-      const isNews =
-        hasRecords ||
-        partition.errorCode !== 0 ||
-        partition.highWatermark !== cached.highWatermark ||
-        partition.logStartOffset !== cached.logStartOffset ||
-        partition.divergingEpoch.epoch >= 0 ||
-        partition.preferredReadReplica >= 0;
-      remember(session, topic, partition);
-      if (hasRecords) {
-        session.partitions.delete(key);
-        session.partitions.set(key, cached);
-      }
-      return isNews;
-    });
-    if (partitions.length > 0) changed.push({ ...topic, partitions });
-  }
-  return changed;
 }

@@ -18,6 +18,7 @@ import {
   type ResourceTypeName,
   SUPPORTED_OPERATIONS,
 } from '../security/acl/operation.ts';
+import type { TenantAcls } from '../security/acl/tenant-acls.ts';
 import type { Authorizer } from '../security/authorizer.ts';
 import type { FetchSessionCache } from './fetch-session.ts';
 import type { Session } from './session.ts';
@@ -26,6 +27,7 @@ import type { TenantSecurity } from './tenant-security.ts';
 /** What every handler may use beside its request. */
 export interface ServerServices {
   readonly authorizer: Authorizer;
+  readonly acls: TenantAcls;
   readonly audit: AuditLog;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -100,14 +102,14 @@ export class RequestContext {
   }
 
   get policyEpoch(): number {
-    return this.services.authorizer.epoch;
+    return this.services.authorizer.epochIn(this.session.principal.tenant);
   }
 
   /** Decides and records one access. */
   authorize(operation: Operation, resourceType: ResourceTypeName, resourceName: string): boolean {
     const { authorizer, audit } = this.services;
     const { session } = this;
-    const epoch = authorizer.epoch;
+    const epoch = authorizer.epochIn(session.principal.tenant);
     const slot = this.#slot(operation, resourceType);
     const known = session.recall(epoch, slot, resourceName);
     if (known !== undefined && known.clientId === this.clientId && audit.healthy) {
@@ -177,9 +179,14 @@ export class RequestContext {
     items: readonly T[],
     nameOf: (item: T) => string,
   ): T[] {
+    if (!this.listed(operation, resourceType)) return [];
+    return items.filter((item) => this.permits(operation, resourceType, nameOf(item)));
+  }
+
+  /** Records that a listing was shown; false when it must not be, since nothing can be recorded. */
+  listed(operation: Operation, resourceType: ResourceTypeName): boolean {
     const { audit } = this.services;
-    if (!audit.healthy) return [];
-    const seen = items.filter((item) => this.permits(operation, resourceType, nameOf(item)));
+    if (!audit.healthy) return false;
     audit.access(this.session.subject, {
       api: this.apiName,
       apiVersion: this.apiVersion,
@@ -191,7 +198,7 @@ export class RequestContext {
       rule: `listing filtered to what each rule allows`,
       origin: null,
     });
-    return seen;
+    return true;
   }
 
   /** Asks without recording: for what an answer describes, never for what a request does. */
@@ -216,6 +223,21 @@ export class RequestContext {
       type: 'administration',
       outcome: 'success',
       reason,
+      facts: { api: this.apiName, ...facts },
+    });
+  }
+
+  /** A change that was asked for, or recorded before, and did not come about. */
+  administrationFailed(
+    reason: string,
+    detail: string,
+    facts: NonNullable<SecurityEvent['facts']>,
+  ): void {
+    this.services.audit.security(this.session.subject, {
+      type: 'administration',
+      outcome: 'failure',
+      reason,
+      detail,
       facts: { api: this.apiName, ...facts },
     });
   }

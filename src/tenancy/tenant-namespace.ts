@@ -10,7 +10,6 @@
  */
 import { StorageError } from '../base/errors.ts';
 import type { Engine, EngineCall, StateLog, TopicIdentity } from '../engine/engine.ts';
-import { ConfigResourceType } from '../protocol/config-resource-type.ts';
 import type { Message } from '../protocol/schema.ts';
 import * as produce from '../protocol/schemas/00-produce.ts';
 import * as fetch from '../protocol/schemas/01-fetch.ts';
@@ -28,16 +27,19 @@ import * as createTopics from '../protocol/schemas/19-create-topics.ts';
 import * as deleteTopics from '../protocol/schemas/20-delete-topics.ts';
 import type * as initProducerId from '../protocol/schemas/22-init-producer-id.ts';
 import * as offsetForLeaderEpoch from '../protocol/schemas/23-offset-for-leader-epoch.ts';
-import * as describeConfigs from '../protocol/schemas/32-describe-configs.ts';
+import type * as describeConfigs from '../protocol/schemas/32-describe-configs.ts';
+import type * as alterConfigs from '../protocol/schemas/33-alter-configs.ts';
 import * as alterReplicaLogDirs from '../protocol/schemas/34-alter-replica-log-dirs.ts';
 import * as describeLogDirs from '../protocol/schemas/35-describe-log-dirs.ts';
 import * as createPartitions from '../protocol/schemas/37-create-partitions.ts';
 import * as deleteGroups from '../protocol/schemas/42-delete-groups.ts';
 import * as electLeaders from '../protocol/schemas/43-elect-leaders.ts';
+import type * as incrementalAlterConfigs from '../protocol/schemas/44-incremental-alter-configs.ts';
 import * as alterPartitionReassignments from '../protocol/schemas/45-alter-partition-reassignments.ts';
 import * as offsetDelete from '../protocol/schemas/47-offset-delete.ts';
 import type * as describeQuorum from '../protocol/schemas/55-describe-quorum.ts';
 import * as describeProducers from '../protocol/schemas/61-describe-producers.ts';
+import type * as listConfigResources from '../protocol/schemas/74-list-config-resources.ts';
 import * as describeTopicPartitions from '../protocol/schemas/75-describe-topic-partitions.ts';
 import { compileRenamer, type NameType, type Renamer } from '../protocol/walk-fields.ts';
 import { hideLogDirectories, hideQuorumOffsets, toActualDirectories } from './virtual-cluster.ts';
@@ -66,6 +68,15 @@ function renamerOf(message: Message): Renamer {
     renamers.set(message, renamer);
   }
   return renamer;
+}
+
+interface ConfigResourceName {
+  resourceName: string;
+  errorMessage?: string | null;
+}
+
+function settled<T>(answer: T | Promise<T>, finish: (response: T) => T): T | Promise<T> {
+  return answer instanceof Promise ? answer.then(finish) : finish(answer);
 }
 
 export class TenantNamespace implements Engine {
@@ -182,18 +193,34 @@ export class TenantNamespace implements Engine {
   }
 
   describeConfigs(request: describeConfigs.DescribeConfigsRequest, call: EngineCall) {
-    for (const resource of request.resources) {
-      if (resource.resourceType !== ConfigResourceType.TOPIC) {
-        throw new StorageError('only topic configurations exist in a tenant');
-      }
-      resource.resourceName = this.#physicalName(resource.resourceName);
-    }
+    this.#resourcesInward(request.resources);
     const answer = this.#engine.describeConfigs(request, call);
-    return this.#outward(describeConfigs.describeConfigsResponse, answer, ({ results }) => {
-      for (const resource of results) {
-        resource.resourceName = this.#visibleName(resource.resourceName);
-        resource.errorMessage = this.#text(resource.errorMessage);
-      }
+    return settled(answer, (response) => this.#resourcesOutward(response, response.results));
+  }
+
+  alterConfigs(request: alterConfigs.AlterConfigsRequest, call: EngineCall) {
+    this.#resourcesInward(request.resources);
+    const answer = this.#engine.alterConfigs(request, call);
+    return settled(answer, (response) => this.#resourcesOutward(response, response.responses));
+  }
+
+  incrementalAlterConfigs(
+    request: incrementalAlterConfigs.IncrementalAlterConfigsRequest,
+    call: EngineCall,
+  ) {
+    this.#resourcesInward(request.resources);
+    const answer = this.#engine.incrementalAlterConfigs(request, call);
+    return settled(answer, (response) => this.#resourcesOutward(response, response.responses));
+  }
+
+  listConfigResources(
+    _namespace: string,
+    request: listConfigResources.ListConfigResourcesRequest,
+    call: EngineCall,
+  ) {
+    const answer = this.#engine.listConfigResources(this.#tenant, request, call);
+    return settled(answer, (response) => {
+      return this.#resourcesOutward(response, response.configResources);
     });
   }
 
@@ -313,6 +340,23 @@ export class TenantNamespace implements Engine {
     return Promise.resolve();
   }
 
+  /** Topics, groups and brokers alike: the brokers of a tenant are `<tenant>.` and `<tenant>.1`. */
+  #resourcesInward(resources: readonly ConfigResourceName[]): void {
+    for (const resource of resources) {
+      resource.resourceName = this.#physicalName(resource.resourceName);
+    }
+  }
+
+  #resourcesOutward<T>(response: T, resources: readonly ConfigResourceName[]): T {
+    for (const resource of resources) {
+      resource.resourceName = this.#visibleName(resource.resourceName);
+      if (resource.errorMessage !== undefined) {
+        resource.errorMessage = this.#text(resource.errorMessage);
+      }
+    }
+    return response;
+  }
+
   #inward(message: Message, request: object): void {
     renamerOf(message)(request, this.#toPhysical);
   }
@@ -322,12 +366,11 @@ export class TenantNamespace implements Engine {
     answer: T | Promise<T>,
     also?: (response: T) => void,
   ): T | Promise<T> {
-    const finish = (response: T): T => {
+    return settled(answer, (response) => {
       renamerOf(message)(response, this.#toVisible);
       also?.(response);
       return response;
-    };
-    return answer instanceof Promise ? answer.then(finish) : finish(answer);
+    });
   }
 
   #physicalName(name: string): string {

@@ -16,11 +16,16 @@ export const FieldClass = {
   transactionalId: 'transactionalId',
   /** A group or transactional id by its key type: decided and echoed in the tenant's own names. */
   coordinatorKey: 'coordinatorKey',
-  /** A resource by its type: only topics exist for tenants, renamed both ways; others are refused. */
+  /** A resource of configs (topic, group, or the tenant's brokers): renamed both ways. */
   resourceName: 'resourceName',
+  /** Of rules: kept in the tenant's own names, beside the tenant that the connection gives. */
+  aclField: 'aclField',
   /** Of a group's members, by themselves: goes to the members and readers of that group only. */
   memberFact: 'memberFact',
-  /** Names and values of topic configurations: the topic's own, and the broker's public defaults. */
+  /**
+   * Names and values of configs: the topic's or group's own, the tenant's defaults, and those of the
+   * broker's settings that bear on every client alike.
+   */
   topicConfig: 'topicConfig',
   /** Written from the names in the request; quoted physical names become visible ones. */
   freeText: 'freeText',
@@ -178,6 +183,35 @@ export const WIRE_FIELDS: Readonly<Record<string, Readonly<Record<string, FieldC
     'responses[].errorMessage': 'freeText',
   },
   InitProducerIdRequest: { transactionalId: 'transactionalId' },
+  DescribeAclsRequest: {
+    resourceNameFilter: 'aclField',
+    principalFilter: 'aclField',
+    hostFilter: 'aclField',
+  },
+  DescribeAclsResponse: {
+    errorMessage: 'freeText',
+    'resources[].resourceName': 'aclField',
+    'resources[].acls[].principal': 'aclField',
+    'resources[].acls[].host': 'aclField',
+  },
+  CreateAclsRequest: {
+    'creations[].resourceName': 'aclField',
+    'creations[].principal': 'aclField',
+    'creations[].host': 'aclField',
+  },
+  CreateAclsResponse: { 'results[].errorMessage': 'freeText' },
+  DeleteAclsRequest: {
+    'filters[].resourceNameFilter': 'aclField',
+    'filters[].principalFilter': 'aclField',
+    'filters[].hostFilter': 'aclField',
+  },
+  DeleteAclsResponse: {
+    'filterResults[].errorMessage': 'freeText',
+    'filterResults[].matchingAcls[].errorMessage': 'freeText',
+    'filterResults[].matchingAcls[].resourceName': 'aclField',
+    'filterResults[].matchingAcls[].principal': 'aclField',
+    'filterResults[].matchingAcls[].host': 'aclField',
+  },
   DescribeConfigsRequest: {
     'resources[].resourceName': 'resourceName',
     'resources[].configurationKeys[]': 'topicConfig',
@@ -191,7 +225,25 @@ export const WIRE_FIELDS: Readonly<Record<string, Readonly<Record<string, FieldC
     'results[].configs[].synonyms[].value': 'topicConfig',
     'results[].configs[].documentation': 'vocabulary',
   },
+  AlterConfigsRequest: {
+    'resources[].resourceName': 'resourceName',
+    'resources[].configs[].name': 'topicConfig',
+    'resources[].configs[].value': 'topicConfig',
+  },
+  AlterConfigsResponse: {
+    'responses[].errorMessage': 'freeText',
+    'responses[].resourceName': 'resourceName',
+  },
   CreatePartitionsResponse: { 'results[].errorMessage': 'freeText' },
+  IncrementalAlterConfigsRequest: {
+    'resources[].resourceName': 'resourceName',
+    'resources[].configs[].name': 'topicConfig',
+    'resources[].configs[].value': 'topicConfig',
+  },
+  IncrementalAlterConfigsResponse: {
+    'responses[].errorMessage': 'freeText',
+    'responses[].resourceName': 'resourceName',
+  },
   ListPartitionReassignmentsResponse: { errorMessage: 'freeText' },
   AlterReplicaLogDirsRequest: { 'dirs[].path': 'logDirectory' },
   DescribeLogDirsResponse: { 'results[].logDir': 'logDirectory' },
@@ -251,5 +303,6 @@ export const WIRE_FIELDS: Readonly<Record<string, Readonly<Record<string, FieldC
     'brokers[].host': 'endpoint',
     'brokers[].rack': 'endpoint',
   },
+  ListConfigResourcesResponse: { 'configResources[].resourceName': 'resourceName' },
   DescribeTopicPartitionsResponse: { 'topics[].topicId': 'topicId' },
 };

@@ -66,6 +66,12 @@ describeRequiring(['built-broker'], 'a device without rights', () => {
         device.call(ApiKey.DescribeConfigs, 4, {
           resources: [{ resourceType: 2, resourceName: name, configurationKeys: null }],
         }),
+      ...[ApiKey.AlterConfigs, ApiKey.IncrementalAlterConfigs].map(
+        (key) => (name: string) =>
+          device.call(key, 1, {
+            resources: [{ resourceType: 2, resourceName: name, configs: [] }],
+          }),
+      ),
     ];
     for (const ask of questions) {
       const [existing, missing] = [await ask(SECRET), await ask(MISSING)];

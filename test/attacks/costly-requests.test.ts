@@ -49,6 +49,84 @@ const ATTACKS: readonly [string, string, (client: WireClient) => Promise<unknown
         includeDocumentation: true,
       }),
   ],
+  [
+    'the producers of 60,000 topics, without any right',
+    'device-1',
+    (client) =>
+      client.call(ApiKey.DescribeProducers, 0, {
+        topics: times(60_000, (i) => ({ name: shortName(i), partitionIndexes: [0, 1] })),
+      }),
+  ],
+  [
+    'the sizes of one partition, 200,000 times',
+    'admin-1',
+    (client) =>
+      client.call(ApiKey.DescribeLogDirs, 5, {
+        topics: [{ topic: 'telemetry', partitions: times(200_000, () => 0) }],
+      }),
+  ],
+  [
+    '80,000 partitions to move',
+    'admin-1',
+    (client) =>
+      client.call(ApiKey.AlterPartitionReassignments, 1, {
+        topics: [
+          {
+            name: 'telemetry',
+            partitions: times(80_000, () => ({ partitionIndex: 0, replicas: [9] })),
+          },
+        ],
+      }),
+  ],
+  [
+    '60,000 quotas at once',
+    'admin-1',
+    (client) =>
+      client.call(ApiKey.AlterClientQuotas, 1, {
+        entries: times(60_000, (i) => ({
+          entity: [{ entityType: 'user', entityName: shortName(i) }],
+          ops: [{ key: 'producer_byte_rate', value: 1, remove: false }],
+        })),
+      }),
+  ],
+  [
+    'changes of 14,000 groups, more than may be kept',
+    'admin-1',
+    (client) =>
+      client.call(ApiKey.IncrementalAlterConfigs, 0, {
+        resources: times(14_000, (i) => ({
+          resourceType: 32,
+          resourceName: shortName(i),
+          configs: [{ name: 'consumer.session.timeout.ms', configOperation: 0, value: '46000' }],
+        })),
+      }),
+  ],
+  [
+    '100,000 users without credentials',
+    'admin-1',
+    (client) =>
+      client.call(ApiKey.DescribeUserScramCredentials, 0, {
+        users: times(100_000, (i) => ({ name: shortName(i) })),
+      }),
+  ],
+  [
+    'a change of 80,000 configs that there are not',
+    'admin-1',
+    (client) =>
+      client.call(ApiKey.IncrementalAlterConfigs, 0, {
+        resources: [
+          {
+            resourceType: 2,
+            resourceName: 'telemetry',
+            configs: times(80_000, (i) => ({
+              name: shortName(i),
+              configOperation: 1,
+              value: null,
+            })),
+          },
+        ],
+      }),
+  ],
 ];
 
 describeRequiring(['built-broker'], 'costly requests', () => {

@@ -122,20 +122,4 @@ describeRequiring(['built-broker'], 'tenants', () => {
       expect(errorMessage ?? '').not.toContain('globex');
     }
   });
-
-  it('cluster configuration is refused to a tenant, whatever its rights', async () => {
-    const admin = await fixture.connect('acme', 'admin-1');
-    const { results } = await admin.call(ApiKey.DescribeConfigs, 4, {
-      resources: [
-        { resourceType: 4, resourceName: '1', configurationKeys: null },
-        { resourceType: 8, resourceName: '1', configurationKeys: null },
-      ],
-    });
-    for (const result of results) {
-      expect(result).toMatchObject({
-        errorCode: ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
-        configs: [],
-      });
-    }
-  });
 });

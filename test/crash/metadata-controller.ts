@@ -1,6 +1,7 @@
 /**
  * Lives of an embedded engine's metadata on a disk that forgets: topics created, deleted, created
- * again under the same name, extended, written to, producer ids given out; cut short by a power cut,
+ * again under the same name, extended, configured, written to, brokers and groups configured,
+ * producer ids given out; cut short by a power cut,
  * a kill or a clean end, then opened again and compared.
  *
  * The model: what was answered without error is so; what was asked for and not answered, or answered
@@ -11,6 +12,7 @@ import { expect } from 'vitest';
 import { silentLogger } from '../../src/base/logger.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { DEFAULT_CONTROLLER_SETTINGS } from '../../src/engine/embedded/controller/controller-settings.ts';
+import type { Topic } from '../../src/engine/embedded/controller/topics-image.ts';
 import { EmbeddedEngine } from '../../src/engine/embedded/embedded-engine.ts';
 import { RECORD_BATCH_OVERHEAD } from '../../src/protocol/records/record-batch.ts';
 import { buildRecordBatch } from '../../src/protocol/records/record-batch-builder.ts';
@@ -31,6 +33,7 @@ export interface Tally {
   extended: number;
   produced: number;
   producerIds: number;
+  configured: number;
   failed: number;
 }
 
@@ -43,11 +46,44 @@ export const emptyTally = (): Tally => ({
   extended: 0,
   produced: 0,
   producerIds: 0,
+  configured: 0,
   failed: 0,
 });
 
 /** What a name may stand for; null: no topic. An id of null is one that nobody was told. */
 type Possible = { readonly topicId: string | null; readonly partitions: number } | null;
+
+/** A resource whose configs change, the config that does, and the source it then has. */
+interface Configured {
+  readonly type: number;
+  readonly resource: string;
+  readonly config: string;
+  readonly source: number;
+  /** The least value that it takes. */
+  readonly least: number;
+}
+
+const CONFIGURED: readonly Configured[] = [
+  ...NAMES.map((name) => ({
+    type: 2,
+    resource: name,
+    config: 'segment.ms',
+    source: 1,
+    least: 60_000,
+  })),
+  ...['acme', 'globex'].flatMap((tenant) => [
+    { type: 4, resource: `${tenant}.`, config: 'log.roll.ms', source: 3, least: 60_000 },
+    { type: 4, resource: `${tenant}.1`, config: 'log.roll.ms', source: 2, least: 60_000 },
+    {
+      type: 32,
+      resource: `${tenant}.g`,
+      config: 'consumer.session.timeout.ms',
+      source: 8,
+      least: 45_000,
+    },
+  ]),
+];
+const SEGMENT_MS_DEFAULT = '604800000';
 
 class ControllerLives {
   readonly #random: SeededRandom;
@@ -57,6 +93,10 @@ class ControllerLives {
   #files: PowerCutFileSystem;
   /** One possibility when all was answered, several while something hangs in the balance. */
   #possible = new Map<string, Possible[]>(NAMES.map((name) => [name, [null]]));
+  /** What each configured resource may have set, by its name; null: nothing. */
+  readonly #values = new Map<string, (string | null)[]>(
+    CONFIGURED.map(({ resource }) => [resource, [null]]),
+  );
   /** Batches acknowledged as durable in partition 0, by topic id. */
   readonly #durable = new Map<string, number>();
 
@@ -89,6 +129,8 @@ class ControllerLives {
     });
     expect(engine.health).toEqual({ failure: null, offlinePartitions: [] });
     for (const name of NAMES) await this.#compare(engine, name);
+    for (const one of CONFIGURED) await this.#compareConfig(engine, one);
+    for (const name of NAMES) this.#compareInherited(engine, name);
     this.#checkFolders(engine);
     return engine;
   }
@@ -109,6 +151,33 @@ class ControllerLives {
     const batches = await this.#read(engine, name);
     expect(new Set(batches)).toEqual(new Set(batches.length > 0 ? [topic.topicId] : []));
     expect(batches.length).toBeGreaterThanOrEqual(this.#durable.get(topic.topicId) ?? 0);
+  }
+
+  async #compareConfig(engine: EmbeddedEngine, one: Configured): Promise<void> {
+    const { type: resourceType, resource: resourceName, config, source } = one;
+    const { results } = await engine.describeConfigs({
+      resources: [{ resourceType, resourceName, configurationKeys: [config] }],
+      includeSynonyms: false,
+      includeDocumentation: false,
+    });
+    const { errorCode, configs } = results[0]!;
+    // A topic that went took its configs along.
+    const possible = errorCode === 0 ? this.#values.get(resourceName)! : [null];
+    const inForce = configs[0];
+    const found = inForce?.configSource === source ? inForce.value : null;
+    const isPossible = possible.includes(found);
+    expect({ one, found, possible, isPossible }).toMatchObject({ isPossible: true });
+    this.#values.set(resourceName, [found]);
+  }
+
+  /** A topic has its own config, else that of its tenant's broker, else of all its brokers. */
+  #compareInherited(engine: EmbeddedEngine, name: string): void {
+    const topic = engine.topicByName(name) as Topic | undefined;
+    if (topic === undefined) return;
+    const tenant = name.slice(0, name.indexOf('.'));
+    const levels = [name, `${tenant}.1`, `${tenant}.`].map((one) => this.#values.get(one)![0]);
+    const expected = levels.find((value) => value != null) ?? SEGMENT_MS_DEFAULT;
+    expect(String(topic.config.segmentMs)).toBe(expected);
   }
 
   /** Every folder belongs to a partition of a topic. */
@@ -151,11 +220,12 @@ class ControllerLives {
     const name = NAMES[this.#int(NAMES.length)]!;
     const choice = this.#random();
     const [known, ...others] = this.#possible.get(name)!;
-    const isKnown = others.length === 0;
-    if (choice < 0.15 || !isKnown) return this.#initProducerId(engine);
+    const isKnown = others.length === 0 && this.#values.get(name)!.length === 1;
+    if (choice < 0.1 || !isKnown) return this.#initProducerId(engine);
+    if (choice < 0.3) return this.#configure(engine, CONFIGURED[this.#int(CONFIGURED.length)]!);
     if (known === null || known === undefined) return this.#create(engine, name);
-    if (choice < 0.4) return this.#delete(engine, name);
-    if (choice < 0.6) return this.#extend(engine, name, known.partitions + 1 + this.#int(3));
+    if (choice < 0.5) return this.#delete(engine, name);
+    if (choice < 0.65) return this.#extend(engine, name, known.partitions + 1 + this.#int(3));
     return this.#produce(engine, name);
   }
 
@@ -181,7 +251,9 @@ class ControllerLives {
       topicNames: [],
       timeoutMs: 30_000,
     });
-    if (this.#isDone(responses[0]!.errorCode, 'deleted')) this.#possible.set(name, [null]);
+    if (!this.#isDone(responses[0]!.errorCode, 'deleted')) return;
+    this.#possible.set(name, [null]);
+    this.#values.set(name, [null]);
   }
 
   async #extend(engine: EmbeddedEngine, name: string, partitions: number): Promise<void> {
@@ -194,6 +266,22 @@ class ControllerLives {
       validateOnly: false,
     });
     if (this.#isDone(results[0]!.errorCode, 'extended')) this.#possible.set(name, [extended]);
+  }
+
+  /** Sets, or deletes, one config; nothing else is asked of that resource meanwhile. */
+  async #configure(engine: EmbeddedEngine, one: Configured): Promise<void> {
+    const values = this.#values.get(one.resource)!;
+    const topics = this.#possible.get(one.resource) ?? [];
+    if (values.length > 1 || topics.length > 1 || topics[0] === null) return;
+    const value = this.#random() < 0.3 ? null : String(one.least + this.#int(15_000));
+    values.push(value);
+    const configs = [{ name: one.config, configOperation: value === null ? 1 : 0, value }];
+    const { responses } = await engine.incrementalAlterConfigs({
+      resources: [{ resourceType: one.type, resourceName: one.resource, configs }],
+      validateOnly: false,
+    });
+    if (this.#isDone(responses[0]!.errorCode, 'configured'))
+      this.#values.set(one.resource, [value]);
   }
 
   async #initProducerId(engine: EmbeddedEngine): Promise<void> {

@@ -7,12 +7,15 @@ import { openStateLog } from '../../src/engine/embedded/state-log.ts';
 import type { MetadataImage } from '../../src/metadata/metadata-image.ts';
 import { SECURITY_METADATA_LOG } from '../../src/metadata/metadata-log.ts';
 import { SecurityState } from '../../src/metadata/security-state.ts';
+import type { ClientQuotaAlteration } from '../../src/quota/client-quota-entity.ts';
 import type { AclBinding } from '../../src/security/acl/acl-binding.ts';
+import type { ScramChange } from '../../src/security/scram/scram-credentials.ts';
 import { createTestPki, type TestPki, tenantCa } from '../pki/test-pki.ts';
 import { PowerCutFileSystem, type SeededRandom, seededRandom } from './power-cut-file-system.ts';
 
 /**
- * Tenants and rules on a disk that forgets. One fact a key: a tenant's state, one rule of a tenant.
+ * Tenants, rules, quotas and credentials on a disk that forgets. One fact a key: a tenant's state,
+ * one rule, one quota, the iterations of one credential.
  * A fact is as the last answered change left it, or as a change left it that was asked for later and
  * not answered: a deny that was confirmed is there, a removal that was confirmed stays.
  */
@@ -32,6 +35,8 @@ const RULES = Array.from(
   }),
 );
 
+const USERS = ['ada', 'bob', 'eve'] as const;
+
 let pki: TestPki;
 let cas: Record<string, string[]>;
 
@@ -48,11 +53,20 @@ beforeAll(() => {
 /** The facts of an image, by key; what is not there is undefined. */
 function factsOf(image: MetadataImage): Map<string, unknown> {
   const facts = new Map<string, unknown>();
-  for (const { name, state, clusterId, cas: held, acls } of image.tenants.values()) {
+  for (const tenant of image.tenants.values()) {
+    const { name, state, clusterId, cas: held, acls, clientQuotas, scramCredentials } = tenant;
     facts.set(`${name} state`, state);
     facts.set(`${name} clusterId`, clusterId);
     facts.set(`${name} cas`, held.length);
     for (const { resourceName } of acls) facts.set(`${name} ${resourceName}`, true);
+    for (const { entity, values } of clientQuotas.entries()) {
+      facts.set(`${name} quota ${entity.user}`, values.producer_byte_rate);
+    }
+    for (const user of scramCredentials.users()) {
+      for (const { iterations } of scramCredentials.ofUser(user)) {
+        facts.set(`${name} scram ${user}`, iterations);
+      }
+    }
   }
   return facts;
 }
@@ -136,9 +150,43 @@ class SecurityLives {
       const next = choice < 0.2 ? 'active' : 'suspended';
       return this.#asked(state, [[`${tenant} state`, next]], state.setTenantState(tenant, next));
     }
+    if (choice < 0.45) return this.#changeQuotas(state, tenant);
+    if (choice < 0.6) return this.#changeCredentials(state, tenant);
     const key = `${tenant} ${rule.resourceName}`;
-    if (choice < 0.7) return this.#asked(state, [[key, true]], state.addAcls(tenant, [rule]));
+    if (choice < 0.8) return this.#asked(state, [[key, true]], state.addAcls(tenant, [rule]));
     return this.#asked(state, [[key, undefined]], state.removeAcls(tenant, [rule]));
+  }
+
+  /** One or two users at once: both or neither. */
+  #changeQuotas(state: SecurityState, tenant: string): Promise<void> {
+    const users = USERS.slice(this.#int(2), 1 + this.#int(2) + 1);
+    const alterations = users.map((user): ClientQuotaAlteration => {
+      const value = this.#random() < 0.3 ? null : 1 + this.#int(5);
+      return { entity: { user }, values: { producer_byte_rate: value } };
+    });
+    const facts = alterations.map(({ entity, values }): [string, unknown] => [
+      `${tenant} quota ${entity.user}`,
+      values.producer_byte_rate ?? undefined,
+    ]);
+    return this.#asked(state, facts, state.alterClientQuotas(tenant, alterations));
+  }
+
+  /** One user's credential goes while another's comes. */
+  #changeCredentials(state: SecurityState, tenant: string): Promise<void> {
+    const [gone, set] = this.#random() < 0.5 ? [USERS[0], USERS[1]] : [USERS[1], USERS[0]];
+    const iterations = 4096 + this.#int(5);
+    const id = { mechanism: 'SCRAM-SHA-256' } as const;
+    const storedKey = Buffer.alloc(32, iterations).toString('base64');
+    const keys = { salt: 'c2FsdA==', storedKey, serverKey: storedKey };
+    const change: ScramChange = {
+      deleted: [{ ...id, user: gone }],
+      upserted: [{ ...id, user: set, iterations, ...keys }],
+    };
+    const facts: [string, unknown][] = [
+      [`${tenant} scram ${gone}`, undefined],
+      [`${tenant} scram ${set}`, iterations],
+    ];
+    return this.#asked(state, facts, state.alterScramCredentials(tenant, change));
   }
 
   async #asked(
@@ -169,7 +217,7 @@ class SecurityLives {
   }
 }
 
-describe('tenants and rules when the power is cut', () => {
+describe('tenants, rules, quotas and credentials when the power is cut', () => {
   it('are as they were confirmed', async () => {
     const base = randomInt(2 ** 31);
     for (let n = 0; n < 30; n++) {

@@ -36,6 +36,12 @@ const kafkaTools = {
   'kafka-get-offsets': 'org.apache.kafka.tools.GetOffsetShell',
   'kafka-dump-log': 'org.apache.kafka.tools.DumpLogSegments',
   'kafka-broker-api-versions': 'org.apache.kafka.tools.BrokerApiVersionsCommand',
+  'kafka-log-dirs': 'org.apache.kafka.tools.LogDirsCommand',
+  'kafka-leader-election': 'org.apache.kafka.tools.LeaderElectionCommand',
+  'kafka-reassign-partitions': 'org.apache.kafka.tools.reassign.ReassignPartitionsCommand',
+  'kafka-metadata-quorum': 'org.apache.kafka.tools.MetadataQuorumCommand',
+  'kafka-features': 'org.apache.kafka.tools.FeatureCommand',
+  'kafka-transactions': 'org.apache.kafka.tools.TransactionsCommand',
   'kafka-cluster': 'org.apache.kafka.tools.ClusterTool',
   'kafka-storage': 'kafka.tools.StorageTool',
 } as const;

@@ -22,16 +22,21 @@ export async function describeProducers(
   request: DescribeProducersRequest,
   producersMax = PRODUCERS_PER_ANSWER_MAX,
 ): Promise<DescribeProducersResponse> {
+  const turns = new Turns();
   const asked = new Map<string, Set<number>>();
   for (const { name, partitionIndexes } of request.topics) {
+    if (turns.isOver) await turns.next();
     const indexes = asked.get(name) ?? new Set();
-    for (const index of partitionIndexes) indexes.add(index);
+    for (const index of partitionIndexes) {
+      if (turns.isOver) await turns.next();
+      indexes.add(index);
+    }
     asked.set(name, indexes);
   }
-  const turns = new Turns();
   const topics: DescribeProducersResponse['topics'] = [];
   let left = producersMax;
   for (const [name, indexes] of asked) {
+    if (turns.isOver) await turns.next();
     const partitions: PartitionResponse[] = [];
     for (const partitionIndex of indexes) {
       if (turns.isOver) await turns.next();

@@ -34,15 +34,18 @@ import type {
 import type { InitProducerIdRequest } from '../../protocol/schemas/22-init-producer-id.ts';
 import type { OffsetForLeaderEpochRequest } from '../../protocol/schemas/23-offset-for-leader-epoch.ts';
 import type { DescribeConfigsRequest } from '../../protocol/schemas/32-describe-configs.ts';
+import type { AlterConfigsRequest } from '../../protocol/schemas/33-alter-configs.ts';
 import type { AlterReplicaLogDirsRequest } from '../../protocol/schemas/34-alter-replica-log-dirs.ts';
 import type { DescribeLogDirsRequest } from '../../protocol/schemas/35-describe-log-dirs.ts';
 import type { CreatePartitionsRequest } from '../../protocol/schemas/37-create-partitions.ts';
 import type { DeleteGroupsRequest } from '../../protocol/schemas/42-delete-groups.ts';
 import type { ElectLeadersRequest } from '../../protocol/schemas/43-elect-leaders.ts';
+import type { IncrementalAlterConfigsRequest } from '../../protocol/schemas/44-incremental-alter-configs.ts';
 import type { AlterPartitionReassignmentsRequest } from '../../protocol/schemas/45-alter-partition-reassignments.ts';
 import type { OffsetDeleteRequest } from '../../protocol/schemas/47-offset-delete.ts';
 import type { DescribeQuorumRequest } from '../../protocol/schemas/55-describe-quorum.ts';
 import type { DescribeProducersRequest } from '../../protocol/schemas/61-describe-producers.ts';
+import type { ListConfigResourcesRequest } from '../../protocol/schemas/74-list-config-resources.ts';
 import type { DescribeTopicPartitionsRequest } from '../../protocol/schemas/75-describe-topic-partitions.ts';
 import type { Engine, EngineCall, EngineFeatures, StateLog, TopicIdentity } from '../engine.ts';
 import { CLUSTER_METADATA_LOG } from './controller/cluster-records.ts';
@@ -232,6 +235,18 @@ export class EmbeddedEngine implements Engine {
 
   describeConfigs(request: DescribeConfigsRequest) {
     return this.#controller.describeConfigs(request);
+  }
+
+  alterConfigs(request: AlterConfigsRequest) {
+    return this.#controller.alterConfigs(request);
+  }
+
+  incrementalAlterConfigs(request: IncrementalAlterConfigsRequest) {
+    return this.#controller.incrementalAlterConfigs(request);
+  }
+
+  listConfigResources(namespace: string, request: ListConfigResourcesRequest, call: EngineCall) {
+    return this.#controller.listConfigResources(namespace, request, call.apiVersion);
   }
 
   joinGroup(request: JoinGroupRequest, call: EngineCall) {

@@ -72,8 +72,12 @@ export class LogDirectories {
     const found: DescribeLogDirsResult['topics'] = [];
     const turns = new Turns();
     for (const { topic, partitions } of topics ?? []) {
+      if (turns.isOver) await turns.next();
       const wanted = asked.get(topic) ?? new Set();
-      for (const partition of partitions) wanted.add(partition);
+      for (const partition of partitions) {
+        if (turns.isOver) await turns.next();
+        wanted.add(partition);
+      }
       asked.set(topic, wanted);
     }
     for (const { name, partitionCount } of topics === null
@@ -82,6 +86,7 @@ export class LogDirectories {
       asked.set(name, new Set(Array.from({ length: partitionCount }, (_, index) => index)));
     }
     for (const [name, indexes] of asked) {
+      if (turns.isOver) await turns.next();
       if (this.#topics.topicByName(name) === undefined) continue;
       const partitions: DescribeLogDirsPartition[] = [];
       for (const partitionIndex of indexes) {
@@ -102,6 +107,7 @@ export class LogDirectories {
     const turns = new Turns();
     for (const { path, topics } of request.dirs) {
       for (const { name, partitions } of topics) {
+        if (turns.isOver) await turns.next();
         const codes = byTopic.get(name) ?? new Map<number, number>();
         byTopic.set(name, codes);
         for (const partition of partitions) {

@@ -25,6 +25,8 @@ export interface PartitionHealth {
   isOffline(topic: string, partition: number): boolean;
 }
 
+/** Refusals of one request that are explained; the rest have their code. */
+const EXPLAINED_MAX = 100;
 const Election = { PREFERRED: 0, UNCLEAN: 1 } as const;
 
 export class ReplicaPlacement {
@@ -51,6 +53,7 @@ export class ReplicaPlacement {
     const turns = new Turns();
     const results: ElectLeadersResponse['replicaElectionResults'] = [];
     for (const { topic, partitions } of asked) {
+      if (turns.isOver) await turns.next();
       const partitionResult = [];
       for (const partitionId of partitions) {
         if (turns.isOver) await turns.next();
@@ -67,13 +70,18 @@ export class ReplicaPlacement {
     request: AlterPartitionReassignmentsRequest,
   ): Promise<AlterPartitionReassignmentsResponse> {
     const turns = new Turns();
+    let refusals = 0;
     const responses: AlterPartitionReassignmentsResponse['responses'] = [];
     for (const { name, partitions } of request.topics) {
+      if (turns.isOver) await turns.next();
       const topic = this.#topics.topicByName(name);
       const results: ReassignablePartitionResponse[] = [];
       for (const { partitionIndex, replicas } of partitions) {
         if (turns.isOver) await turns.next();
-        results.push({ partitionIndex, ...reassignment(topic, partitionIndex, replicas) });
+        const result = reassignment(topic, partitionIndex, replicas);
+        if (result.errorMessage !== null) refusals += 1;
+        if (refusals > EXPLAINED_MAX) result.errorMessage = null;
+        results.push({ partitionIndex, ...result });
       }
       responses.push({ name, partitions: results });
     }

@@ -78,8 +78,9 @@ export function decodeStateBatch(bytes: Buffer, at: number): StateRecord[] {
       if (type === undefined || !isPlainObject(data)) throw new TypeError('no state record');
       records.push({ type, version: Number(version), data });
     }
-  } catch (cause) {
-    throw new StorageError('it holds a record that is no state record', { cause });
+  } catch {
+    // Without the cause: it would quote the record, which may hold a credential.
+    throw new StorageError('it holds a record that is no state record');
   }
   return records;
 }

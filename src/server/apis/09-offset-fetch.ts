@@ -20,7 +20,7 @@ import type {
 } from '../../protocol/schemas/09-offset-fetch.ts';
 import { defineApi, perResource } from '../define-api.ts';
 import type { RequestContext } from '../request-context.ts';
-import { decideInTurns, whenReady } from './per-topic.ts';
+import { decideInTurns, forEachInTurns } from './per-topic.ts';
 import { type ById, resolveTopic } from './topic-by-id.ts';
 
 const BY_ID: ById = { sinceVersion: 10 };
@@ -47,13 +47,13 @@ export const offsetFetchApi = defineApi({
     }
     const { requireStable } = request;
     const wanted = { groupId: '', topics: [], groups, requireStable };
-    return whenReady(ctx.engine.offsetFetch(wanted, ctx.call), (answer) => {
-      const fetched = answer.groups.values();
-      const merged = plans.map((one) =>
-        one.ask === null ? one.refused! : merge(ctx, one, fetched.next().value!),
-      );
-      return respond(asked, merged, apiVersion);
+    const answer = await ctx.engine.offsetFetch(wanted, ctx.call);
+    const fetched = answer.groups.values();
+    const merged: OffsetFetchResponseGroup[] = [];
+    await forEachInTurns(ctx, plans, (one) => {
+      merged.push(one.ask === null ? one.refused! : merge(ctx, one, fetched.next().value!));
     });
+    return respond(asked, merged, apiVersion);
   },
 
   fail(request, errorCode, apiVersion) {

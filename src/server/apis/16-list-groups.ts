@@ -7,7 +7,7 @@
 import { ApiKey } from '../../protocol/api-keys.ts';
 import { CLUSTER_NAME } from '../../security/acl/operation.ts';
 import { defineApi, perResource } from '../define-api.ts';
-import { whenReady } from './per-topic.ts';
+import { visibleInTurns, whenReady } from './per-topic.ts';
 
 export const listGroupsApi = defineApi({
   key: ApiKey.ListGroups,
@@ -19,8 +19,8 @@ export const listGroupsApi = defineApi({
       ctx.permits('DESCRIBE', 'CLUSTER', CLUSTER_NAME) && ctx.authorizeCluster('DESCRIBE');
     return whenReady(ctx.engine.listGroups('', request, ctx.call), (answer) => {
       if (everyGroup) return answer;
-      const { groups } = answer;
-      return { ...answer, groups: ctx.visible('DESCRIBE', 'GROUP', groups, (one) => one.groupId) };
+      const seen = visibleInTurns(ctx, 'DESCRIBE', 'GROUP', answer.groups, (one) => one.groupId);
+      return whenReady(seen, (groups) => ({ ...answer, groups }));
     });
   },
 

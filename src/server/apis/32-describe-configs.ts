@@ -1,20 +1,18 @@
 /**
  * DescribeConfigs (key 32).
- * - DESCRIBE_CONFIGS on each topic. A tenant's cluster is virtual: the machine's own configuration
- *   (broker, loggers) is refused to every tenant, with the same answer whatever their rights.
+ * - DESCRIBE_CONFIGS on each topic and group, on the cluster for brokers. A tenant's cluster is
+ *   virtual: its brokers show what it set for its topics and the settings that bear on every client,
+ *   nothing of the machine. Loggers and client metrics: INVALID_REQUEST.
  * - A resource is described once; further mentions of it in a request: INVALID_REQUEST.
  */
 import { ApiKey } from '../../protocol/api-keys.ts';
-import { ConfigResourceType } from '../../protocol/config-resource-type.ts';
-import { ErrorCode } from '../../protocol/error-codes.ts';
 import type {
-  DescribeConfigsResource,
   DescribeConfigsResponse,
   DescribeConfigsResult,
 } from '../../protocol/schemas/32-describe-configs.ts';
 import { defineApi, perResource } from '../define-api.ts';
-import type { RequestContext } from '../request-context.ts';
-import { decideInTurns, whenReady } from './per-topic.ts';
+import { type ConfigRefusal, refuse, splitByResource } from './config-resources.ts';
+import { whenReady } from './per-topic.ts';
 
 export const describeConfigsApi = defineApi({
   key: ApiKey.DescribeConfigs,
@@ -22,58 +20,23 @@ export const describeConfigsApi = defineApi({
   authorization: perResource,
 
   async handle(ctx, request) {
-    const { accepted, refused } = await split(ctx, request.resources);
-    if (accepted.length === 0) return response(refused);
+    const { resources } = request;
+    const split = await splitByResource(ctx, 'DESCRIBE_CONFIGS', resources, 'once');
+    const { accepted, refused } = split;
+    if (accepted.length === 0) return response(refused.map(withoutConfigs));
     request.resources = accepted;
     return whenReady(ctx.engine.describeConfigs(request, ctx.call), (answer) => {
-      for (const refusal of refused) answer.results.push(refusal);
+      for (const refusal of refused) answer.results.push(withoutConfigs(refusal));
       return answer;
     });
   },
 
   fail: (request, errorCode) =>
-    response(request.resources.map((resource) => refuse(resource, errorCode))),
+    response(request.resources.map((resource) => withoutConfigs(refuse(resource, errorCode)))),
 });
 
-function split(ctx: RequestContext, resources: readonly DescribeConfigsResource[]) {
-  return decideInTurns(ctx, resources, () => {
-    const accepted: DescribeConfigsResource[] = [];
-    const refused: DescribeConfigsResult[] = [];
-    const seen = new Set<string>();
-    const decide = (resource: DescribeConfigsResource): void => {
-      const mention = `${resource.resourceType}:${resource.resourceName}`;
-      const errorCode = seen.has(mention) ? ErrorCode.INVALID_REQUEST : refusal(ctx, resource);
-      seen.add(mention);
-      if (errorCode === ErrorCode.NONE) accepted.push(resource);
-      else refused.push(refuse(resource, errorCode));
-    };
-    return { decide, outcome: { accepted, refused } };
-  });
-}
-
-function refusal(ctx: RequestContext, resource: DescribeConfigsResource): number {
-  switch (resource.resourceType) {
-    case ConfigResourceType.TOPIC:
-      return ctx.authorize('DESCRIBE_CONFIGS', 'TOPIC', resource.resourceName)
-        ? ErrorCode.NONE
-        : ErrorCode.TOPIC_AUTHORIZATION_FAILED;
-    case ConfigResourceType.BROKER:
-    case ConfigResourceType.BROKER_LOGGER:
-      ctx.authorizeCluster('DESCRIBE_CONFIGS');
-      return ErrorCode.CLUSTER_AUTHORIZATION_FAILED;
-    default:
-      return ErrorCode.INVALID_REQUEST;
-  }
-}
-
-function refuse(resource: DescribeConfigsResource, errorCode: number): DescribeConfigsResult {
-  return {
-    errorCode,
-    errorMessage: null,
-    resourceType: resource.resourceType,
-    resourceName: resource.resourceName,
-    configs: [],
-  };
+function withoutConfigs(refusal: ConfigRefusal): DescribeConfigsResult {
+  return { ...refusal, configs: [] };
 }
 
 function response(results: DescribeConfigsResult[]): DescribeConfigsResponse {

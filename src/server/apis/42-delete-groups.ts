@@ -1,12 +1,16 @@
 /**
  * DeleteGroups (key 42): deletes groups without members, with their offsets.
  * - DELETE on each group, before anything is said of it.
- * - The change is in the audit log, durably, before it is made.
+ * - The change is in the audit log, durably, before it is made: a batch of groups at a time, since
+ *   the audit log's queue is everybody's.
  */
 import { ApiKey } from '../../protocol/api-keys.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
+import type { DeleteGroupsResponse } from '../../protocol/schemas/42-delete-groups.ts';
 import { defineApi, perResource } from '../define-api.ts';
-import { splitByGroup } from './per-topic.ts';
+import { inBatches, splitByGroup } from './per-topic.ts';
+
+const GROUPS_PER_BATCH = 256;
 
 export const deleteGroupsApi = defineApi({
   key: ApiKey.DeleteGroups,
@@ -21,15 +25,15 @@ export const deleteGroupsApi = defineApi({
       groupId,
       errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED,
     }));
-    if (accepted.length === 0) return { results: refused };
-
-    for (const group of accepted) ctx.administration('group-delete', { group });
-    await ctx.recorded();
-
-    request.groupsNames = accepted;
-    const answer = await ctx.engine.deleteGroups(request, ctx.call);
-    for (const result of refused) answer.results.push(result);
-    return answer;
+    const results: DeleteGroupsResponse['results'] = [];
+    await inBatches(ctx, accepted, GROUPS_PER_BATCH, async (groupsNames) => {
+      for (const group of groupsNames) ctx.administration('group-delete', { group });
+      await ctx.recorded();
+      const answer = await ctx.engine.deleteGroups({ groupsNames }, ctx.call);
+      for (const result of answer.results) results.push(result);
+    });
+    for (const result of refused) results.push(result);
+    return { results };
   },
 
   fail: (request, errorCode) => ({

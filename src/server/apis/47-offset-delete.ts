@@ -2,7 +2,8 @@
  * OffsetDelete (key 47): deletes stored offsets of a group.
  * - DELETE on the group first, then READ on each topic.
  * - Topics that members of the group subscribe to: GROUP_SUBSCRIBED_TO_TOPIC.
- * - The change is in the audit log, durably, before it is made.
+ * - The change is in the audit log, durably, before it is made: a batch of topics at a time, since
+ *   the audit log's queue is everybody's.
  */
 import { ApiKey } from '../../protocol/api-keys.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
@@ -11,7 +12,9 @@ import type {
   OffsetDeleteResponseTopic,
 } from '../../protocol/schemas/47-offset-delete.ts';
 import { defineApi, perResource } from '../define-api.ts';
-import { splitByTopic } from './per-topic.ts';
+import { inBatches, splitByTopic } from './per-topic.ts';
+
+const TOPICS_PER_BATCH = 256;
 
 export const offsetDeleteApi = defineApi({
   key: ApiKey.OffsetDelete,
@@ -28,16 +31,24 @@ export const offsetDeleteApi = defineApi({
       refuse(topic, ErrorCode.TOPIC_AUTHORIZATION_FAILED),
     );
 
-    for (const { name, partitions } of split.accepted) {
-      const indexes = partitions.map(({ partitionIndex }) => partitionIndex).join(',');
-      ctx.administration('offsets-delete', { group, topic: name, partitions: indexes });
-    }
-    await ctx.recorded();
-
-    request.topics = split.accepted;
-    const answer = await ctx.engine.offsetDelete(request, ctx.call);
-    answer.topics.push(...refused);
-    return answer;
+    let errorCode: number = ErrorCode.NONE;
+    const topics: OffsetDeleteResponseTopic[] = [];
+    const deleteOffsets = async (batch: OffsetDeleteRequestTopic[]): Promise<void> => {
+      if (errorCode !== ErrorCode.NONE) return;
+      for (const { name, partitions } of batch) {
+        const indexes = partitions.map(({ partitionIndex }) => partitionIndex).join(',');
+        ctx.administration('offsets-delete', { group, topic: name, partitions: indexes });
+      }
+      await ctx.recorded();
+      const deleted = await ctx.engine.offsetDelete({ groupId: group, topics: batch }, ctx.call);
+      errorCode = deleted.errorCode;
+      for (const topic of deleted.topics) topics.push(topic);
+    };
+    // Without a topic, too, the answer tells what is wrong with the group.
+    if (split.accepted.length === 0) await deleteOffsets([]);
+    else await inBatches(ctx, split.accepted, TOPICS_PER_BATCH, deleteOffsets);
+    for (const topic of refused) topics.push(topic);
+    return { errorCode, topics };
   },
 
   fail: (_request, errorCode) => ({ errorCode }),

@@ -15,31 +15,18 @@ import type {
   AlterClientQuotasResponse,
   AlterClientQuotasResponseEntryData,
   EntityData,
-  EntryData,
 } from '../../protocol/schemas/49-alter-client-quotas.ts';
 import {
   type ClientQuotaAlteration,
   type ClientQuotaEntity,
-  type EntityType,
-  entityKey,
-  entityProblem,
-  isEntityType,
-  isQuotaKey,
-  type QuotaKey,
   typesOf,
-  valueProblem,
 } from '../../quota/client-quota-entity.ts';
 import { cluster, defineApi } from '../define-api.ts';
 import type { RequestContext } from '../request-context.ts';
+import { invalid, type Outcome, planQuotas, refuse } from './quota-plan.ts';
 
 /** Entities in one request: what is checked and stored in one turn of the event loop. */
 const ENTRIES_MAX = 1000;
-const QUOTED_CHARS_MAX = 64;
-
-interface Planned {
-  readonly accepted: ClientQuotaAlteration[];
-  readonly refused: AlterClientQuotasResponseEntryData[];
-}
 
 export const alterClientQuotasApi = defineApi({
   key: ApiKey.AlterClientQuotas,
@@ -49,10 +36,13 @@ export const alterClientQuotasApi = defineApi({
   async handle(ctx, request) {
     const { entries, validateOnly } = request;
     if (entries.length > ENTRIES_MAX) {
+      // Told once: the answer to many small entries is not many long ones.
       const message = `At most ${ENTRIES_MAX} entities can be altered at once`;
-      return response(entries.map((entry) => refuse(entry.entity, invalid(message))));
+      return response(
+        entries.map(({ entity }, at) => refuse(entity, invalid(at === 0 ? message : null))),
+      );
     }
-    const { accepted, refused } = plan(entries);
+    const { accepted, refused } = planQuotas(entries);
     if (accepted.length === 0) return response(refused);
 
     if (!validateOnly) {
@@ -72,11 +62,6 @@ export const alterClientQuotasApi = defineApi({
     ),
 });
 
-interface Outcome {
-  readonly errorCode: number;
-  readonly errorMessage: string | null;
-}
-
 async function alter(
   ctx: RequestContext,
   alterations: readonly ClientQuotaAlteration[],
@@ -92,61 +77,6 @@ async function alter(
   }
 }
 
-/** One answer for each entity, however often it stands in the request. */
-function plan(entries: readonly EntryData[]): Planned {
-  const refused: AlterClientQuotasResponseEntryData[] = [];
-  const planned = new Map<string, ClientQuotaAlteration | null>();
-  for (const { entity: asked, ops } of entries) {
-    const entity = entityOf(asked);
-    if (typeof entity === 'string') {
-      refused.push(refuse(asked, invalid(entity)));
-      continue;
-    }
-    const key = entityKey(entity);
-    const before = planned.get(key);
-    if (before !== undefined) {
-      if (before !== null) refused.push(refuse(asked, invalid('The entity stands there twice')));
-      planned.set(key, null);
-      continue;
-    }
-    const values = valuesOf(entity, ops);
-    if (typeof values !== 'string') planned.set(key, { entity, values });
-    else {
-      planned.set(key, null);
-      refused.push(refuse(asked, invalid(values)));
-    }
-  }
-  return { accepted: [...planned.values()].filter((one) => one !== null), refused };
-}
-
-/** The entity, or what is wrong with it. */
-function entityOf(asked: readonly EntityData[]): ClientQuotaEntity | string {
-  const entity: Partial<Record<EntityType, string | null>> = {};
-  for (const { entityType: type, entityName } of asked) {
-    if (!isEntityType(type)) return `Unhandled client quota entity type: ${quoted(type)}`;
-    if (entity[type] !== undefined) return `Duplicate entity type ${type}`;
-    entity[type] = entityName;
-  }
-  return entityProblem(entity) ?? entity;
-}
-
-/** The values, null where one is removed, or what is wrong with them. */
-function valuesOf(
-  entity: ClientQuotaEntity,
-  ops: EntryData['ops'],
-): ClientQuotaAlteration['values'] | string {
-  const values: Partial<Record<QuotaKey, number | null>> = {};
-  for (const { key, value, remove } of ops) {
-    if (!isQuotaKey(key)) return `Invalid configuration key ${quoted(key)}`;
-    if (values[key] !== undefined) return `Duplicate quota key ${key}`;
-    // A key that this entity cannot have is not there: removing it is no mistake, as in Kafka.
-    const problem = remove ? null : valueProblem(entity, key, value);
-    if (problem !== null) return problem;
-    values[key] = remove ? null : value;
-  }
-  return values;
-}
-
 /** Numbers and names only: `set producer_byte_rate=1024, remove request_percentage`. */
 function record(ctx: RequestContext, { entity, values }: ClientQuotaAlteration): void {
   if (Object.keys(values).length === 0) return;
@@ -160,18 +90,6 @@ function record(ctx: RequestContext, { entity, values }: ClientQuotaAlteration):
 
 function entityData(entity: ClientQuotaEntity): EntityData[] {
   return typesOf(entity).map((type) => ({ entityType: type, entityName: entity[type] ?? null }));
-}
-
-function quoted(text: string): string {
-  return text.slice(0, QUOTED_CHARS_MAX);
-}
-
-function invalid(errorMessage: string): Outcome {
-  return { errorCode: ErrorCode.INVALID_REQUEST, errorMessage };
-}
-
-function refuse(entity: EntityData[], outcome: Outcome): AlterClientQuotasResponseEntryData {
-  return { ...outcome, entity };
 }
 
 function response(entries: AlterClientQuotasResponseEntryData[]): AlterClientQuotasResponse {

@@ -3,14 +3,21 @@
  * many iterations. Salts and keys never leave.
  * - DESCRIBE on the cluster, which is the tenant's own: it sees its own users only.
  * - Null or no users: all. A user without: RESOURCE_NOT_FOUND; one named twice: DUPLICATE_RESOURCE.
+ * - More users than a tenant can have: INVALID_REQUEST, for a small request has no huge answer.
  * - Credentials are stored; no listener takes SASL yet.
  */
 import { ApiKey } from '../../protocol/api-keys.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
-import type { DescribeUserScramCredentialsResult } from '../../protocol/schemas/50-describe-user-scram-credentials.ts';
+import type {
+  DescribeUserScramCredentialsResponse,
+  DescribeUserScramCredentialsResult,
+} from '../../protocol/schemas/50-describe-user-scram-credentials.ts';
 import type { ScramCredentials } from '../../security/scram/scram-credentials.ts';
 import { scramMechanismByName } from '../../security/scram/scram-mechanism.ts';
 import { cluster, defineApi } from '../define-api.ts';
+
+/** Named in one request: as many as a tenant can have. */
+const USERS_MAX = 10_000;
 
 export const describeUserScramCredentialsApi = defineApi({
   key: ApiKey.DescribeUserScramCredentials,
@@ -18,6 +25,7 @@ export const describeUserScramCredentialsApi = defineApi({
   authorization: cluster('DESCRIBE'),
 
   handle(ctx, { users }) {
+    if (users !== null && users.length > USERS_MAX) return failed(ErrorCode.INVALID_REQUEST);
     const { tenant } = ctx.session.principal;
     const credentials = ctx.services.security.scramCredentials(tenant);
     const mentions = new Map<string, number>();
@@ -31,8 +39,12 @@ export const describeUserScramCredentialsApi = defineApi({
     return { throttleTimeMs: 0, errorCode: 0, errorMessage: null, results };
   },
 
-  fail: (_request, errorCode) => ({ errorCode, errorMessage: null, results: [] }),
+  fail: (_request, errorCode) => failed(errorCode),
 });
+
+function failed(errorCode: number): DescribeUserScramCredentialsResponse {
+  return { throttleTimeMs: 0, errorCode, errorMessage: null, results: [] };
+}
 
 function describe(credentials: ScramCredentials, user: string): DescribeUserScramCredentialsResult {
   const held = credentials.ofUser(user);

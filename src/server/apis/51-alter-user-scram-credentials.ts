@@ -16,40 +16,13 @@ import type {
   AlterUserScramCredentialsRequest,
   AlterUserScramCredentialsResponse,
   AlterUserScramCredentialsResult,
-  ScramCredentialDeletion,
-  ScramCredentialUpsertion,
 } from '../../protocol/schemas/51-alter-user-scram-credentials.ts';
-import { NAME_GRAMMAR } from '../../security/policy-rule.ts';
-import type {
-  ScramCredential,
-  ScramCredentialId,
-  ScramCredentials,
-} from '../../security/scram/scram-credentials.ts';
-import {
-  isScramIterations,
-  SCRAM_ITERATIONS_MIN,
-  SCRAM_SALT_BYTES_MAX,
-  scramKeys,
-  scramMechanismByCode,
-} from '../../security/scram/scram-mechanism.ts';
 import { cluster, defineApi } from '../define-api.ts';
 import type { RequestContext } from '../request-context.ts';
+import { isPlanned, type Outcome, type Planned, planScram } from './scram-plan.ts';
 
 /** Users in one request: their keys are made in one turn of the event loop. */
 const CHANGES_MAX = 500;
-
-interface Outcome {
-  readonly errorCode: number;
-  readonly errorMessage: string | null;
-}
-
-/** What a user's mention comes to. */
-type Planned = { readonly delete: ScramCredentialId } | { readonly upsert: ScramCredential };
-
-const TWICE: Outcome = {
-  errorCode: ErrorCode.DUPLICATE_RESOURCE,
-  errorMessage: 'A user credential cannot be altered twice in the same request',
-};
 
 export const alterUserScramCredentialsApi = defineApi({
   key: ApiKey.AlterUserScramCredentials,
@@ -57,15 +30,18 @@ export const alterUserScramCredentialsApi = defineApi({
   authorization: cluster('ALTER'),
 
   async handle(ctx, request) {
-    const users = usersOf(request);
     if (request.deletions.length + request.upsertions.length > CHANGES_MAX) {
       wipe(request);
-      const errorMessage = `At most ${CHANGES_MAX} credentials can be altered at once`;
-      const outcome = { errorCode: ErrorCode.INVALID_REQUEST, errorMessage };
-      return response(users.map((user) => ({ user, ...outcome })));
+      const users = usersOf(request);
+      // Told once: the answer to many short names is not many long texts.
+      const message = `At most ${CHANGES_MAX} credentials can be altered at once`;
+      const errorCode = ErrorCode.INVALID_REQUEST;
+      return response(
+        users.map((user, at) => ({ user, errorCode, errorMessage: at === 0 ? message : null })),
+      );
     }
     const { tenant } = ctx.session.principal;
-    const verdicts = plan(request, ctx.services.security.scramCredentials(tenant));
+    const verdicts = planScram(request, ctx.services.security.scramCredentials(tenant));
     wipe(request);
     const accepted = [...verdicts.values()].filter(isPlanned);
     if (accepted.length > 0) {
@@ -84,77 +60,6 @@ export const alterUserScramCredentialsApi = defineApi({
     return response(usersOf(request).map((user) => ({ user, errorCode, errorMessage: null })));
   },
 });
-
-function isPlanned(verdict: Planned | Outcome): verdict is Planned {
-  return !('errorCode' in verdict);
-}
-
-function plan(
-  { deletions, upsertions }: AlterUserScramCredentialsRequest,
-  now: ScramCredentials,
-): Map<string, Planned | Outcome> {
-  const verdicts = new Map<string, Planned | Outcome>();
-  for (const deletion of deletions) {
-    const verdict = verdicts.has(deletion.name) ? TWICE : planDeletion(deletion, now);
-    verdicts.set(deletion.name, verdict);
-  }
-  for (const upsertion of upsertions) {
-    const verdict = verdicts.has(upsertion.name) ? TWICE : planUpsertion(upsertion);
-    verdicts.set(upsertion.name, verdict);
-  }
-  return verdicts;
-}
-
-function planDeletion(
-  { name, mechanism: code }: ScramCredentialDeletion,
-  now: ScramCredentials,
-): Planned | Outcome {
-  if (name === '') return unacceptable('Username must not be empty');
-  const mechanism = scramMechanismByCode(code);
-  if (mechanism === undefined) return unknownMechanism();
-  const id = { user: name, mechanism: mechanism.name };
-  if (now.get(id) !== undefined) return { delete: id };
-  return {
-    errorCode: ErrorCode.RESOURCE_NOT_FOUND,
-    errorMessage: 'Attempt to delete a user credential that does not exist',
-  };
-}
-
-function planUpsertion(asked: ScramCredentialUpsertion): Planned | Outcome {
-  const { name, iterations, salt, saltedPassword } = asked;
-  if (name === '') return unacceptable('Username must not be empty');
-  const mechanism = scramMechanismByCode(asked.mechanism);
-  if (mechanism === undefined) return unknownMechanism();
-  if (!NAME_GRAMMAR.test(name)) {
-    return unacceptable(
-      'A user name is 1 to 63 letters, digits, "-" and "_", and begins with no "-"',
-    );
-  }
-  if (!isScramIterations(iterations)) {
-    return unacceptable(
-      iterations < SCRAM_ITERATIONS_MIN ? 'Too few iterations' : 'Too many iterations',
-    );
-  }
-  if (salt.length === 0 || salt.length > SCRAM_SALT_BYTES_MAX) {
-    return unacceptable(`A salt has 1 to ${SCRAM_SALT_BYTES_MAX} bytes`);
-  }
-  if (saltedPassword.length !== mechanism.digestBytes) {
-    return unacceptable(
-      `A salted password of ${mechanism.name} has ${mechanism.digestBytes} bytes`,
-    );
-  }
-  const { storedKey, serverKey } = scramKeys(mechanism, saltedPassword);
-  return {
-    upsert: {
-      user: name,
-      mechanism: mechanism.name,
-      iterations,
-      salt: salt.toString('base64'),
-      storedKey: storedKey.toString('base64'),
-      serverKey: serverKey.toString('base64'),
-    },
-  };
-}
 
 async function alter(ctx: RequestContext, accepted: readonly Planned[]): Promise<Outcome> {
   const { tenant } = ctx.session.principal;
@@ -187,17 +92,6 @@ function wipe({ upsertions }: AlterUserScramCredentialsRequest): void {
 
 function usersOf({ deletions, upsertions }: AlterUserScramCredentialsRequest): string[] {
   return [...new Set([...deletions, ...upsertions].map(({ name }) => name))];
-}
-
-function unacceptable(errorMessage: string): Outcome {
-  return { errorCode: ErrorCode.UNACCEPTABLE_CREDENTIAL, errorMessage };
-}
-
-function unknownMechanism(): Outcome {
-  return {
-    errorCode: ErrorCode.UNSUPPORTED_SASL_MECHANISM,
-    errorMessage: 'Unknown SCRAM mechanism',
-  };
 }
 
 function response(results: AlterUserScramCredentialsResult[]): AlterUserScramCredentialsResponse {

@@ -23,13 +23,18 @@ import { createTopicsApi } from './19-create-topics.ts';
 import { deleteTopicsApi } from './20-delete-topics.ts';
 import { initProducerIdApi } from './22-init-producer-id.ts';
 import { offsetForLeaderEpochApi } from './23-offset-for-leader-epoch.ts';
+import { describeAclsApi } from './29-describe-acls.ts';
+import { createAclsApi } from './30-create-acls.ts';
+import { deleteAclsApi } from './31-delete-acls.ts';
 import { describeConfigsApi } from './32-describe-configs.ts';
+import { alterConfigsApi } from './33-alter-configs.ts';
 import { alterReplicaLogDirsApi } from './34-alter-replica-log-dirs.ts';
 import { describeLogDirsApi } from './35-describe-log-dirs.ts';
 import { saslAuthenticateApi } from './36-sasl-authenticate.ts';
 import { createPartitionsApi } from './37-create-partitions.ts';
 import { deleteGroupsApi } from './42-delete-groups.ts';
 import { electLeadersApi } from './43-elect-leaders.ts';
+import { incrementalAlterConfigsApi } from './44-incremental-alter-configs.ts';
 import { alterPartitionReassignmentsApi } from './45-alter-partition-reassignments.ts';
 import { listPartitionReassignmentsApi } from './46-list-partition-reassignments.ts';
 import { offsetDeleteApi } from './47-offset-delete.ts';
@@ -40,6 +45,7 @@ import { alterUserScramCredentialsApi } from './51-alter-user-scram-credentials.
 import { describeQuorumApi } from './55-describe-quorum.ts';
 import { describeClusterApi } from './60-describe-cluster.ts';
 import { describeProducersApi } from './61-describe-producers.ts';
+import { listConfigResourcesApi } from './74-list-config-resources.ts';
 import { describeTopicPartitionsApi } from './75-describe-topic-partitions.ts';
 
 export interface NotServed {
@@ -83,11 +89,11 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.EndTxn]: TRANSACTIONS,
   [ApiKey.WriteTxnMarkers]: TRANSACTIONS,
   [ApiKey.TxnOffsetCommit]: TRANSACTIONS,
-  [ApiKey.DescribeAcls]: ADMINISTRATION,
-  [ApiKey.CreateAcls]: ADMINISTRATION,
-  [ApiKey.DeleteAcls]: ADMINISTRATION,
+  [ApiKey.DescribeAcls]: describeAclsApi,
+  [ApiKey.CreateAcls]: createAclsApi,
+  [ApiKey.DeleteAcls]: deleteAclsApi,
   [ApiKey.DescribeConfigs]: describeConfigsApi,
-  [ApiKey.AlterConfigs]: ADMINISTRATION,
+  [ApiKey.AlterConfigs]: alterConfigsApi,
   [ApiKey.AlterReplicaLogDirs]: alterReplicaLogDirsApi,
   [ApiKey.DescribeLogDirs]: describeLogDirsApi,
   [ApiKey.SaslAuthenticate]: saslAuthenticateApi,
@@ -98,7 +104,7 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.DescribeDelegationToken]: TOKENS,
   [ApiKey.DeleteGroups]: deleteGroupsApi,
   [ApiKey.ElectLeaders]: electLeadersApi,
-  [ApiKey.IncrementalAlterConfigs]: ADMINISTRATION,
+  [ApiKey.IncrementalAlterConfigs]: incrementalAlterConfigsApi,
   [ApiKey.AlterPartitionReassignments]: alterPartitionReassignmentsApi,
   [ApiKey.ListPartitionReassignments]: listPartitionReassignmentsApi,
   [ApiKey.OffsetDelete]: offsetDeleteApi,
@@ -117,7 +123,7 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.ConsumerGroupDescribe]: CONSUMER_GROUPS,
   [ApiKey.GetTelemetrySubscriptions]: TELEMETRY,
   [ApiKey.PushTelemetry]: TELEMETRY,
-  [ApiKey.ListConfigResources]: ADMINISTRATION,
+  [ApiKey.ListConfigResources]: listConfigResourcesApi,
   [ApiKey.DescribeTopicPartitions]: describeTopicPartitionsApi,
   [ApiKey.ShareGroupHeartbeat]: SHARE_GROUPS,
   [ApiKey.ShareGroupDescribe]: SHARE_GROUPS,

@@ -6,7 +6,7 @@
  * Invariant: a request that names very many things is worked on a few milliseconds at a time, so
  * that nobody else's requests wait for it; what was decided under an older policy is decided again.
  */
-import { runInSlices } from '../../protocol/records/event-loop-slices.ts';
+import { nextTurn, runInSlices } from '../../protocol/records/event-loop-slices.ts';
 import type { Operation, ResourceTypeName } from '../../security/acl/operation.ts';
 import type { RequestContext } from '../request-context.ts';
 
@@ -16,7 +16,7 @@ export interface Split<T> {
 }
 
 /** Items that are handled before the time is looked at. */
-const ITEMS_BETWEEN_LOOKS = 64;
+const ITEMS_BETWEEN_LOOKS = 16;
 /** How long one request may hold up the event loop. */
 const TURN_MS = 10;
 
@@ -95,6 +95,43 @@ export function forEachInTurns<T>(
     return next >= items.length;
   };
   return run() ? undefined : runInSlices(run);
+}
+
+/**
+ * Hands over `items` a batch at a time, each when the work on the one before has ended, and lets
+ * others have their turn in between.
+ */
+export async function inBatches<T>(
+  { services: { clock } }: RequestContext,
+  items: readonly T[],
+  size: number,
+  work: (batch: T[]) => unknown,
+): Promise<void> {
+  let beganMs = clock.monotonicMs();
+  for (let at = 0; at < items.length; at += size) {
+    await work(items.slice(at, at + size));
+    if (clock.monotonicMs() - beganMs <= TURN_MS) continue;
+    await nextTurn();
+    beganMs = clock.monotonicMs();
+  }
+}
+
+/** As `RequestContext.visible`, in turns. */
+export function visibleInTurns<T>(
+  ctx: RequestContext,
+  operation: Operation,
+  resourceType: ResourceTypeName,
+  items: readonly T[],
+  nameOf: (item: T) => string,
+): T[] | Promise<T[]> {
+  const filtered = decideInTurns(ctx, items, () => {
+    const seen: T[] = [];
+    const decide = (item: T): void => {
+      if (ctx.permits(operation, resourceType, nameOf(item))) seen.push(item);
+    };
+    return { decide, outcome: seen };
+  });
+  return whenReady(filtered, (seen) => (ctx.listed(operation, resourceType) ? seen : []));
 }
 
 /** Runs `next` on an answer that may or may not be there yet. */

@@ -1,11 +1,12 @@
 /**
- * Owns the record types of the `cluster_metadata` state log and their reading: topics and the
- * producer id counter. Invariant: a record that is unknown, newer or malformed stops the start,
+ * Owns the record types of the `cluster_metadata` state log and their reading: topics, the
+ * configs of topics, brokers and groups, and the producer id counter. Invariant: a record that is unknown, newer or malformed stops the start,
  * because going on without it would undo what it says.
  */
 
 import { StorageError } from '../../../base/errors.ts';
 import type { StateRecord } from '../../engine.ts';
+import { type GroupConfigTexts, judgeGroupConfigs } from './group-config.ts';
 import { judgeTopicConfigs, type TopicConfigTexts } from './topic-config.ts';
 
 export const CLUSTER_METADATA_LOG = 'cluster_metadata';
@@ -32,6 +33,29 @@ export interface TopicRemovedRecord {
   readonly topicId: string;
 }
 
+/** The whole of what is set for a topic, in place of what was. */
+export interface TopicConfigsRecord {
+  readonly type: 'topic-configs';
+  readonly topicId: string;
+  readonly configs: TopicConfigTexts;
+}
+
+/** The whole of what a namespace has set for a broker of it, or, brokerId '', for all of them. */
+export interface BrokerConfigsRecord {
+  readonly type: 'broker-configs';
+  readonly namespace: string;
+  readonly brokerId: string;
+  /** By the topics' config names. */
+  readonly configs: TopicConfigTexts;
+}
+
+/** The whole of what is set for a group. */
+export interface GroupConfigsRecord {
+  readonly type: 'group-configs';
+  readonly group: string;
+  readonly configs: GroupConfigTexts;
+}
+
 /** Producer numbers below `next` are used or given up. */
 export interface ProducerNumbersRecord {
   readonly type: 'producer-numbers';
@@ -48,6 +72,9 @@ export type ClusterRecord =
   | TopicRecord
   | PartitionsAddedRecord
   | TopicRemovedRecord
+  | TopicConfigsRecord
+  | BrokerConfigsRecord
+  | GroupConfigsRecord
   | ProducerNumbersRecord
   | ProducerIdKeyRecord;
 
@@ -74,6 +101,17 @@ export function fromStateRecord({ type, version, data }: StateRecord): ClusterRe
       return { type, topicId: text(data, 'topicId'), leaders: nodeIds(data) };
     case 'topic-removed':
       return { type, topicId: text(data, 'topicId') };
+    case 'topic-configs':
+      return { type, topicId: text(data, 'topicId'), configs: configTexts(data) };
+    case 'broker-configs':
+      return {
+        type,
+        namespace: textOrNothing(data, 'namespace'),
+        brokerId: textOrNothing(data, 'brokerId'),
+        configs: configTexts(data),
+      };
+    case 'group-configs':
+      return { type, group: text(data, 'group'), configs: groupConfigTexts(data) };
     case 'producer-numbers':
       return { type, next: count(data, 'next') };
     case 'producer-id-key':
@@ -105,6 +143,10 @@ function text(data: Data, field: string): string {
   return value;
 }
 
+function textOrNothing(data: Data, field: string): string {
+  return data[field] === '' ? '' : text(data, field);
+}
+
 function count(data: Data, field: string): number {
   const value = data[field];
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
@@ -124,11 +166,20 @@ function nodeIds(data: Data): readonly number[] {
 
 /** The texts were judged when they were set; a release that refuses them must not guess. */
 function configTexts(data: Data): TopicConfigTexts {
+  return believed(judgeTopicConfigs(namedTexts(data)));
+}
+
+function groupConfigTexts(data: Data): GroupConfigTexts {
+  return believed(judgeGroupConfigs(namedTexts(data)));
+}
+
+function namedTexts(data: Data): { name: string; value: string }[] {
   const value = data.configs;
   if (typeof value !== 'object' || value === null) throw malformed('configs is no object');
-  const judged = judgeTopicConfigs(
-    Object.entries(value).map(([name, configText]) => ({ name, value: String(configText) })),
-  );
+  return Object.entries(value).map(([name, configText]) => ({ name, value: String(configText) }));
+}
+
+function believed<T>(judged: { readonly texts: T } | { readonly problem: string }): T {
   if ('problem' in judged) throw malformed(judged.problem);
   return judged.texts;
 }

@@ -1,7 +1,10 @@
 /**
- * Owns what the `cluster_metadata` log says: the topics, the producer numbers taken, the key of
- * producer ids. Replaying the log's records, and applying each record once it is durable, give the
+ * Owns what the `cluster_metadata` log says: the topics, the configs of topics, brokers and groups,
+ * the producer numbers taken, the key of producer ids. Replaying the log's records, and applying each record once it is durable, give the
  * same state; `snapshot` writes that state as records again.
+ *
+ * What a namespace sets for its brokers changes what its topics inherit: whoever applies such a
+ * record calls `inheritAgain` for those topics, a few at a time, since they may be many.
  */
 import type { StateRecord } from '../../engine.ts';
 import {
@@ -11,8 +14,10 @@ import {
   type TopicRecord,
   toStateRecord,
 } from './cluster-records.ts';
+import { ConfigsImage, type InheritedConfigs } from './configs-image.ts';
 import { PERMUTATION_KEY_BYTES } from './id-permutation.ts';
-import { resolveTopicConfig, type TopicConfigTexts } from './topic-config.ts';
+import { resolveTopicConfig, type TopicConfig, type TopicConfigTexts } from './topic-config.ts';
+import { namespaceOf } from './topic-names.ts';
 import { type PartitionLeader, type Topic, TopicsImage } from './topics-image.ts';
 
 /** Every partition begins with it; a leadership that never moved keeps it. */
@@ -20,13 +25,18 @@ const FIRST_LEADER_EPOCH = 0;
 
 export class ClusterState {
   readonly topics = new TopicsImage();
-  readonly #topicDefaults: TopicConfigTexts;
+  readonly configs: ConfigsImage;
+  readonly #nodeId: number;
+  /** Those whose brokers' configs changed during the replay. */
+  readonly #namespacesToRenew = new Set<string>();
   readonly #leaders = new Map<number, PartitionLeader>();
   #nextProducerNumber = 0;
   #producerIdKey: Buffer | null = null;
 
-  constructor(topicDefaults: TopicConfigTexts) {
-    this.#topicDefaults = topicDefaults;
+  /** `topicDefaults`: what the operator sets for all topics, checked. */
+  constructor(topicDefaults: TopicConfigTexts, nodeId: number) {
+    this.configs = new ConfigsImage(topicDefaults);
+    this.#nodeId = nodeId;
   }
 
   /** Producer numbers below it are taken. */
@@ -41,7 +51,17 @@ export class ClusterState {
 
   /** Throws a StorageError for a record that is unknown or contradicts the state. */
   replay(record: StateRecord): void {
-    this.apply(fromStateRecord(record));
+    const read = fromStateRecord(record);
+    this.apply(read);
+    if (read.type === 'broker-configs') this.#namespacesToRenew.add(read.namespace);
+  }
+
+  /** After the last record: each topic inherits what was set last. */
+  replayed(): void {
+    for (const namespace of this.#namespacesToRenew) {
+      for (const { name } of this.topics.inNamespace(namespace)) this.inheritAgain(name);
+    }
+    this.#namespacesToRenew.clear();
   }
 
   apply(record: ClusterRecord): void {
@@ -57,6 +77,18 @@ export class ClusterState {
       }
       case 'topic-removed':
         this.topics.remove(this.#topic(record.topicId));
+        break;
+      case 'topic-configs': {
+        const topic = this.#topic(record.topicId);
+        const config = this.#resolve(topic.name, record.configs);
+        this.topics.put({ ...topic, configTexts: record.configs, config });
+        break;
+      }
+      case 'broker-configs':
+        this.configs.setBroker(record.namespace, record.brokerId, record.configs);
+        break;
+      case 'group-configs':
+        this.configs.setGroup(record.group, record.configs);
         break;
       case 'producer-numbers':
         if (record.next < this.#nextProducerNumber) throw malformed('producer numbers go back');
@@ -78,8 +110,28 @@ export class ClusterState {
       records.push({ type: 'producer-id-key', keyBase64 });
     }
     records.push({ type: 'producer-numbers', next: this.#nextProducerNumber });
+    for (const configs of this.configs.allBrokers()) {
+      records.push({ type: 'broker-configs', ...configs });
+    }
     for (const topic of this.topics.all()) records.push(topicRecord(topic));
+    for (const [group, configs] of this.configs.allGroups()) {
+      records.push({ type: 'group-configs', group, configs });
+    }
     return records.map(toStateRecord);
+  }
+
+  /** What a topic of this name has without configs of its own. */
+  inheritedBy(topicName: string): InheritedConfigs {
+    return this.configs.inheritedBy(namespaceOf(topicName), String(this.#nodeId));
+  }
+
+  /** The topic with what it inherits now. */
+  inheritAgain(name: string): Topic | undefined {
+    const topic = this.topics.byName(name);
+    if (topic === undefined) return undefined;
+    const renewed = { ...topic, config: this.#resolve(name, topic.configTexts) };
+    this.topics.put(renewed);
+    return renewed;
   }
 
   leadersFor(nodeIds: readonly number[]): readonly PartitionLeader[] {
@@ -102,9 +154,13 @@ export class ClusterState {
       topicId,
       partitionCount: leaders.length,
       configTexts: configs,
-      config: resolveTopicConfig(configs, this.#topicDefaults),
+      config: this.#resolve(name, configs),
       leaders: this.leadersFor(leaders),
     });
+  }
+
+  #resolve(name: string, configs: TopicConfigTexts): TopicConfig {
+    return resolveTopicConfig(configs, this.inheritedBy(name).texts);
   }
 
   #topic(topicId: string): Topic {

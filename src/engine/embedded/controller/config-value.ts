@@ -8,7 +8,14 @@ export const ConfigType = { BOOLEAN: 1, STRING: 2, INT: 3, LONG: 5, LIST: 7, PAS
 export type ConfigType = (typeof ConfigType)[keyof typeof ConfigType];
 
 /** Codes of DescribeConfigs' config_source (DescribeConfigsResponse.ConfigSource). */
-export const ConfigSource = { TOPIC: 1, STATIC_BROKER: 4, DEFAULT: 5 } as const;
+export const ConfigSource = {
+  TOPIC: 1,
+  DYNAMIC_BROKER: 2,
+  DYNAMIC_DEFAULT_BROKER: 3,
+  STATIC_BROKER: 4,
+  DEFAULT: 5,
+  GROUP: 8,
+} as const;
 export type ConfigSource = (typeof ConfigSource)[keyof typeof ConfigSource];
 
 /** What stands for Java's Long.MAX_VALUE, "no limit", in texts. */
@@ -33,6 +40,10 @@ function integer(least: bigint, most: bigint): Judge {
 
 /** An int32 of at least `least`. */
 export const intAtLeast = (least: number): Judge => integer(BigInt(least), INT_MAX);
+
+/** An int32 of `least` to `most`. */
+export const intBetween = (least: number, most: number): Judge =>
+  integer(BigInt(least), BigInt(most));
 
 /** An int64 of at least `least`. */
 export const longAtLeast = (least: number): Judge => integer(BigInt(least), LONG_MAX);

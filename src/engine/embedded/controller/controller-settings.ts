@@ -33,6 +33,8 @@ export interface TopicLimits {
   readonly partitionsMax: number;
   /** Topics that one request may name; beyond it the request is refused whole. */
   readonly topicsPerRequestMax: number;
+  /** Groups of one namespace that may have configs. */
+  readonly configuredGroupsPerNamespaceMax: number;
   /** Changes that wait for their turn; beyond it they are refused. */
   readonly waitingChangesMax: number;
 }
@@ -42,6 +44,7 @@ export const DEFAULT_TOPIC_LIMITS: TopicLimits = {
   partitionsPerNamespaceMax: 20_000,
   partitionsMax: 100_000,
   topicsPerRequestMax: 10_000,
+  configuredGroupsPerNamespaceMax: 10_000,
   waitingChangesMax: 1000,
 };
 

@@ -32,14 +32,28 @@ import type {
   DescribeConfigsResponse,
 } from '../../../protocol/schemas/32-describe-configs.ts';
 import type {
+  AlterConfigsRequest,
+  AlterConfigsResponse,
+} from '../../../protocol/schemas/33-alter-configs.ts';
+import type {
   CreatePartitionsRequest,
   CreatePartitionsResponse,
 } from '../../../protocol/schemas/37-create-partitions.ts';
+import type {
+  IncrementalAlterConfigsRequest,
+  IncrementalAlterConfigsResponse,
+} from '../../../protocol/schemas/44-incremental-alter-configs.ts';
+import type {
+  ListConfigResourcesRequest,
+  ListConfigResourcesResponse,
+} from '../../../protocol/schemas/74-list-config-resources.ts';
 import type {
   DescribeTopicPartitionsRequest,
   DescribeTopicPartitionsResponse,
 } from '../../../protocol/schemas/75-describe-topic-partitions.ts';
 import type { StateLog } from '../../engine.ts';
+import { ConfigAlterer } from './alter-configs.ts';
+import { BrokerConfigs } from './broker-configs.ts';
 import { ChangeQueue, type Turn } from './change-queue.ts';
 import { type ClusterRecord, toStateRecord } from './cluster-records.ts';
 import { ClusterState, topicRecord } from './cluster-state.ts';
@@ -59,7 +73,7 @@ import { initProducerId } from './init-producer-id.ts';
 import { PartitionFolders } from './partition-folders.ts';
 import type { PartitionLogs } from './partition-logs.ts';
 import { ProducerIdAllocator } from './producer-id-allocator.ts';
-import { checkTopicDefaults, type TopicConfigTexts } from './topic-config.ts';
+import { checkTopicDefaults } from './topic-config.ts';
 import type { PartitionLeader, Topic } from './topics-image.ts';
 
 export interface ControllerOptions {
@@ -94,31 +108,30 @@ export class Controller {
   readonly #random: Random;
   readonly #logger: Logger;
   readonly #settings: ControllerSettings;
-  readonly #topicDefaults: TopicConfigTexts;
   readonly #state: ClusterState;
   readonly #folders: PartitionFolders;
   readonly #changes: ChangeQueue;
   readonly #topicDescriber: TopicDescriber;
   readonly #configDescriber: ConfigDescriber;
+  readonly #configAlterer: ConfigAlterer;
   readonly #producerIds: ProducerIdAllocator;
 
-  private constructor(
-    options: ControllerOptions,
-    state: ClusterState,
-    topicDefaults: TopicConfigTexts,
-    producerIdKey: Buffer,
-  ) {
+  private constructor(options: ControllerOptions, state: ClusterState, producerIdKey: Buffer) {
     const { log, logs, clock, random, logger, settings } = options;
     this.#log = log;
     this.#random = random;
     this.#logger = logger;
     this.#settings = settings;
-    this.#topicDefaults = topicDefaults;
     this.#state = state;
     this.#folders = new PartitionFolders(logs, logger);
     this.#changes = new ChangeQueue(clock, settings.limits.waitingChangesMax);
     this.#topicDescriber = new TopicDescriber(state.topics, logs);
-    this.#configDescriber = new ConfigDescriber(state.topics, settings, topicDefaults);
+    const brokers = new BrokerConfigs(settings);
+    this.#configDescriber = new ConfigDescriber(state, brokers, settings.nodeId, clock);
+    const changes = this.#changes;
+    const store = (records: readonly ClusterRecord[]) => this.#store(records);
+    const parts = { state, brokers, logs, changes, clock, settings, store };
+    this.#configAlterer = new ConfigAlterer(parts);
     this.#producerIds = new ProducerIdAllocator(producerIdKey, state.nextProducerNumber, (next) =>
       this.#reserveProducerNumbers(next),
     );
@@ -128,8 +141,9 @@ export class Controller {
   static async open(options: ControllerOptions): Promise<Controller> {
     const { log, logs, random, logger, settings } = options;
     const topicDefaults = checkTopicDefaults(settings.topicDefaults);
-    const state = new ClusterState(topicDefaults);
+    const state = new ClusterState(topicDefaults, settings.nodeId);
     await log.replay((record) => state.replay(record));
+    state.replayed();
     checkOwner(state, settings.nodeId);
     const found = await logs.listLogs();
     if (state.producerIdKey === null && found.length > 0) {
@@ -142,7 +156,7 @@ export class Controller {
     const folders = new PartitionFolders(logs, logger);
     await folders.removeOrphans(found, state.topics);
     for (const topic of state.topics.all()) await folders.make(topic, 0);
-    return new Controller(options, state, topicDefaults, producerIdKey);
+    return new Controller(options, state, producerIdKey);
   }
 
   topicByName(name: string): Topic | undefined {
@@ -173,8 +187,28 @@ export class Controller {
     return this.#topicDescriber.describeTopicPartitions(request);
   }
 
-  describeConfigs(request: DescribeConfigsRequest): DescribeConfigsResponse {
+  describeConfigs(
+    request: DescribeConfigsRequest,
+  ): DescribeConfigsResponse | Promise<DescribeConfigsResponse> {
     return this.#configDescriber.describe(request);
+  }
+
+  alterConfigs(request: AlterConfigsRequest): Promise<AlterConfigsResponse> {
+    return this.#configAlterer.alter(request);
+  }
+
+  incrementalAlterConfigs(
+    request: IncrementalAlterConfigsRequest,
+  ): Promise<IncrementalAlterConfigsResponse> {
+    return this.#configAlterer.alterIncrementally(request);
+  }
+
+  listConfigResources(
+    namespace: string,
+    request: ListConfigResourcesRequest,
+    apiVersion: number,
+  ): ListConfigResourcesResponse {
+    return this.#configAlterer.list(namespace, request, apiVersion);
   }
 
   initProducerId(
@@ -207,7 +241,7 @@ export class Controller {
       topics: Array.from(verdicts, ([name, verdict]) =>
         isRefusal(verdict)
           ? refusedResult(name, verdict)
-          : createdResult(verdict, this.#topicDefaults),
+          : createdResult(verdict, this.#state.inheritedBy(verdict.name)),
       ),
     };
   }
@@ -270,7 +304,7 @@ export class Controller {
     return new CreationPlanner({
       image: this.#state.topics,
       settings: this.#settings,
-      topicDefaults: this.#topicDefaults,
+      inheritedBy: (name) => this.#state.inheritedBy(name),
       isDryRun,
       newTopicId: () => randomUuid(this.#random),
       newLeaders: (count) => this.#state.leadersFor(new Array<number>(count).fill(nodeId)),

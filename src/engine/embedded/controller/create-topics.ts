@@ -10,9 +10,10 @@ import type {
   CreatableTopicResult,
 } from '../../../protocol/schemas/19-create-topics.ts';
 import type { CreatePartitionsTopic } from '../../../protocol/schemas/37-create-partitions.ts';
+import type { InheritedConfigs } from './configs-image.ts';
 import type { ControllerSettings } from './controller-settings.ts';
 import { effectiveConfigs } from './describe-configs.ts';
-import { judgeTopicConfigs, resolveTopicConfig, type TopicConfigTexts } from './topic-config.ts';
+import { judgeTopicConfigs, resolveTopicConfig } from './topic-config.ts';
 import { collisionKey, namespaceOf, topicNameProblem } from './topic-names.ts';
 import type { PartitionLeader, Topic, TopicsImage } from './topics-image.ts';
 
@@ -31,7 +32,8 @@ export function isRefusal(verdict: object): verdict is Refusal {
 export interface PlanContext {
   readonly image: TopicsImage;
   readonly settings: ControllerSettings;
-  readonly topicDefaults: TopicConfigTexts;
+  /** What a topic of this name inherits. */
+  readonly inheritedBy: (topicName: string) => InheritedConfigs;
   readonly newTopicId: () => string;
   /** Nothing will be made: what other namespaces take is then no answer, or it could be counted. */
   readonly isDryRun: boolean;
@@ -51,7 +53,7 @@ export class CreationPlanner {
   }
 
   planTopic(asked: CreatableTopic): Topic | Refusal {
-    const { image, topicDefaults, newTopicId, newLeaders } = this.#context;
+    const { image, inheritedBy, newTopicId, newLeaders } = this.#context;
     const problem = topicNameProblem(asked.name);
     if (problem !== null) return refusal(ErrorCode.INVALID_TOPIC_EXCEPTION, problem);
     if (image.byName(asked.name) !== undefined) {
@@ -76,7 +78,7 @@ export class CreationPlanner {
       topicId: newTopicId(),
       partitionCount: count,
       configTexts: judged.texts,
-      config: resolveTopicConfig(judged.texts, topicDefaults),
+      config: resolveTopicConfig(judged.texts, inheritedBy(asked.name).texts),
       leaders: newLeaders(count),
     };
   }
@@ -187,7 +189,7 @@ export class CreationPlanner {
   }
 }
 
-export function createdResult(topic: Topic, defaults: TopicConfigTexts): CreatableTopicResult {
+export function createdResult(topic: Topic, inherited: InheritedConfigs): CreatableTopicResult {
   return {
     name: topic.name,
     topicId: topic.topicId,
@@ -196,7 +198,7 @@ export function createdResult(topic: Topic, defaults: TopicConfigTexts): Creatab
     topicConfigErrorCode: ErrorCode.NONE,
     numPartitions: topic.partitionCount,
     replicationFactor: 1,
-    configs: effectiveConfigs(topic.configTexts, defaults),
+    configs: effectiveConfigs(topic.configTexts, inherited),
   };
 }
 

@@ -1,49 +1,40 @@
 /**
- * Owns the state machine of one group of the classic protocol (Kafka's ClassicGroup and the classic
- * half of its GroupMetadataManager). Pure: time comes in as `nowMs` (monotonic), requests as values,
+ * Owns the requests of one group of the classic protocol (Kafka's ClassicGroup and the classic half
+ * of its GroupMetadataManager): who may do what, and what it sets in motion; the states themselves
+ * are drawn in group-rebalance.ts. Pure: time comes in as `nowMs` (monotonic), requests as values,
  * and what is to be done goes out as effects. It holds no timer: `dueMs` tells when `advance` wants
  * to be called.
- *
- *   Empty --first member--> PreparingRebalance --all have joined, or time is up--> CompletingRebalance
- *     ^                       ^      |   ^                                                |
- *     |                       |      |   '--- a member joins, leaves, changes, stalls ----'
- *     '------ nobody left ----|------'                                                    |
- *                             '--- the same --- Stable <--- leader's assignment stored ---'
- *
- * From Empty the first phase lasts group.initial.rebalance.delay.ms, longer while members arrive.
- * Invariants: a generation has one protocol that all its members support; nobody is given an
- * assignment that is not stored; each ticket is answered once; dynamic members that do not rejoin
- * are dropped, static ones stay until their session ends.
  */
 import { ErrorCode } from '../../../protocol/error-codes.ts';
 import type {
   CommitCredentials,
   GroupEffect,
   GroupSnapshot,
-  JoinAnswer,
   JoinRequest,
   LeaveRequest,
   LeaveResult,
   SyncRequest,
 } from './classic-group-messages.ts';
 import {
-  GroupMembers,
+  type Assignment,
+  assignedAnswer,
+  joinedAnswer,
+  joinRefusal,
+  snapshotOf,
+} from './group-answers.ts';
+import {
+  type GroupMembers,
   isSameProtocols,
   type Member,
+  type MemberFacts,
   metadataBytesOf,
   metadataOf,
   NO_ASSIGNMENT,
 } from './group-members.ts';
+import { GroupRebalance, type GroupState } from './group-rebalance.ts';
+import type { GroupSessions } from './group-sessions.ts';
 import type { GroupSettings } from './group-settings.ts';
 import { subscribedTopicsOf } from './subscribed-topics.ts';
-
-export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable';
-
-const NEVER = Number.POSITIVE_INFINITY;
-const GENERATION_MAX = 2 ** 31 - 1;
-const PENDING_ID_BYTES = 128;
-/** Between two looks for absent static members, whatever timeout they asked for. */
-const ABSENT_WAIT_MS_MIN = 1000;
 
 /** What a store under way decides: the leader's assignment, or a static member's new id. */
 type PendingStore =
@@ -51,10 +42,9 @@ type PendingStore =
   | { readonly kind: 'replacement'; readonly replacement: Replacement }
   | { readonly kind: 'empty' };
 
-type Assignment = ReadonlyMap<string, Buffer>;
-
 interface Replacement {
   readonly oldId: string;
+  readonly oldFacts: MemberFacts;
   readonly newId: string;
   readonly leaderBefore: string | null;
   readonly skipsAssignment: boolean;
@@ -62,63 +52,42 @@ interface Replacement {
 
 export class ClassicGroup {
   readonly #settings: GroupSettings;
-  readonly #members = new GroupMembers();
-  #state: GroupState = 'Empty';
-  #generation = 0;
-  #protocolType: string | null = null;
-  #protocolName: string | null = null;
-  /** Ids given out and not used yet, and when each is forgotten. */
-  readonly #pendingIds = new Map<string, number>();
-  /** Members of this generation that have not sent SyncGroup. */
-  readonly #unsynced = new Set<string>();
+  readonly #rebalance: GroupRebalance;
+  readonly #members: GroupMembers;
+  readonly #sessions: GroupSessions;
   readonly #stores = new Map<number, PendingStore>();
   #nextStoreId = 1;
-  /** The rebalance began from Empty: it ends by time only. */
-  #isInitial = false;
-  #hasNewcomers = false;
-  #initialRemainingMs = 0;
-  #joinDueMs = NEVER;
-  #syncDueMs = NEVER;
-  /** No session and no pending id ends before. */
-  #sessionsDueMs = NEVER;
-  #subscribed: ReadonlySet<string> | null | undefined;
-  #effects: GroupEffect[] = [];
+  /** Of which generation, and what was found. */
+  #subscribed: readonly [number, ReadonlySet<string> | null] | null = null;
 
   constructor(settings: GroupSettings) {
     this.#settings = settings;
+    this.#rebalance = new GroupRebalance(settings, () => this.#store({ kind: 'empty' }, null));
+    this.#members = this.#rebalance.members;
+    this.#sessions = this.#rebalance.sessions;
   }
 
   /** A group as it was stored: Stable with its members, whose sessions begin anew, or Empty. */
   static restore(settings: GroupSettings, stored: GroupSnapshot, nowMs: number): ClassicGroup {
     const group = new ClassicGroup(settings);
-    group.#generation = stored.generation;
-    group.#protocolType = stored.protocolType;
-    group.#protocolName = stored.protocolName;
-    for (const { memberId, assignment, ...facts } of stored.members) {
-      const member = group.#members.add(memberId, facts);
-      member.assignment = assignment;
-      member.isNew = false;
-      group.#refresh(member, nowMs);
-    }
-    group.#members.restoreLeader(stored.leader);
-    if (stored.members.length > 0) group.#state = 'Stable';
+    group.#rebalance.restore(stored, nowMs);
     return group;
   }
 
   get state(): GroupState {
-    return this.#state;
+    return this.#rebalance.state;
   }
 
   get generation(): number {
-    return this.#generation;
+    return this.#rebalance.generation;
   }
 
   get protocolType(): string | null {
-    return this.#protocolType;
+    return this.#rebalance.protocolType;
   }
 
   get protocolName(): string | null {
-    return this.#protocolName;
+    return this.#rebalance.protocolName;
   }
 
   get members(): IterableIterator<Member> {
@@ -131,39 +100,44 @@ export class ClassicGroup {
 
   /** Nobody is here or expected, and nothing is under way: it can be put away. */
   get isIdle(): boolean {
-    return this.#state === 'Empty' && this.#pendingIds.size === 0 && this.#stores.size === 0;
+    return (
+      this.#rebalance.state === 'Empty' &&
+      this.#sessions.pendingCount === 0 &&
+      this.#stores.size === 0
+    );
   }
 
   /** About what its members and the ids given out take in memory. */
   get heldBytes(): number {
-    return this.#members.metadataBytes + this.#pendingIds.size * PENDING_ID_BYTES;
+    return this.#members.heldBytes + this.#sessions.pendingBytes;
   }
 
   /** When `advance` is to be called; it may find nothing to do then. */
   get dueMs(): number {
-    return Math.min(this.#joinDueMs, this.#syncDueMs, this.#sessionsDueMs);
+    return this.#rebalance.dueMs;
   }
 
   /** What a member's metadata looks like to others: only a Stable group shows it. */
   metadataOf(member: Member): Buffer {
-    return this.#state === 'Stable' ? metadataOf(member, this.#protocolName) : NO_ASSIGNMENT;
+    return this.#rebalance.state === 'Stable'
+      ? metadataOf(member, this.#rebalance.protocolName)
+      : NO_ASSIGNMENT;
   }
 
   assignmentOf(member: Member): Buffer {
-    return this.#state === 'Stable' ? member.assignment : NO_ASSIGNMENT;
+    return this.#rebalance.state === 'Stable' ? member.assignment : NO_ASSIGNMENT;
   }
 
   /** Topics of a consumer group's members; null where they cannot be known. */
   get subscribedTopics(): ReadonlySet<string> | null {
-    if (this.#protocolType !== 'consumer') return null;
+    if (this.#rebalance.protocolType !== 'consumer') return null;
     if (this.#members.size === 0) return new Set();
-    if (this.#subscribed === undefined) {
-      const metadata = Array.from(this.#members.all(), (one) =>
-        metadataOf(one, this.#protocolName),
-      );
-      this.#subscribed = subscribedTopicsOf(metadata);
+    const { generation, protocolName } = this.#rebalance;
+    if (this.#subscribed?.[0] !== generation) {
+      const metadata = Array.from(this.#members.all(), (one) => metadataOf(one, protocolName));
+      this.#subscribed = [generation, subscribedTopicsOf(metadata)];
     }
-    return this.#subscribed;
+    return this.#subscribed[1];
   }
 
   join(request: JoinRequest, nowMs: number): readonly GroupEffect[] {
@@ -171,75 +145,78 @@ export class ClassicGroup {
     const isNewcomer = memberId === '';
     if (!this.#hasRoomFor(request)) {
       const member = this.#members.get(memberId);
-      this.#refuseJoin(ticket, '', ErrorCode.GROUP_MAX_SIZE_REACHED);
+      this.#rebalance.refuseJoin(ticket, '', ErrorCode.GROUP_MAX_SIZE_REACHED);
       if (member !== undefined) {
-        this.#drop(member, ErrorCode.GROUP_MAX_SIZE_REACHED);
-        this.#rebalance(nowMs);
+        this.#rebalance.drop(member, ErrorCode.GROUP_MAX_SIZE_REACHED);
+        this.#rebalance.changed(nowMs);
       }
     } else if (!this.#supports(request)) {
-      this.#refuseJoin(ticket, memberId, ErrorCode.INCONSISTENT_GROUP_PROTOCOL);
+      this.#rebalance.refuseJoin(ticket, memberId, ErrorCode.INCONSISTENT_GROUP_PROTOCOL);
     } else if (!isNewcomer) {
       this.#joinKnown(request, nowMs);
     } else if (request.facts.groupInstanceId !== null) {
       this.#joinStatic(request, request.facts.groupInstanceId, nowMs);
     } else if (request.requiresKnownMemberId) {
-      const dueMs = nowMs + request.facts.sessionTimeoutMs;
-      this.#pendingIds.set(request.newMemberId, dueMs);
-      this.#sessionsDueMs = Math.min(this.#sessionsDueMs, dueMs);
-      this.#refuseJoin(ticket, request.newMemberId, ErrorCode.MEMBER_ID_REQUIRED);
+      this.#sessions.giveOut(request.newMemberId, nowMs + request.facts.sessionTimeoutMs);
+      this.#rebalance.refuseJoin(ticket, request.newMemberId, ErrorCode.MEMBER_ID_REQUIRED);
     } else {
       this.#addMember(request, request.newMemberId, nowMs);
     }
-    return this.#takeEffects();
+    return this.#rebalance.takeEffects();
   }
 
   sync(request: SyncRequest, nowMs: number): readonly GroupEffect[] {
     const { memberId, ticket } = request;
     const errorCode = this.#syncError(request);
     if (errorCode !== ErrorCode.NONE) {
-      this.#refuseSync(ticket, errorCode);
-      return this.#takeEffects();
+      this.#rebalance.refuseSync(ticket, errorCode);
+      return this.#rebalance.takeEffects();
     }
     const member = this.#members.get(memberId)!;
-    this.#unsynced.delete(memberId);
-    if (this.#unsynced.size === 0) this.#syncDueMs = NEVER;
-    if (this.#state === 'Stable') {
-      this.#effects.push({ kind: 'syncAnswer', ticket, answer: this.#assigned(member) });
-      this.#refresh(member, nowMs);
-      return this.#takeEffects();
+    this.#rebalance.hasSynced(memberId);
+    if (this.#rebalance.state === 'Stable') {
+      this.#rebalance.emit({
+        kind: 'syncAnswer',
+        ticket,
+        answer: assignedAnswer(member, this.#rebalance),
+      });
+      this.#sessions.refresh(member, nowMs);
+      return this.#rebalance.takeEffects();
     }
     // An older SyncGroup of the same member is superseded.
-    this.#answerSync(member, ErrorCode.REBALANCE_IN_PROGRESS, nowMs);
+    this.#rebalance.answerSync(member, ErrorCode.REBALANCE_IN_PROGRESS, nowMs);
     member.syncTicket = ticket;
-    member.sessionDueMs = NEVER;
+    member.sessionDueMs = Number.POSITIVE_INFINITY;
     if (memberId === this.#members.leaderId && !this.#isStoringAssignment()) {
       this.#storeAssignment(new Map(request.assignments));
     }
-    return this.#takeEffects();
+    return this.#rebalance.takeEffects();
   }
 
   /** The error code; a known member's session goes on, also while the group rebalances. */
   heartbeat(credentials: CommitCredentials, nowMs: number): number {
     const { memberId, groupInstanceId, generation } = credentials;
-    const errorCode = this.#memberError(memberId, groupInstanceId);
+    const errorCode = this.#members.credentialError(memberId, groupInstanceId);
     if (errorCode !== ErrorCode.NONE) return errorCode;
-    if (generation !== this.#generation) return ErrorCode.ILLEGAL_GENERATION;
-    this.#refresh(this.#members.get(memberId)!, nowMs);
-    return this.#state === 'PreparingRebalance' ? ErrorCode.REBALANCE_IN_PROGRESS : ErrorCode.NONE;
+    if (generation !== this.#rebalance.generation) return ErrorCode.ILLEGAL_GENERATION;
+    this.#sessions.refresh(this.#members.get(memberId)!, nowMs);
+    return this.#rebalance.state === 'PreparingRebalance'
+      ? ErrorCode.REBALANCE_IN_PROGRESS
+      : ErrorCode.NONE;
   }
 
   /** Whether these may commit offsets now (ClassicGroup.validateOffsetCommit); keeps the session. */
   commit(credentials: CommitCredentials, nowMs: number): number {
     const { memberId, groupInstanceId, generation } = credentials;
-    if (generation < 0 && this.#state === 'Empty') return ErrorCode.NONE;
+    if (generation < 0 && this.#rebalance.state === 'Empty') return ErrorCode.NONE;
     if (generation < 0 && memberId === '' && groupInstanceId === null) {
       return ErrorCode.UNKNOWN_MEMBER_ID;
     }
-    const errorCode = this.#memberError(memberId, groupInstanceId);
+    const errorCode = this.#members.credentialError(memberId, groupInstanceId);
     if (errorCode !== ErrorCode.NONE) return errorCode;
-    if (generation !== this.#generation) return ErrorCode.ILLEGAL_GENERATION;
-    if (this.#state === 'CompletingRebalance') return ErrorCode.REBALANCE_IN_PROGRESS;
-    this.#refresh(this.#members.get(memberId)!, nowMs);
+    if (generation !== this.#rebalance.generation) return ErrorCode.ILLEGAL_GENERATION;
+    if (this.#rebalance.state === 'CompletingRebalance') return ErrorCode.REBALANCE_IN_PROGRESS;
+    this.#sessions.refresh(this.#members.get(memberId)!, nowMs);
     return ErrorCode.NONE;
   }
 
@@ -250,9 +227,9 @@ export class ClassicGroup {
   ): { readonly results: readonly LeaveResult[]; readonly effects: readonly GroupEffect[] } {
     const before = this.#members.size;
     const results = leaving.map((request) => ({ ...request, errorCode: this.#leaveOne(request) }));
-    if (this.#members.size < before) this.#rebalance(nowMs);
-    else this.#maybeCompleteJoin(nowMs);
-    return { results, effects: this.#takeEffects() };
+    if (this.#members.size < before) this.#rebalance.changed(nowMs);
+    else this.#rebalance.maybeCompleteJoin(nowMs);
+    return { results, effects: this.#rebalance.takeEffects() };
   }
 
   /**
@@ -263,17 +240,17 @@ export class ClassicGroup {
     const member = this.#members.get(memberId);
     if (member === undefined) return [];
     if (member.joinTicket === ticket) {
-      this.#answerJoin(member, this.#joinRefusal('', ErrorCode.NOT_COORDINATOR));
+      this.#rebalance.answerJoin(member, joinRefusal('', ErrorCode.NOT_COORDINATOR));
       const canComeBack = member.isIdKnown || member.facts.groupInstanceId !== null;
-      if (canComeBack) this.#startSession(member, nowMs);
+      if (canComeBack) this.#sessions.start(member, nowMs);
       else {
-        this.#drop(member, ErrorCode.UNKNOWN_MEMBER_ID);
-        this.#rebalance(nowMs);
+        this.#rebalance.drop(member, ErrorCode.UNKNOWN_MEMBER_ID);
+        this.#rebalance.changed(nowMs);
       }
     } else if (member.syncTicket === ticket) {
-      this.#answerSync(member, ErrorCode.NOT_COORDINATOR, nowMs);
+      this.#rebalance.answerSync(member, ErrorCode.NOT_COORDINATOR, nowMs);
     }
-    return this.#takeEffects();
+    return this.#rebalance.takeEffects();
   }
 
   /** A store effect has ended: NONE when it is durable, else why nothing was stored. */
@@ -282,31 +259,16 @@ export class ClassicGroup {
     this.#stores.delete(storeId);
     if (store?.kind === 'assignment') this.#assignmentStored(store, errorCode, nowMs);
     if (store?.kind === 'replacement') this.#replacementStored(store.replacement, errorCode, nowMs);
-    return this.#takeEffects();
+    return this.#rebalance.takeEffects();
   }
 
   /** Does what has fallen due. */
   advance(nowMs: number): readonly GroupEffect[] {
-    if (nowMs >= this.#sessionsDueMs) this.#endSessions(nowMs);
-    if (nowMs >= this.#joinDueMs) this.#joinTimeIsUp(nowMs);
-    if (nowMs >= this.#syncDueMs) {
-      // These never asked for their assignment.
-      for (const memberId of [...this.#unsynced]) {
-        const member = this.#members.get(memberId);
-        if (member !== undefined) this.#drop(member, ErrorCode.UNKNOWN_MEMBER_ID);
-      }
-      this.#prepareRebalance(nowMs);
-    }
-    return this.#takeEffects();
+    this.#rebalance.advance(nowMs);
+    return this.#rebalance.takeEffects();
   }
 
-  #takeEffects(): readonly GroupEffect[] {
-    const effects = this.#effects;
-    if (effects.length > 0) this.#effects = [];
-    return effects;
-  }
-
-  #hasRoomFor({ memberId, facts }: JoinRequest): boolean {
+  #hasRoomFor({ memberId, facts, requiresKnownMemberId }: JoinRequest): boolean {
     const { membersMax, metadataBytesMax } = this.#settings;
     const instance = facts.groupInstanceId;
     const known = this.#members.get(
@@ -315,10 +277,11 @@ export class ClassicGroup {
     const heldBytes = known === undefined ? 0 : metadataBytesOf(known.facts);
     const bytes = this.#members.metadataBytes - heldBytes + metadataBytesOf(facts);
     if (bytes > metadataBytesMax) return false;
-    if (memberId === '' && this.#pendingIds.size >= membersMax) return false;
-    if (this.#state === 'Empty') return true;
+    const isGivenId = memberId === '' && instance === null && requiresKnownMemberId;
+    if (isGivenId && this.#sessions.pendingCount >= membersMax) return false;
+    if (this.#rebalance.state === 'Empty') return true;
     // While it rebalances, those that have joined count: the last to come back are turned away.
-    if (this.#state === 'PreparingRebalance') {
+    if (this.#rebalance.state === 'PreparingRebalance') {
       return known?.joinTicket != null || this.#members.parkedJoins < membersMax;
     }
     return known !== undefined || this.#members.size < membersMax;
@@ -327,57 +290,49 @@ export class ClassicGroup {
   #supports({ protocolType, facts }: JoinRequest): boolean {
     if (protocolType === '' || facts.protocols.length === 0) return false;
     if (this.#members.size === 0) return true;
-    return protocolType === this.#protocolType && this.#members.supportsOneOf(facts.protocols);
-  }
-
-  #memberError(memberId: string, groupInstanceId: string | null): number {
-    if (groupInstanceId !== null) {
-      const holder = this.#members.ofInstance(groupInstanceId);
-      if (holder === undefined) return ErrorCode.UNKNOWN_MEMBER_ID;
-      if (holder !== memberId) return ErrorCode.FENCED_INSTANCE_ID;
-    }
-    return this.#members.has(memberId) ? ErrorCode.NONE : ErrorCode.UNKNOWN_MEMBER_ID;
+    return (
+      protocolType === this.#rebalance.protocolType && this.#members.supportsOneOf(facts.protocols)
+    );
   }
 
   #joinKnown(request: JoinRequest, nowMs: number): void {
     const { memberId, ticket, facts } = request;
-    if (this.#pendingIds.has(memberId)) {
+    if (this.#sessions.isPending(memberId)) {
       // Ids are given in advance to dynamic members only.
       if (facts.groupInstanceId !== null) {
-        this.#refuseJoin(ticket, memberId, ErrorCode.UNKNOWN_MEMBER_ID);
+        this.#rebalance.refuseJoin(ticket, memberId, ErrorCode.UNKNOWN_MEMBER_ID);
       } else this.#addMember(request, memberId, nowMs);
       return;
     }
-    const errorCode = this.#memberError(memberId, facts.groupInstanceId);
+    const errorCode = this.#members.credentialError(memberId, facts.groupInstanceId);
     if (errorCode !== ErrorCode.NONE) {
-      this.#refuseJoin(ticket, memberId, errorCode);
+      this.#rebalance.refuseJoin(ticket, memberId, errorCode);
       return;
     }
     const member = this.#members.get(memberId)!;
     const isSame = isSameProtocols(member.facts.protocols, facts.protocols);
     const isLeader = memberId === this.#members.leaderId;
     const goesOn =
-      (this.#state === 'CompletingRebalance' && isSame) ||
-      (this.#state === 'Stable' && isSame && !isLeader);
+      (this.#rebalance.state === 'CompletingRebalance' && isSame) ||
+      (this.#rebalance.state === 'Stable' && isSame && !isLeader);
     if (goesOn) {
-      const answer = this.#joined(member);
-      this.#effects.push({ kind: 'joinAnswer', ticket, answer });
-      this.#refresh(member, nowMs);
+      const answer = joinedAnswer(member, this.#rebalance);
+      this.#rebalance.emit({ kind: 'joinAnswer', ticket, answer });
+      this.#sessions.refresh(member, nowMs);
       return;
     }
     this.#members.update(member, facts);
-    this.#park(member, ticket, nowMs);
-    this.#rebalance(nowMs);
+    this.#rebalance.park(member, ticket, nowMs);
+    this.#rebalance.changed(nowMs);
   }
 
   #addMember(request: JoinRequest, memberId: string, nowMs: number): void {
-    if (this.#members.size === 0) this.#protocolType = request.protocolType;
-    if (this.#state === 'PreparingRebalance' && this.#isInitial) this.#hasNewcomers = true;
-    this.#pendingIds.delete(memberId);
+    this.#rebalance.welcome(request.protocolType);
+    this.#sessions.takeBack(memberId);
     const member = this.#members.add(memberId, request.facts);
     member.isIdKnown = request.memberId !== '';
-    this.#park(member, request.ticket, nowMs);
-    this.#rebalance(nowMs);
+    this.#rebalance.park(member, request.ticket, nowMs);
+    this.#rebalance.changed(nowMs);
   }
 
   #joinStatic(request: JoinRequest, groupInstanceId: string, nowMs: number): void {
@@ -388,39 +343,48 @@ export class ClassicGroup {
     }
     const leaderBefore = this.#members.leaderId;
     const old = this.#members.get(oldId)!;
-    this.#answerJoin(old, this.#joinRefusal(oldId, ErrorCode.FENCED_INSTANCE_ID));
-    this.#answerSync(old, ErrorCode.FENCED_INSTANCE_ID, nowMs);
+    const oldFacts = old.facts;
+    this.#rebalance.answerJoin(old, joinRefusal(oldId, ErrorCode.FENCED_INSTANCE_ID));
+    this.#rebalance.answerSync(old, ErrorCode.FENCED_INSTANCE_ID, nowMs);
     const member = this.#members.replaceId(old, request.newMemberId);
-    if (this.#unsynced.delete(oldId)) this.#unsynced.add(member.memberId);
+    this.#rebalance.renamed(oldId, member.memberId);
     this.#members.update(member, request.facts);
-    this.#park(member, request.ticket, nowMs);
-    if (this.#state !== 'Stable' || this.#members.selectProtocol() !== this.#protocolName) {
-      this.#rebalance(nowMs);
+    this.#rebalance.park(member, request.ticket, nowMs);
+    if (
+      this.#rebalance.state !== 'Stable' ||
+      this.#members.selectProtocol() !== this.#rebalance.protocolName
+    ) {
+      this.#rebalance.changed(nowMs);
       return;
     }
     // KIP-345: a restart of a static member is no reason to rebalance.
-    this.#subscribed = undefined;
+    this.#subscribed = null;
     const { skipsAssignment } = request;
-    const replacement = { oldId, newId: member.memberId, leaderBefore, skipsAssignment };
+    const newId = member.memberId;
+    const replacement = { oldId, oldFacts, newId, leaderBefore, skipsAssignment };
     this.#store({ kind: 'replacement', replacement }, null);
   }
 
   #replacementStored(replacement: Replacement, errorCode: number, nowMs: number): void {
-    const { oldId, newId, leaderBefore, skipsAssignment } = replacement;
+    const { oldId, oldFacts, newId, leaderBefore, skipsAssignment } = replacement;
     const member = this.#members.get(newId);
     // A rebalance may have begun meanwhile: then it answers.
-    if (member === undefined || member.joinTicket === null || this.#state !== 'Stable') return;
+    if (member === undefined || member.joinTicket === null || this.#rebalance.state !== 'Stable')
+      return;
     if (errorCode !== ErrorCode.NONE) {
-      this.#answerJoin(member, this.#joinRefusal('', errorCode));
-      this.#startSession(this.#members.replaceId(member, oldId), nowMs);
+      this.#rebalance.answerJoin(member, joinRefusal('', errorCode));
+      const before = this.#members.replaceId(member, oldId);
+      this.#members.update(before, oldFacts);
+      this.#sessions.start(before, nowMs);
       return;
     }
     const isLeader = newId === this.#members.leaderId;
-    const answer = this.#joined(member);
-    if (skipsAssignment) this.#answerJoin(member, { ...answer, skipAssignment: isLeader });
+    const answer = joinedAnswer(member, this.#rebalance);
+    if (skipsAssignment)
+      this.#rebalance.answerJoin(member, { ...answer, skipAssignment: isLeader });
     // Versions that know no skipping are told of the old leader, so that nobody assigns anew.
-    else this.#answerJoin(member, { ...answer, leader: leaderBefore ?? '', members: [] });
-    this.#startSession(member, nowMs);
+    else this.#rebalance.answerJoin(member, { ...answer, leader: leaderBefore ?? '', members: [] });
+    this.#sessions.start(member, nowMs);
   }
 
   #leaveOne({ memberId, groupInstanceId }: LeaveRequest): number {
@@ -429,125 +393,38 @@ export class ClassicGroup {
       memberId === '' && groupInstanceId !== null
         ? (this.#members.ofInstance(groupInstanceId) ?? '')
         : memberId;
-    if (this.#pendingIds.delete(id)) return ErrorCode.NONE;
-    const errorCode = this.#memberError(id, groupInstanceId);
+    if (this.#sessions.takeBack(id)) return ErrorCode.NONE;
+    const errorCode = this.#members.credentialError(id, groupInstanceId);
     if (errorCode !== ErrorCode.NONE) return errorCode;
-    this.#drop(this.#members.get(id)!, ErrorCode.UNKNOWN_MEMBER_ID);
+    this.#rebalance.drop(this.#members.get(id)!, ErrorCode.UNKNOWN_MEMBER_ID);
     return ErrorCode.NONE;
   }
 
-  /** Removes a member and answers what it has parked; what follows is for the caller. */
-  #drop(member: Member, errorCode: number): void {
-    this.#answerJoin(member, this.#joinRefusal('', errorCode));
-    if (member.syncTicket !== null) this.#refuseSync(member.syncTicket, errorCode);
-    this.#members.remove(member);
-    this.#unsynced.delete(member.memberId);
-  }
-
-  /** A member came, went or changed. */
-  #rebalance(nowMs: number): void {
-    if (this.#state === 'PreparingRebalance') this.#maybeCompleteJoin(nowMs);
-    else if (this.#members.size > 0 || this.#state !== 'Empty') this.#prepareRebalance(nowMs);
-  }
-
-  #prepareRebalance(nowMs: number): void {
-    if (this.#state === 'CompletingRebalance') {
-      for (const member of this.#members.all()) {
-        member.assignment = NO_ASSIGNMENT;
-        this.#answerSync(member, ErrorCode.REBALANCE_IN_PROGRESS, nowMs);
-      }
-    }
-    this.#unsynced.clear();
-    this.#syncDueMs = NEVER;
-    this.#isInitial = this.#state === 'Empty';
-    this.#state = 'PreparingRebalance';
-    const patienceMs = this.#members.rebalanceTimeoutMs;
-    if (this.#isInitial) {
-      const delayMs = this.#settings.initialRebalanceDelayMs;
-      this.#hasNewcomers = false;
-      this.#initialRemainingMs = Math.max(patienceMs - delayMs, 0);
-      this.#joinDueMs = nowMs + delayMs;
-      return;
-    }
-    this.#joinDueMs = nowMs + patienceMs;
-    this.#maybeCompleteJoin(nowMs);
-  }
-
-  #maybeCompleteJoin(nowMs: number): void {
-    if (this.#state !== 'PreparingRebalance' || this.#isInitial) return;
-    const allJoined = this.#members.parkedJoins === this.#members.size;
-    if (allJoined && this.#pendingIds.size === 0) this.#completeJoin(nowMs);
-  }
-
-  #joinTimeIsUp(nowMs: number): void {
-    if (!this.#isInitial || !this.#hasNewcomers || this.#initialRemainingMs === 0) {
-      this.#completeJoin(nowMs);
-      return;
-    }
-    // Members keep arriving: wait once more, within what the first rebalance may take.
-    const delayMs = Math.min(this.#settings.initialRebalanceDelayMs, this.#initialRemainingMs);
-    this.#hasNewcomers = false;
-    this.#initialRemainingMs -= delayMs;
-    this.#joinDueMs = nowMs + delayMs;
-  }
-
-  #completeJoin(nowMs: number): void {
-    for (const member of [...this.#members.all()]) {
-      if (member.joinTicket !== null || member.facts.groupInstanceId !== null) continue;
-      this.#drop(member, ErrorCode.UNKNOWN_MEMBER_ID);
-    }
-    if (!this.#members.electJoinedLeader() && this.#members.size > 0) {
-      // Only absent static members: wait for one of them, or for the end of their sessions.
-      this.#joinDueMs = nowMs + Math.max(this.#members.rebalanceTimeoutMs, ABSENT_WAIT_MS_MIN);
-      return;
-    }
-    this.#joinDueMs = NEVER;
-    this.#isInitial = false;
-    this.#generation = this.#generation === GENERATION_MAX ? 1 : this.#generation + 1;
-    this.#protocolName = this.#members.selectProtocol();
-    this.#subscribed = undefined;
-    if (this.#members.size === 0) {
-      this.#state = 'Empty';
-      this.#store({ kind: 'empty' }, null);
-      return;
-    }
-    this.#state = 'CompletingRebalance';
-    this.#syncDueMs = nowMs + this.#members.rebalanceTimeoutMs;
-    for (const member of this.#members.all()) {
-      this.#unsynced.add(member.memberId);
-      // An absent static member's session goes on as it was.
-      if (member.joinTicket === null) continue;
-      this.#answerJoin(member, this.#joined(member));
-      member.isNew = false;
-      member.isIdKnown = true;
-      this.#startSession(member, nowMs);
-    }
-  }
-
   #syncError(request: SyncRequest): number {
-    const errorCode = this.#memberError(request.memberId, request.groupInstanceId);
+    const errorCode = this.#members.credentialError(request.memberId, request.groupInstanceId);
     if (errorCode !== ErrorCode.NONE) return errorCode;
-    if (request.generation !== this.#generation) return ErrorCode.ILLEGAL_GENERATION;
+    if (request.generation !== this.#rebalance.generation) return ErrorCode.ILLEGAL_GENERATION;
     const { protocolType, protocolName } = request;
     if (
-      (protocolType !== null && protocolType !== this.#protocolType) ||
-      (protocolName !== null && protocolName !== this.#protocolName)
+      (protocolType !== null && protocolType !== this.#rebalance.protocolType) ||
+      (protocolName !== null && protocolName !== this.#rebalance.protocolName)
     ) {
       return ErrorCode.INCONSISTENT_GROUP_PROTOCOL;
     }
-    const isRebalancing = this.#state === 'PreparingRebalance';
+    const isRebalancing = this.#rebalance.state === 'PreparingRebalance';
     return isRebalancing ? ErrorCode.REBALANCE_IN_PROGRESS : ErrorCode.NONE;
   }
 
   #isStoringAssignment(): boolean {
     for (const store of this.#stores.values()) {
-      if (store.kind === 'assignment' && store.generation === this.#generation) return true;
+      if (store.kind === 'assignment' && store.generation === this.#rebalance.generation)
+        return true;
     }
     return false;
   }
 
   #storeAssignment(by: Assignment): void {
-    this.#store({ kind: 'assignment', generation: this.#generation, by }, by);
+    this.#store({ kind: 'assignment', generation: this.#rebalance.generation, by }, by);
   }
 
   #assignmentStored(
@@ -555,147 +432,25 @@ export class ClassicGroup {
     errorCode: number,
     nowMs: number,
   ): void {
-    if (this.#state !== 'CompletingRebalance' || generation !== this.#generation) return;
+    if (
+      this.#rebalance.state !== 'CompletingRebalance' ||
+      generation !== this.#rebalance.generation
+    )
+      return;
     if (errorCode !== ErrorCode.NONE) {
       for (const member of this.#members.all()) {
-        this.#answerSync(member, errorCode, nowMs);
+        this.#rebalance.answerSync(member, errorCode, nowMs);
       }
-      this.#prepareRebalance(nowMs);
+      this.#rebalance.prepare(nowMs);
       return;
     }
-    this.#state = 'Stable';
-    for (const member of this.#members.all()) {
-      member.assignment = by.get(member.memberId) ?? NO_ASSIGNMENT;
-      this.#answerSync(member, ErrorCode.NONE, nowMs);
-    }
+    this.#rebalance.complete(by, nowMs);
   }
 
   /** Asks for the group to be stored as it is, with `by` for its assignment if given. */
   #store(store: PendingStore, by: Assignment | null): void {
     const storeId = this.#nextStoreId++;
     this.#stores.set(storeId, store);
-    this.#effects.push({ kind: 'store', storeId, snapshot: this.#snapshot(by) });
-  }
-
-  #snapshot(by: Assignment | null): GroupSnapshot {
-    const name = this.#protocolName;
-    return {
-      protocolType: this.#protocolType ?? '',
-      generation: this.#generation,
-      protocolName: name,
-      leader: this.#members.leaderId,
-      members: Array.from(this.#members.all(), ({ memberId, facts, assignment }) => ({
-        memberId,
-        ...facts,
-        protocols: facts.protocols.filter((protocol) => protocol.name === name),
-        assignment: by === null ? assignment : (by.get(memberId) ?? NO_ASSIGNMENT),
-      })),
-    };
-  }
-
-  #endSessions(nowMs: number): void {
-    const before = this.#members.size;
-    this.#sessionsDueMs = NEVER;
-    for (const [memberId, dueMs] of this.#pendingIds) {
-      if (dueMs > nowMs) this.#sessionsDueMs = Math.min(this.#sessionsDueMs, dueMs);
-      else this.#pendingIds.delete(memberId);
-    }
-    for (const member of [...this.#members.all()]) {
-      if (member.sessionDueMs > nowMs) this.#setSession(member, member.sessionDueMs);
-      else this.#drop(member, ErrorCode.UNKNOWN_MEMBER_ID);
-    }
-    if (this.#members.size < before) this.#rebalance(nowMs);
-    else this.#maybeCompleteJoin(nowMs);
-  }
-
-  /** The member was heard of; while it waits for our answer its session cannot end. */
-  #refresh(member: Member, nowMs: number): void {
-    if (member.joinTicket === null && member.syncTicket === null) this.#startSession(member, nowMs);
-  }
-
-  #startSession(member: Member, nowMs: number): void {
-    this.#setSession(member, nowMs + member.facts.sessionTimeoutMs);
-  }
-
-  #setSession(member: Member, dueMs: number): void {
-    member.sessionDueMs = dueMs;
-    this.#sessionsDueMs = Math.min(this.#sessionsDueMs, dueMs);
-  }
-
-  #park(member: Member, ticket: number, nowMs: number): void {
-    // An older JoinGroup of the same member is superseded; a parked SyncGroup is, too.
-    this.#answerJoin(member, this.#joinRefusal(member.memberId, ErrorCode.REBALANCE_IN_PROGRESS));
-    this.#answerSync(member, ErrorCode.REBALANCE_IN_PROGRESS, nowMs);
-    this.#members.parkJoin(member, ticket);
-    if (member.isNew) this.#setSession(member, nowMs + this.#settings.newMemberJoinTimeoutMs);
-    else member.sessionDueMs = NEVER;
-  }
-
-  #answerJoin(member: Member, answer: JoinAnswer): void {
-    const ticket = this.#members.takeJoin(member);
-    if (ticket !== null) this.#effects.push({ kind: 'joinAnswer', ticket, answer });
-  }
-
-  #answerSync(member: Member, errorCode: number, nowMs: number): void {
-    const ticket = member.syncTicket;
-    if (ticket === null) return;
-    member.syncTicket = null;
-    this.#startSession(member, nowMs);
-    if (errorCode !== ErrorCode.NONE) this.#refuseSync(ticket, errorCode);
-    else this.#effects.push({ kind: 'syncAnswer', ticket, answer: this.#assigned(member) });
-  }
-
-  #refuseJoin(ticket: number, memberId: string, errorCode: number): void {
-    const answer = this.#joinRefusal(memberId, errorCode);
-    this.#effects.push({ kind: 'joinAnswer', ticket, answer });
-  }
-
-  #refuseSync(ticket: number, errorCode: number): void {
-    const answer = {
-      errorCode,
-      protocolType: null,
-      protocolName: null,
-      assignment: NO_ASSIGNMENT,
-    };
-    this.#effects.push({ kind: 'syncAnswer', ticket, answer });
-  }
-
-  #assigned({ assignment }: Member) {
-    const { protocolType, protocolName } = this;
-    return { errorCode: ErrorCode.NONE, protocolType, protocolName, assignment };
-  }
-
-  /** The current generation, with all members for the leader. */
-  #joined({ memberId }: Member): JoinAnswer {
-    const isLeader = memberId === this.#members.leaderId;
-    return {
-      errorCode: ErrorCode.NONE,
-      memberId,
-      generation: this.#generation,
-      protocolType: this.#protocolType,
-      protocolName: this.#protocolName,
-      leader: this.#members.leaderId ?? '',
-      skipAssignment: false,
-      members: isLeader
-        ? Array.from(this.#members.all(), (member) => ({
-            memberId: member.memberId,
-            groupInstanceId: member.facts.groupInstanceId,
-            metadata: metadataOf(member, this.#protocolName),
-          }))
-        : [],
-    };
-  }
-
-  #joinRefusal(memberId: string, errorCode: number): JoinAnswer {
-    return {
-      errorCode,
-      memberId,
-      generation: -1,
-      protocolType: null,
-      protocolName: null,
-      leader: '',
-      skipAssignment: false,
-      members: [],
-    };
+    this.#rebalance.emit({ kind: 'store', storeId, snapshot: snapshotOf(this.#rebalance, by) });
   }
 }

@@ -32,7 +32,7 @@ export interface CompactedLogOptions {
   readonly folder: string;
   /** Places for syncs, shared by logs: who waits for one gathers more appends. */
   readonly syncs: Turnstile;
-  /** Places for compactions, which hold a log in memory. */
+  /** Places for compactions, which hold the keys of a log in memory. */
   readonly compactions: Turnstile;
   /** The older part is rewritten when this much, and as much as it holds, was appended. */
   readonly compactAfterBytes: number;
@@ -269,22 +269,23 @@ export class CompactedLog {
     const { files, folder } = this.#options;
     const older = log.closed.map(segmentName);
     if (log.compactedBytes > 0) older.unshift(compactedName(log.compactedEnd));
-    const contents: Buffer[] = [];
-    for (const name of older) contents.push(await readWhole(files, join(folder, name)));
     const path = join(folder, compactedName(endOffset));
     const temporary = `${path}${TEMPORARY_SUFFIX}`;
     const output = files.openSync(temporary, 'create');
     let sizeBytes = 0;
     let isWhole = false;
+    const inputs: OpenLog['segment'][] = [];
     try {
+      for (const name of older) inputs.push(files.openSync(join(folder, name), 'read'));
       output.truncateSync(0);
       const write = (batch: Buffer): void => {
         output.writevSync([batch], sizeBytes);
         sizeBytes += batch.length;
       };
-      isWhole = await compact(contents, endOffset, write, () => !this.#isClosing);
+      isWhole = await compact(inputs, endOffset, write, () => !this.#isClosing);
       if (isWhole) await output.datasync();
     } finally {
+      for (const input of inputs) input.closeSync();
       output.closeSync();
       if (!isWhole) tryUnlink(files, temporary);
     }
@@ -318,21 +319,11 @@ export class CompactedLog {
   }
 }
 
-function sizeBytesOf(records: readonly NewRecord[]): number {
+/** About what records take in the queue and in the log. */
+export function sizeBytesOf(records: readonly NewRecord[]): number {
   let sum = 0;
   for (const { key, value } of records) sum += (key?.length ?? 0) + (value?.length ?? 0) + 32;
   return sum;
-}
-
-async function readWhole(files: FileSystem, path: string): Promise<Buffer> {
-  const handle = files.openSync(path, 'read');
-  try {
-    const bytes = Buffer.allocUnsafe(handle.sizeBytesSync());
-    const count = await handle.read(bytes, 0);
-    return bytes.subarray(0, count);
-  } finally {
-    handle.closeSync();
-  }
 }
 
 function tryUnlink(files: FileSystem, path: string): void {

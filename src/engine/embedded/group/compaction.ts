@@ -1,16 +1,20 @@
 /**
  * Owns the rewriting of a log's older part: of each key the last record stays, and tombstones go,
  * since nothing older is left that they could hide. The last record of all stays in any case: it
- * tells where the file ends. Works in slices, so that requests get their turn in between.
+ * tells where the file ends. Reads a window at a time, so that a large log does not have to fit into
+ * memory and requests get their turn in between.
  */
+import type { FileHandle } from '../../../base/file-system.ts';
+import { nextTurn } from '../../../protocol/records/event-loop-slices.ts';
 import type { NewRecord } from '../../../protocol/records/record.ts';
+import { batchSizeBytes, RECORD_BATCH_OVERHEAD } from '../../../protocol/records/record-batch.ts';
 import { buildRecordBatch } from '../../../protocol/records/record-batch-builder.ts';
 import { STATE_LOG_EPOCH, stateBatchAt } from '../state-log-batch.ts';
 import { type RecordVisitor, visitBatch } from './compacted-log-files.ts';
 
 const BATCH_BYTES = 256 * 1024;
-/** Bytes looked at between two turns of the event loop. */
-const SLICE_BYTES = 256 * 1024;
+/** Bytes read at a time, and looked at between two turns of the event loop; a batch may need more. */
+const WINDOW_BYTES = 256 * 1024;
 /** A batch's offsets are int32 deltas to its first. */
 const OFFSET_SPAN_MAX = 2 ** 30;
 
@@ -19,7 +23,7 @@ const OFFSET_SPAN_MAX = 2 ** 30;
  * `endOffset` is the offset behind the last record of the files.
  */
 export async function compact(
-  files: readonly Buffer[],
+  files: readonly FileHandle[],
   endOffset: number,
   write: (batch: Buffer) => void,
   isWanted: () => boolean,
@@ -41,27 +45,48 @@ export async function compact(
 }
 
 async function walkInSlices(
-  files: readonly Buffer[],
+  files: readonly FileHandle[],
   visit: RecordVisitor,
   isWanted: () => boolean,
 ): Promise<boolean> {
-  let sliceBytes = 0;
-  for (const bytes of files) {
+  for (const file of files) {
+    const sizeBytes = file.sizeBytesSync();
     let at = 0;
-    for (;;) {
-      const batch = stateBatchAt(bytes, at);
-      if (batch === undefined) break;
-      visitBatch(bytes, at, visit);
-      sliceBytes += batch.endPosition - at;
-      at = batch.endPosition;
-      if (sliceBytes < SLICE_BYTES) continue;
-      sliceBytes = 0;
-      await new Promise((resolve) => setImmediate(resolve));
+    while (at < sizeBytes) {
+      const window = await windowAt(file, at, sizeBytes);
+      at += visitWindow(window, visit);
+      await nextTurn();
       if (!isWanted()) return false;
     }
-    if (at < bytes.length) throw new Error('a synced segment is no longer sound');
   }
   return true;
+}
+
+/** What stands from `at` on: one batch at least. */
+async function windowAt(file: FileHandle, at: number, sizeBytes: number): Promise<Buffer> {
+  const window = await read(file, at, Math.min(WINDOW_BYTES, sizeBytes - at));
+  if (window.length < RECORD_BATCH_OVERHEAD) return window;
+  const batchBytes = batchSizeBytes(window, 0);
+  const isLarger = batchBytes > window.length && batchBytes <= sizeBytes - at;
+  return isLarger ? read(file, at, batchBytes) : window;
+}
+
+async function read(file: FileHandle, at: number, count: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(count);
+  return bytes.subarray(0, await file.read(bytes, at));
+}
+
+/** The bytes of the whole batches in it. */
+function visitWindow(window: Buffer, visit: RecordVisitor): number {
+  let at = 0;
+  for (;;) {
+    const batch = stateBatchAt(window, at);
+    if (batch === undefined) break;
+    visitBatch(window, at, visit);
+    at = batch.endPosition;
+  }
+  if (at === 0) throw new Error('a synced segment is no longer sound');
+  return at;
 }
 
 class Output {

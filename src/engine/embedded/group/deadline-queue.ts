@@ -1,25 +1,24 @@
 /**
  * Owns the order in which groups want to be called, with one timer for all of them.
  *
- * Invariant: every group with a deadline is in the heap at or before it. A deadline that moves
- * later, as with every heartbeat, costs nothing: the group is called early once and asks again.
+ * Invariant: an item is in the heap once, at or before its deadline, and only while it has one: what
+ * it costs is bounded by the number of items, however often their deadlines move. A deadline that
+ * moves later, as with every heartbeat, costs nothing: the item is called early once and asks again.
  */
 import type { Clock, Timer } from '../../../base/clock.ts';
 
 export interface Scheduled {
+  /** When it is called; Infinity while it is in no queue. The queue's own. */
   scheduledMs: number;
-}
-
-interface Entry<T> {
-  readonly dueMs: number;
-  readonly item: T;
+  /** Where it stands in the heap; meaningful while it is scheduled. The queue's own. */
+  heapIndex: number;
 }
 
 export class DeadlineQueue<T extends Scheduled> {
   readonly #clock: Clock;
   readonly #onDue: (item: T) => void;
-  /** A binary heap: no entry is due before its parent. */
-  readonly #heap: Entry<T>[] = [];
+  /** A binary heap: no item is due before its parent. */
+  readonly #heap: T[] = [];
   #timer: Timer | null = null;
   #timerDueMs = Number.POSITIVE_INFINITY;
   #isStopped = false;
@@ -29,12 +28,27 @@ export class DeadlineQueue<T extends Scheduled> {
     this.#onDue = onDue;
   }
 
+  /** Items that wait to be called. */
+  get size(): number {
+    return this.#heap.length;
+  }
+
   /** `onDue` is called with the item at `dueMs` (monotonic), or before. */
   schedule(item: T, dueMs: number): void {
     if (this.#isStopped || dueMs >= item.scheduledMs) return;
+    const isNew = item.scheduledMs === Number.POSITIVE_INFINITY;
     item.scheduledMs = dueMs;
-    this.#push({ dueMs, item });
+    if (isNew) this.#heap.push(item);
+    this.#rise(item, isNew ? this.#heap.length - 1 : item.heapIndex);
     if (dueMs < this.#timerDueMs) this.#arm();
+  }
+
+  /** The item is not called any more. */
+  forget(item: T): void {
+    if (this.#isStopped || item.scheduledMs === Number.POSITIVE_INFINITY) return;
+    item.scheduledMs = Number.POSITIVE_INFINITY;
+    this.#takeOut(item.heapIndex);
+    if (this.#heap.length === 0) this.#arm();
   }
 
   stop(): void {
@@ -50,8 +64,8 @@ export class DeadlineQueue<T extends Scheduled> {
     this.#timerDueMs = Number.POSITIVE_INFINITY;
     const first = this.#heap[0];
     if (first === undefined) return;
-    this.#timerDueMs = first.dueMs;
-    const delayMs = Math.max(0, first.dueMs - this.#clock.monotonicMs());
+    this.#timerDueMs = first.scheduledMs;
+    const delayMs = Math.max(0, first.scheduledMs - this.#clock.monotonicMs());
     this.#timer = this.#clock.setTimer(Math.ceil(delayMs), () => this.#run());
   }
 
@@ -60,43 +74,55 @@ export class DeadlineQueue<T extends Scheduled> {
     const due: T[] = [];
     for (;;) {
       const first = this.#heap[0];
-      if (first === undefined || first.dueMs > nowMs) break;
-      this.#pop();
-      // An entry later than the item's own was superseded by an earlier one.
-      if (first.item.scheduledMs !== first.dueMs) continue;
-      first.item.scheduledMs = Number.POSITIVE_INFINITY;
-      due.push(first.item);
+      if (first === undefined || first.scheduledMs > nowMs) break;
+      this.#takeOut(0);
+      first.scheduledMs = Number.POSITIVE_INFINITY;
+      due.push(first);
     }
     // Each once: what is due again at once has to wait for the next turn of the event loop.
     for (const item of due) this.#onDue(item);
     if (!this.#isStopped) this.#arm();
   }
 
-  #push(entry: Entry<T>): void {
-    const heap = this.#heap;
-    let at = heap.length;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (heap[parent]!.dueMs <= entry.dueMs) break;
-      heap[at] = heap[parent]!;
-      at = parent;
-    }
-    heap[at] = entry;
+  #takeOut(index: number): void {
+    const last = this.#heap.pop()!;
+    if (index === this.#heap.length) return;
+    this.#sink(last, index);
+    this.#rise(last, last.heapIndex);
   }
 
-  #pop(): void {
+  /** Puts the item where `from` is, or above. */
+  #rise(item: T, from: number): void {
+    let at = from;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      const above = this.#heap[parent]!;
+      if (above.scheduledMs <= item.scheduledMs) break;
+      this.#put(above, at);
+      at = parent;
+    }
+    this.#put(item, at);
+  }
+
+  /** Puts the item where `from` is, or below. */
+  #sink(item: T, from: number): void {
     const heap = this.#heap;
-    const last = heap.pop()!;
-    if (heap.length === 0) return;
-    let at = 0;
+    let at = from;
     for (;;) {
       let child = 2 * at + 1;
       if (child >= heap.length) break;
-      if (child + 1 < heap.length && heap[child + 1]!.dueMs < heap[child]!.dueMs) child += 1;
-      if (heap[child]!.dueMs >= last.dueMs) break;
-      heap[at] = heap[child]!;
+      if (child + 1 < heap.length && heap[child + 1]!.scheduledMs < heap[child]!.scheduledMs) {
+        child += 1;
+      }
+      if (heap[child]!.scheduledMs >= item.scheduledMs) break;
+      this.#put(heap[child]!, at);
       at = child;
     }
-    heap[at] = last;
+    this.#put(item, at);
+  }
+
+  #put(item: T, at: number): void {
+    this.#heap[at] = item;
+    item.heapIndex = at;
   }
 }

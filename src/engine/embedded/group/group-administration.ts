@@ -17,8 +17,10 @@ import type { EngineCall } from '../../engine.ts';
 import { type GroupParts, legacyGroupIdError, outcomeError } from './group-parts.ts';
 import { groupTombstone, type OffsetName, offsetTombstone } from './group-records.ts';
 import type { Group } from './groups.ts';
+import { inTurns, type Steps } from './turns.ts';
 
 const CLASSIC = 'classic';
+const GROUPS_PER_STEP = 256;
 /** From this version on an unknown group is an error; before, it is Dead. */
 const DESCRIBE_KNOWS_UNKNOWN_GROUPS = 6;
 const OPERATIONS_NOT_ASKED = -(2 ** 31);
@@ -30,12 +32,22 @@ export class GroupAdministration {
     this.#parts = parts;
   }
 
-  list(namespace: string, request: ListGroupsRequest): ListGroupsResponse {
+  list(
+    namespace: string,
+    request: ListGroupsRequest,
+  ): ListGroupsResponse | Promise<ListGroupsResponse> {
+    return inTurns(this.#parts.clock, this.#list(namespace, request));
+  }
+
+  *#list(namespace: string, request: ListGroupsRequest): Steps<ListGroupsResponse> {
     const states = new Set(request.statesFilter.map((state) => state.toLowerCase()));
     const types = new Set(request.typesFilter.map((type) => type.toLowerCase()));
     const groups: ListGroupsResponse['groups'] = [];
+    let seenCount = 0;
     if (types.size === 0 || types.has(CLASSIC)) {
       for (const group of this.#parts.groups.inNamespace(namespace)) {
+        seenCount += 1;
+        if (seenCount % GROUPS_PER_STEP === 0) yield;
         if (states.size > 0 && !states.has(group.state.toLowerCase())) continue;
         if (this.#parts.logs.failureFor(group.id) !== null) continue;
         groups.push({

@@ -26,6 +26,7 @@ import type { GroupSettings } from './group-settings.ts';
 import { type Group, Groups } from './groups.ts';
 import { Membership } from './membership.ts';
 import { OffsetExpiry } from './offset-expiry.ts';
+import { OffsetFetch } from './offset-fetch.ts';
 
 export interface GroupCoordinatorOptions {
   readonly files: FileSystem;
@@ -44,6 +45,7 @@ export class GroupCoordinator {
   readonly #parts: GroupParts;
   readonly #membership: Membership;
   readonly #offsets: CommittedOffsets;
+  readonly #offsetFetch: OffsetFetch;
   readonly #administration: GroupAdministration;
   readonly #expiry: OffsetExpiry;
 
@@ -51,6 +53,7 @@ export class GroupCoordinator {
     this.#parts = parts;
     this.#membership = new Membership(parts);
     this.#offsets = new CommittedOffsets(parts);
+    this.#offsetFetch = new OffsetFetch(parts);
     this.#administration = new GroupAdministration(parts);
     this.#expiry = new OffsetExpiry(parts);
   }
@@ -93,7 +96,7 @@ export class GroupCoordinator {
   }
 
   offsetFetch(request: OffsetFetchRequest) {
-    return this.#offsets.fetch(request);
+    return this.#offsetFetch.fetch(request);
   }
 
   offsetDelete(request: OffsetDeleteRequest) {

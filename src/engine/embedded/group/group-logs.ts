@@ -2,13 +2,21 @@
  * Owns the logs of groups and offsets: `__consumer_offsets-0` to `-49`, each group in the one that
  * its id hashes to, as Kafka places it. A log that cannot be trusted is offline, and with it its
  * groups; the others serve.
+ *
+ * Invariant: no namespace has more than a share of a log's queue: others find room there.
  */
 import { join } from 'node:path';
 import { StorageError } from '../../../base/errors.ts';
 import type { FileSystem } from '../../../base/file-system.ts';
 import type { Logger } from '../../../base/logger.ts';
 import type { NewRecord } from '../../../protocol/records/record.ts';
-import { type AppendOutcome, CompactedLog, type CompactedLogOptions } from './compacted-log.ts';
+import {
+  type AppendOutcome,
+  CompactedLog,
+  type CompactedLogOptions,
+  sizeBytesOf,
+} from './compacted-log.ts';
+import { namespaceOfGroup } from './group-id.ts';
 import { type RecordTarget, readGroupRecord } from './group-records.ts';
 import { Turnstile } from './turnstile.ts';
 
@@ -19,6 +27,8 @@ const OFFSETS_TOPIC = '__consumer_offsets';
 const SYNCS_MAX = 2;
 const COMPACTIONS_MAX = 1;
 const COMPACT_AFTER_BYTES = 1024 * 1024;
+/** Records of one namespace on their way to one log; a quarter of what the log lets wait. */
+const NAMESPACE_BYTES_MAX = 2 * 1024 * 1024;
 const INT32_SIGN = 2 ** 31;
 
 export interface GroupLogsOptions {
@@ -39,6 +49,8 @@ export function partitionOfGroup(groupId: string): number {
 
 export class GroupLogs {
   readonly #logs: (CompactedLog | StorageError)[];
+  /** Bytes on their way, by log and namespace. */
+  readonly #underWay = new Map<string, number>();
 
   private constructor(logs: (CompactedLog | StorageError)[]) {
     this.#logs = logs;
@@ -92,9 +104,26 @@ export class GroupLogs {
     records: readonly NewRecord[],
     done: (outcome: AppendOutcome) => void,
   ): void {
-    const log = this.#logs[partitionOfGroup(groupId)]!;
-    if (log instanceof StorageError) queueMicrotask(() => done('offline'));
-    else log.append(records, done);
+    const partition = partitionOfGroup(groupId);
+    const log = this.#logs[partition]!;
+    if (log instanceof StorageError) {
+      queueMicrotask(() => done('offline'));
+      return;
+    }
+    const owner = `${partition}/${namespaceOfGroup(groupId)}`;
+    const sizeBytes = sizeBytesOf(records);
+    const underWayBytes = this.#underWay.get(owner) ?? 0;
+    if (underWayBytes > 0 && underWayBytes + sizeBytes > NAMESPACE_BYTES_MAX) {
+      queueMicrotask(() => done('refused'));
+      return;
+    }
+    this.#underWay.set(owner, underWayBytes + sizeBytes);
+    log.append(records, (outcome) => {
+      const leftBytes = this.#underWay.get(owner)! - sizeBytes;
+      if (leftBytes > 0) this.#underWay.set(owner, leftBytes);
+      else this.#underWay.delete(owner);
+      done(outcome);
+    });
   }
 
   async close(): Promise<void> {

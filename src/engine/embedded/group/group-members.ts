@@ -5,6 +5,7 @@
  * Invariants: the leader is a member, and there is one as long as there are members; an instance id
  * belongs to one member; `parkedJoins` counts the members whose `joinTicket` is set.
  */
+import { ErrorCode } from '../../../protocol/error-codes.ts';
 
 export interface MemberProtocol {
   readonly name: string;
@@ -25,6 +26,7 @@ export interface MemberFacts {
 export interface Member {
   readonly memberId: string;
   facts: MemberFacts;
+  /** Changed by `GroupMembers.assign` only. */
   assignment: Buffer;
   /** Has not been answered a JoinGroup yet. */
   isNew: boolean;
@@ -49,6 +51,7 @@ export class GroupMembers {
   readonly #supporters = new Map<string, number>();
   #parkedJoins = 0;
   #metadataBytes = 0;
+  #assignmentBytes = 0;
 
   get size(): number {
     return this.#byId.size;
@@ -65,6 +68,11 @@ export class GroupMembers {
   /** Bytes of all members' metadata. */
   get metadataBytes(): number {
     return this.#metadataBytes;
+  }
+
+  /** About what all members take in memory, with their assignments. */
+  get heldBytes(): number {
+    return this.#metadataBytes + this.#assignmentBytes;
   }
 
   /** The longest that a rebalance may take: what the most patient member allows. */
@@ -93,6 +101,16 @@ export class GroupMembers {
     return this.#idOfInstance.get(groupInstanceId);
   }
 
+  /** What is wrong with somebody who says that it is this member (ClassicGroup.validateMember). */
+  credentialError(memberId: string, groupInstanceId: string | null): number {
+    if (groupInstanceId !== null) {
+      const holder = this.ofInstance(groupInstanceId);
+      if (holder === undefined) return ErrorCode.UNKNOWN_MEMBER_ID;
+      if (holder !== memberId) return ErrorCode.FENCED_INSTANCE_ID;
+    }
+    return this.has(memberId) ? ErrorCode.NONE : ErrorCode.UNKNOWN_MEMBER_ID;
+  }
+
   add(memberId: string, facts: MemberFacts): Member {
     const member: Member = {
       memberId,
@@ -117,9 +135,15 @@ export class GroupMembers {
     member.facts = facts;
   }
 
+  assign(member: Member, assignment: Buffer): void {
+    this.#assignmentBytes += assignment.length - member.assignment.length;
+    member.assignment = assignment;
+  }
+
   /** Its tickets have been answered before. */
   remove(member: Member): void {
     if (!this.#byId.delete(member.memberId)) return;
+    this.#assignmentBytes -= member.assignment.length;
     this.takeJoin(member);
     const { groupInstanceId } = member.facts;
     if (groupInstanceId !== null) this.#idOfInstance.delete(groupInstanceId);
@@ -135,7 +159,7 @@ export class GroupMembers {
     const { facts, assignment } = member;
     this.remove(member);
     const successor = this.add(memberId, facts);
-    successor.assignment = assignment;
+    this.assign(successor, assignment);
     successor.isNew = false;
     if (isLeader) this.#leaderId = memberId;
     return successor;

@@ -5,9 +5,10 @@ import type { Random } from '../../../base/random.ts';
 import { ErrorCode } from '../../../protocol/error-codes.ts';
 import type { TopicIdentity } from '../../engine.ts';
 import type { AppendOutcome } from './compacted-log.ts';
+import { visibleGroupId } from './group-id.ts';
 import type { GroupLogs } from './group-logs.ts';
 import type { GroupSettings } from './group-settings.ts';
-import { type Group, type Groups, visibleGroupId } from './groups.ts';
+import type { Group, Groups } from './groups.ts';
 
 export interface GroupParts {
   readonly settings: GroupSettings;

@@ -5,8 +5,10 @@
  * Invariant: a group is here as long as somebody is in it or expected, something of it is stored,
  * or a write of it is under way. Groups at rest, which are most, cost no state machine.
  */
-import { ClassicGroup, type GroupState } from './classic-group.ts';
+import { ClassicGroup } from './classic-group.ts';
+import { namespaceOfGroup } from './group-id.ts';
 import { GroupOffsets } from './group-offsets.ts';
+import type { GroupState } from './group-rebalance.ts';
 import type { CommittedOffset, OffsetName, RecordTarget, StoredGroup } from './group-records.ts';
 import type { GroupSettings } from './group-settings.ts';
 
@@ -29,8 +31,9 @@ export class Group {
   isBeingDeleted = false;
   /** What its namespace counts for it. */
   countedBytes = 0;
-  /** When its state machine wants to be called, as far as the timer knows. */
+  /** When its state machine wants to be called, as far as the timer knows; see DeadlineQueue. */
   scheduledMs = Number.POSITIVE_INFINITY;
+  heapIndex = 0;
   #writes = 0;
   #whenQuiet: (() => void)[] = [];
 
@@ -93,17 +96,6 @@ export class Group {
   }
 }
 
-/** The part before the first dot; '' for an id without one. */
-export function namespaceOfGroup(groupId: string): string {
-  const dot = groupId.indexOf('.');
-  return dot === -1 ? '' : groupId.slice(0, dot);
-}
-
-/** What the group's clients call it. */
-export function visibleGroupId(groupId: string): string {
-  return groupId.slice(groupId.indexOf('.') + 1);
-}
-
 interface Namespace {
   readonly groups: Map<string, Group>;
   /** What its groups hold in memory, as of their last `settle`. */
@@ -111,6 +103,8 @@ interface Namespace {
 }
 
 export class Groups implements RecordTarget {
+  /** Told of every group that is here no more. */
+  onRemoved: (group: Group) => void = () => undefined;
   readonly #settings: GroupSettings;
   readonly #namespaces = new Map<string, Namespace>();
   /** While the logs are read: groups that had members when they were stored. */
@@ -153,6 +147,7 @@ export class Groups implements RecordTarget {
     namespace.heldBytes -= group.countedBytes;
     group.countedBytes = 0;
     if (namespace.groups.size === 0) this.#namespaces.delete(name);
+    this.onRemoved(group);
   }
 
   /**

@@ -22,13 +22,21 @@ import type {
   SyncGroupResponse,
 } from '../../../protocol/schemas/14-sync-group.ts';
 import type { EngineCall } from '../../engine.ts';
-import type { GroupEffect, JoinAnswer, SyncAnswer } from './classic-group-messages.ts';
+import type { GroupEffect, JoinAnswer, LeaveResult, SyncAnswer } from './classic-group-messages.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
 import { type GroupParts, groupIdError, outcomeError } from './group-parts.ts';
 import { groupRecord } from './group-records.ts';
 import type { Group } from './groups.ts';
 
 const STATIC_ID_CHARS_MAX = 249;
+/**
+ * Of client ids, protocol types and protocol names. All members are told them, in strings of 32,767
+ * bytes at most: one that does not fit there would take the answers of the whole group with it.
+ */
+const NAME_CHARS_MAX = 255;
+/** Longer than any id that is given out. */
+const MEMBER_ID_CHARS_MAX = 512;
+const PROTOCOLS_MAX = 250;
 /** The first versions that are asked for protocol type and name, and that may leave them null. */
 const JOIN_NULL_PROTOCOL = 7;
 const JOIN_KNOWN_ID = 4;
@@ -56,6 +64,7 @@ export class Membership {
     this.#deadlines = new DeadlineQueue(parts.clock, (group) => {
       if (group.classic !== null) this.#apply(group, group.classic.advance(this.#nowMs()));
     });
+    parts.groups.onRemoved = (group) => this.#deadlines.forget(group);
   }
 
   /** Groups that came back with members: their sessions run. */
@@ -71,13 +80,17 @@ export class Membership {
     request: JoinGroupRequest,
     call: EngineCall,
   ): JoinGroupResponse | Promise<JoinGroupResponse> {
-    const { memberId } = request;
     const isNullable = call.apiVersion >= JOIN_NULL_PROTOCOL;
+    const { memberId } = request;
+    if (memberId.length > MEMBER_ID_CHARS_MAX) {
+      return refusedJoin('', ErrorCode.UNKNOWN_MEMBER_ID, isNullable);
+    }
     const group = this.#groupToJoin(request);
     if (typeof group === 'number') return refusedJoin(memberId, group, isNullable);
     const { settings, random } = this.#parts;
     const classic = group.awake(settings, this.#nowMs());
-    const stem = request.groupInstanceId ?? call.clientId ?? '';
+    const clientId = shortened(call.clientId ?? '');
+    const stem = request.groupInstanceId ?? clientId;
     const newMemberId = `${stem}-${uuid(random.bytes(16))}`;
     const rebalanceTimeoutMs =
       call.apiVersion === 0 ? request.sessionTimeoutMs : Math.max(0, request.rebalanceTimeoutMs);
@@ -90,7 +103,7 @@ export class Membership {
           protocolType: request.protocolType,
           facts: {
             groupInstanceId: request.groupInstanceId,
-            clientId: call.clientId ?? '',
+            clientId,
             clientHost: call.clientHost ?? '',
             sessionTimeoutMs: request.sessionTimeoutMs,
             rebalanceTimeoutMs,
@@ -122,6 +135,9 @@ export class Membership {
     }
     const { classic } = group;
     if (classic === null) return refusedSync(ErrorCode.UNKNOWN_MEMBER_ID);
+    if (!this.#parts.groups.hasRoom(groupId, assignmentBytes(request))) {
+      return refusedSync(ErrorCode.POLICY_VIOLATION);
+    }
     const answer = this.#ask<SyncAnswer>(group, memberId, call, (ticket) =>
       classic.sync(
         {
@@ -155,24 +171,29 @@ export class Membership {
   }
 
   leaveGroup(request: LeaveGroupRequest, call: EngineCall): LeaveGroupResponse {
-    const group = this.#groupOfMember(request.groupId);
-    if (typeof group === 'number') return { throttleTimeMs: 0, errorCode: group, members: [] };
     const isBatch = call.apiVersion >= LEAVE_BATCH;
+    const refused = (errorCode: number) => ({ throttleTimeMs: 0, errorCode, members: [] });
     const leaving = isBatch
       ? request.members
       : [{ memberId: request.memberId, groupInstanceId: null }];
+    // No group has more members, and as many again that are expected.
+    if (leaving.length > 2 * this.#parts.settings.membersMax) {
+      return refused(ErrorCode.INVALID_REQUEST);
+    }
+    const group = this.#groupOfMember(request.groupId);
+    if (typeof group === 'number' && group !== ErrorCode.UNKNOWN_MEMBER_ID) return refused(group);
+    const classic = typeof group === 'number' ? null : group.classic;
     const left = leaving.map(({ memberId, groupInstanceId }) => ({ memberId, groupInstanceId }));
-    const { classic } = group;
-    const unknown = (): LeaveGroupResponse['members'] =>
-      left.map((member) => ({ ...member, errorCode: ErrorCode.UNKNOWN_MEMBER_ID }));
-    let members = unknown();
-    if (classic !== null) {
+    let members: readonly LeaveResult[];
+    if (typeof group === 'number' || classic === null) {
+      members = left.map((member) => ({ ...member, errorCode: ErrorCode.UNKNOWN_MEMBER_ID }));
+    } else {
       const { results, effects } = classic.leave(left, this.#nowMs());
-      members = [...results];
+      members = results;
       this.#apply(group, effects);
     }
-    if (isBatch) return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, members };
-    return { throttleTimeMs: 0, errorCode: members[0]!.errorCode, members: [] };
+    if (isBatch) return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, members: [...members] };
+    return refused(members[0]!.errorCode);
   }
 
   /** The group that a JoinGroup means, made where it may be, or why not. */
@@ -186,6 +207,7 @@ export class Membership {
       return ErrorCode.INVALID_SESSION_TIMEOUT;
     }
     if ((groupInstanceId?.length ?? 0) > STATIC_ID_CHARS_MAX) return ErrorCode.INVALID_REQUEST;
+    if (!isWithinBounds(request)) return ErrorCode.INVALID_REQUEST;
     const known = groups.get(groupId);
     if (known === undefined && memberId !== '') return ErrorCode.UNKNOWN_MEMBER_ID;
     if (!groups.hasRoom(groupId, requestBytes(request))) return ErrorCode.POLICY_VIOLATION;
@@ -254,6 +276,7 @@ export class Membership {
     }
     this.#parts.groups.settle(group);
     if (group.classic !== null) this.#deadlines.schedule(group, group.classic.dueMs);
+    else this.#deadlines.forget(group);
   }
 
   #store(group: Group, { storeId, snapshot }: GroupEffect & { readonly kind: 'store' }): void {
@@ -280,6 +303,24 @@ export class Membership {
 
 function requestBytes({ protocols }: JoinGroupRequest): number {
   return protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, 0);
+}
+
+function assignmentBytes({ assignments }: SyncGroupRequest): number {
+  return assignments.reduce((sum, { assignment }) => sum + assignment.length, 0);
+}
+
+function isWithinBounds({ protocolType, protocols }: JoinGroupRequest): boolean {
+  return (
+    protocolType.length <= NAME_CHARS_MAX &&
+    protocols.length <= PROTOCOLS_MAX &&
+    protocols.every(({ name }) => name.length <= NAME_CHARS_MAX)
+  );
+}
+
+/** A copy: a slice would keep the whole of the text in memory. */
+function shortened(clientId: string): string {
+  if (clientId.length <= NAME_CHARS_MAX) return clientId;
+  return Buffer.from(clientId.slice(0, NAME_CHARS_MAX)).toString();
 }
 
 function joinResponse(answer: JoinAnswer, isNullable: boolean): JoinGroupResponse {

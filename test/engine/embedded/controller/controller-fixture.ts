@@ -15,6 +15,7 @@ import type {
   FoundLog,
   PartitionLogs,
 } from '../../../../src/engine/embedded/controller/partition-logs.ts';
+import type { TopicConfig } from '../../../../src/engine/embedded/controller/topic-config.ts';
 import { openStateLog } from '../../../../src/engine/embedded/state-log.ts';
 import type { StateLog } from '../../../../src/engine/engine.ts';
 
@@ -22,6 +23,8 @@ import type { StateLog } from '../../../../src/engine/engine.ts';
 export class FoldersInMemory implements PartitionLogs {
   readonly folders = new Map<string, FoundLog>();
   readonly offline = new Set<string>();
+  /** What open logs were told since. */
+  readonly configs = new Map<string, TopicConfig>();
   /** Partitions whose folder cannot be made. */
   readonly unmakeable = new Set<string>();
   mostAtOnce = 0;
@@ -48,7 +51,9 @@ export class FoldersInMemory implements PartitionLogs {
     this.folders.delete(`${topic}-${partition}`);
   }
 
-  updateConfig(): void {}
+  updateConfig(topic: string, partition: number, config: TopicConfig): void {
+    this.configs.set(`${topic}-${partition}`, config);
+  }
 
   isOffline(topic: string, partition: number): boolean {
     return this.offline.has(`${topic}-${partition}`);

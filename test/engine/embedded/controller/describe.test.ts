@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ConfigType } from '../../../../src/engine/embedded/controller/config-value.ts';
 import { ErrorCode } from '../../../../src/protocol/error-codes.ts';
 import { ZERO_UUID } from '../../../../src/protocol/schema.ts';
 import { removeDirectory, temporaryDirectory } from '../../../tools/temporary-directory.ts';
@@ -10,27 +9,7 @@ let under: ControllerUnderTest;
 
 beforeEach(async () => {
   directory = temporaryDirectory('describe');
-  under = await openController(directory, {
-    topicDefaults: { 'segment.ms': '60000' },
-    brokerConfigs: [
-      {
-        name: 'log.dirs',
-        type: ConfigType.STRING,
-        value: '/data',
-        default: '/tmp',
-        isSet: true,
-        doc: 'Where.',
-      },
-      {
-        name: 'ssl.key',
-        type: ConfigType.PASSWORD,
-        value: null,
-        default: null,
-        isSet: true,
-        doc: 'Secret.',
-      },
-    ],
-  });
+  under = await openController(directory);
   await under.controller.createTopics(
     createRequest([
       { name: 'acme.a', partitions: 3, configs: { 'segment.bytes': '2097152' } },
@@ -158,99 +137,5 @@ describe('describing topic partitions', () => {
       ['acme.b', 0],
     ]);
     expect(page.nextCursor).toBeNull();
-  });
-});
-
-describe('describing configs', () => {
-  const describeOne = (
-    resourceType: number,
-    resourceName: string,
-    configurationKeys: string[] | null = null,
-    include = true,
-  ) =>
-    under.controller.describeConfigs({
-      resources: [{ resourceType, resourceName, configurationKeys }],
-      includeSynonyms: include,
-      includeDocumentation: include,
-    }).results[0]!;
-  const one = (result: ReturnType<typeof describeOne>, name: string) =>
-    result.configs.find((config) => config.name === name);
-
-  it('shows value, source and synonyms of a topic config', () => {
-    const result = describeOne(2, 'acme.a');
-    expect(one(result, 'segment.bytes')).toEqual({
-      name: 'segment.bytes',
-      value: '2097152',
-      readOnly: false,
-      configSource: 1,
-      isSensitive: false,
-      synonyms: [
-        { name: 'segment.bytes', value: '2097152', source: 1 },
-        { name: 'log.segment.bytes', value: '1073741824', source: 5 },
-      ],
-      configType: 3,
-      documentation: expect.stringContaining('segment'),
-    });
-    expect(one(result, 'segment.ms')).toMatchObject({
-      value: '60000',
-      configSource: 4,
-      synonyms: [
-        { name: 'log.roll.ms', value: '60000', source: 4 },
-        { name: 'log.roll.ms', value: '604800000', source: 5 },
-      ],
-    });
-    expect(one(result, 'retention.ms')).toMatchObject({
-      value: '-1',
-      configSource: 5,
-      readOnly: true,
-    });
-  });
-
-  it('has the value in force as first synonym, everywhere', () => {
-    for (const [type, name] of [
-      [2, 'acme.a'],
-      [4, '1'],
-    ] as const) {
-      const { configs } = describeOne(type, name);
-      expect(configs.length).toBeGreaterThan(15);
-      for (const config of configs) expect(config.synonyms[0]?.value).toBe(config.value);
-    }
-  });
-
-  it('shows the keys asked for, and leaves out what was not asked for', () => {
-    const result = describeOne(2, 'acme.a', ['segment.ms', 'no.such'], false);
-    expect(result.configs).toMatchObject([
-      { name: 'segment.ms', synonyms: [], documentation: null },
-    ]);
-    expect(describeOne(2, 'acme.a', []).configs.length).toBeGreaterThan(10);
-  });
-
-  it('shows this broker, read-only, and hides secrets', () => {
-    const result = describeOne(4, '1');
-    expect(result.configs.every(({ readOnly }) => readOnly)).toBe(true);
-    expect(one(result, 'log.roll.ms')).toMatchObject({ value: '60000', configSource: 4 });
-    expect(one(result, 'node.id')).toMatchObject({ value: '1' });
-    expect(one(result, 'log.dirs')).toMatchObject({ value: '/data', configSource: 4 });
-    expect(one(result, 'ssl.key')).toMatchObject({ value: null, isSensitive: true });
-    expect(describeOne(4, '').configs).toEqual([]);
-  });
-
-  it.each([
-    [2, 'acme.missing', ErrorCode.UNKNOWN_TOPIC_OR_PARTITION],
-    [2, 'acme.?', ErrorCode.INVALID_TOPIC_EXCEPTION],
-    [2, '', ErrorCode.INVALID_TOPIC_EXCEPTION],
-    [4, '2', ErrorCode.INVALID_REQUEST],
-    [4, 'one', ErrorCode.INVALID_REQUEST],
-    [8, '1', ErrorCode.INVALID_REQUEST],
-    [16, 'x', ErrorCode.INVALID_REQUEST],
-    [32, 'x', ErrorCode.INVALID_REQUEST],
-    [99, 'x', ErrorCode.INVALID_REQUEST],
-  ])('refuses resource type %i named %j', (type, name, errorCode) => {
-    expect(describeOne(type, name)).toMatchObject({
-      errorCode,
-      resourceType: type,
-      resourceName: name,
-      configs: [],
-    });
   });
 });

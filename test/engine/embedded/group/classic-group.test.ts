@@ -810,3 +810,34 @@ describe('what the broker reads in the metadata', () => {
     expect(connect.group.subscribedTopics).toBeNull();
   });
 });
+
+describe('static members', () => {
+  it('come back though as many ids were given out as there may be', () => {
+    const driver = new GroupDriver({ membersMax: 2 });
+    const first = driver.join({ instance: 'one' });
+    driver.pass(0);
+    expect(first.answer!.errorCode).toBe(NONE);
+    for (let n = 0; n < 2; n++) driver.join();
+    expect(driver.join().answer!.errorCode).toBe(ErrorCode.GROUP_MAX_SIZE_REACHED);
+    const again = driver.join({ instance: 'one' });
+    expect(again.answer?.errorCode ?? NONE).toBe(NONE);
+    expect(driver.group.memberCount).toBe(1);
+  });
+
+  it('are what they were when their replacement could not be stored', () => {
+    const driver = new GroupDriver();
+    const first = driver.join({ instance: 'one', protocols: { range: 'before' } });
+    driver.pass(0);
+    const { memberId, generation } = first.answer!;
+    driver.sync(memberId, generation, { [memberId]: 'all' });
+    driver.holdsStores = true;
+    const again = driver.join({ instance: 'one', protocols: { range: 'after' } });
+    driver.release(false);
+    expect(again.answer!.errorCode).toBe(ErrorCode.COORDINATOR_NOT_AVAILABLE);
+    const [member] = [...driver.group.members];
+    expect(member!.memberId).toBe(memberId);
+    expect(driver.group.metadataOf(member!).toString()).toBe('before');
+    expect(driver.group.assignmentOf(member!).toString()).toBe('all');
+    expect(driver.heartbeat(memberId, generation, 'one')).toBe(NONE);
+  });
+});

@@ -134,13 +134,15 @@ export class CoordinatorFixture {
             topicId: ZERO_UUID,
             partitionIndexes: [...partitionIndexes],
           }));
-    const { groups } = this.coordinator.offsetFetch({
+    const answer = this.coordinator.offsetFetch({
       groupId: '',
       topics: [],
       groups: [{ groupId: `acme.${group}`, memberId: null, memberEpoch: -1, topics: asked }],
       requireStable: true,
     });
-    return groups[0]!;
+    // The clock of these tests stands still: nothing takes more than a turn.
+    if (answer instanceof Promise) throw new Error('an OffsetFetch took more than one turn');
+    return answer.groups[0]!;
   }
 
   /** The committed offset, -1 for none. */
@@ -191,6 +193,7 @@ export class CoordinatorFixture {
       statesFilter: states,
       typesFilter: types,
     });
+    if (answer instanceof Promise) throw new Error('a ListGroups took more than one turn');
     return answer.groups.sort((a, b) => (a.groupId < b.groupId ? -1 : 1));
   }
 

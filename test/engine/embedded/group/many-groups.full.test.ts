@@ -99,10 +99,10 @@ it('loads in seconds', async () => {
     expect(loadedMs).toBeLessThan(10_000);
 
     const listBegunMs = performance.now();
-    const { groups } = coordinator.listGroups('acme', { statesFilter: [], typesFilter: [] });
+    const { groups } = await coordinator.listGroups('acme', { statesFilter: [], typesFilter: [] });
     console.log(`listed in ${Math.round(performance.now() - listBegunMs)} ms`);
     expect(groups).toHaveLength(GROUPS);
-    const fetched = coordinator.offsetFetch({
+    const fetched = await coordinator.offsetFetch({
       groupId: '',
       topics: [],
       groups: [{ groupId: 'acme.group-77', memberId: null, memberEpoch: -1, topics: null }],
