@@ -63,6 +63,14 @@ export class LeaderEpochCache {
     }
   }
 
+  /** Forgets epochs that ended at `startOffset` or before; the one in force there begins there. */
+  truncateFromStart(startOffset: number): void {
+    const first = this.#entries.findLastIndex((entry) => entry.startOffset <= startOffset);
+    if (first < 0 || (first === 0 && this.#entries[0]!.startOffset === startOffset)) return;
+    this.#entries.splice(0, first + 1, { epoch: this.#entries[first]!.epoch, startOffset });
+    this.isDirty = true;
+  }
+
   toBytes(): Buffer {
     return formatCheckpoint(this.#entries.map((entry) => `${entry.epoch} ${entry.startOffset}`));
   }

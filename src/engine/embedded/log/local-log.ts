@@ -5,13 +5,14 @@
  * Invariants: only the last segment grows. `syncFiles` makes everything written before the call
  * durable, older segments before newer ones, then the names of new files. Index files are synced
  * only by `recoveryPoint`, which never passes a segment whose indexes are not durable: the loader
- * makes the indexes behind the recovery point anew.
+ * makes the indexes behind the recovery point anew. Segments leave at the front one by one, settled
+ * ones only, after the log start offset behind them is durable (`log-retention.ts`).
  */
 import { join } from 'node:path';
 import { isOutOfSpace, systemErrorCode } from '../../../base/file-system.ts';
 import type { LogConfig } from './log-config.ts';
 import { type LogDirectory, SyncedEntries } from './log-directory.ts';
-import { LogSegment, SNAPSHOT_SUFFIX, segmentFileName } from './log-segment.ts';
+import { DELETED_SUFFIX, LogSegment, SNAPSHOT_SUFFIX, segmentFileName } from './log-segment.ts';
 import { PARTITION_METADATA_FILE } from './partition-metadata.ts';
 
 /** Up to this a start reads a segment instead of its indexes. */
@@ -40,6 +41,7 @@ export class LocalLog {
   #unsynced: LogSegment[] = [];
   /** Closed, indexes not yet durable, oldest first. */
   readonly #unindexed: LogSegment[] = [];
+  #settling: Promise<unknown> = Promise.resolve();
 
   constructor(directory: LogDirectory, config: LogConfig, path: string, segments: LogSegment[]) {
     this.directory = directory;
@@ -59,6 +61,10 @@ export class LocalLog {
   /** For the loader: closed segments whose indexes were made anew. */
   noteUnindexed(segments: readonly LogSegment[]): void {
     this.#unindexed.push(...segments);
+  }
+
+  get sizeBytes(): number {
+    return this.segments.reduce((sum, segment) => sum + segment.sizeBytes, 0);
   }
 
   get active(): LogSegment {
@@ -86,7 +92,7 @@ export class LocalLog {
       return false;
     }
     if (active.mustRoll(this.config, queuedBytes, batchBytes, last)) return true;
-    return nowMs - active.createdMs >= this.config.segmentMs;
+    return nowMs - active.createdMs >= active.ageMaxMs(this.config);
   }
 
   /** Writes whole batches, one a buffer; throws the system's error. */
@@ -121,6 +127,12 @@ export class LocalLog {
     }
   }
 
+  async writeSnapshotDurably(offset: number, bytes: Buffer): Promise<void> {
+    this.writeSnapshot(offset, bytes);
+    await this.#syncSnapshot(offset);
+    await this.syncEntries();
+  }
+
   removeIfPresent(path: string): void {
     if (this.directory.files.statSync(path) === undefined) return;
     this.directory.files.unlinkSync(path);
@@ -144,7 +156,14 @@ export class LocalLog {
    * Makes indexes and snapshots of closed segments durable and returns the offset from which a
    * restart has to read; at most `syncedOffset`.
    */
-  async recoveryPoint(syncedOffset: number): Promise<number> {
+  recoveryPoint(syncedOffset: number): Promise<number> {
+    // One at a time: nobody may still be at work on a segment that another has found settled.
+    const settled = this.#settling.then(() => this.#settle(syncedOffset));
+    this.#settling = settled.catch(() => undefined);
+    return settled;
+  }
+
+  async #settle(syncedOffset: number): Promise<number> {
     while (this.#unindexed.length > 0 && !this.#isClosed) {
       const segment = this.#unindexed[0]!;
       const next = this.segments[this.segments.indexOf(segment) + 1];
@@ -190,7 +209,8 @@ export class LocalLog {
 
   /** An index of a segment was used: closed segments share a bounded memory. */
   noteIndexUse(segment: LogSegment): void {
-    if (segment === this.#active || this.#unindexed.includes(segment)) return;
+    if (segment === this.#active || segment.isRemoved) return;
+    if (this.#unindexed.includes(segment)) return;
     this.directory.indexMemory.touch(segment.offsetIndex.file);
     this.directory.indexMemory.touch(segment.timeIndex.file);
   }
@@ -213,6 +233,51 @@ export class LocalLog {
     }
   }
 
+  /** How many of the oldest segments are durable with indexes and snapshots; never the active one. */
+  get settledCount(): number {
+    const unsettled = [this.#unsynced[0], this.#unindexed[0], this.#active];
+    const bases = unsettled.map((segment) => segment?.baseOffset ?? Number.POSITIVE_INFINITY);
+    return this.indexOfSegment(Math.min(...bases));
+  }
+
+  /** Whether a restart finds what it needs to know of producers before this segment. */
+  hasSnapshotAt(offset: number): boolean {
+    return this.directory.files.statSync(this.#snapshotPath(offset)) !== undefined;
+  }
+
+  /** The active segment's file, durable by name: something must stand where a log begins. */
+  async materializeActive(): Promise<void> {
+    const { file } = this.#active;
+    if (this.directory.files.statSync(file.path) === undefined) {
+      file.handle();
+      this.#entriesChange = this.#entries.noteChange();
+    }
+    await this.#entries.sync(this.#entriesChange);
+  }
+
+  /** Makes creations and removals in the folder durable. */
+  syncEntries(): Promise<void> {
+    return this.#entries.sync(this.#entriesChange);
+  }
+
+  /**
+   * Takes the oldest segment out. Its files are renamed at once, as the path may soon be another
+   * log's, and are the caller's to remove; who reads from them may go on.
+   */
+  detachOldest(): string[] {
+    if (this.settledCount < 1) throw new Error('the oldest segment is not settled');
+    const segment = this.segments.shift()!;
+    this.#retire(segment);
+    const detached: string[] = [];
+    for (const path of [...segment.paths(), this.#snapshotPath(segment.baseOffset)]) {
+      if (this.directory.files.statSync(path) === undefined) continue;
+      this.directory.files.renameSync(path, path + DELETED_SUFFIX);
+      detached.push(path + DELETED_SUFFIX);
+    }
+    this.#entriesChange = this.#entries.noteChange();
+    return detached;
+  }
+
   /** For good: nothing of this log is opened any more. */
   closeFiles(): void {
     this.#isClosed = true;
@@ -228,10 +293,15 @@ export class LocalLog {
       const at = list.indexOf(segment);
       if (at >= 0) list.splice(at, 1);
     }
+    this.#retire(segment);
+    for (const path of segment.paths()) this.removeIfPresent(path);
+  }
+
+  #retire(segment: LogSegment): void {
+    segment.isRemoved = true;
     segment.file.retire();
     this.directory.indexMemory.forget(segment.offsetIndex.file);
     this.directory.indexMemory.forget(segment.timeIndex.file);
-    for (const path of segment.paths()) this.removeIfPresent(path);
   }
 
   async #syncSnapshot(offset: number): Promise<void> {

@@ -6,7 +6,8 @@
  * recovery point and those after it are read whole, checksums included; at the first batch that is
  * torn, or that does not follow its predecessor, the log ends and the rest is cut off. Their
  * indexes are made anew. What lies past the recovery point is written again and synced, so that
- * the loaded end is durable.
+ * the loaded end is durable. Segments that end at or below the log start offset were on their way
+ * out, in any order and in part: they go without a look.
  */
 import { join } from 'node:path';
 import { StorageError } from '../../../base/errors.ts';
@@ -18,6 +19,7 @@ import { LocalLog } from './local-log.ts';
 import type { LogConfig } from './log-config.ts';
 import type { LogDirectory } from './log-directory.ts';
 import {
+  DELETED_SUFFIX,
   INDEX_SUFFIX,
   LOG_SUFFIX,
   LogSegment,
@@ -56,29 +58,39 @@ class LogLoader {
   readonly #directory: LogDirectory;
   readonly #request: LoadRequest;
   readonly #names: Set<string>;
-  readonly #producers = new ProducerState();
+  readonly #producers: ProducerState;
   readonly #epochs = new LeaderEpochCache();
   readonly #nowMs: number;
   #isEpochFileValid = false;
   /** Read whole because they are not below the recovery point. */
   #scanned: LogSegment[] = [];
   #hasRemoved = false;
-  /** Follow a torn end: to be removed. */
+  /** Follow a torn end, or lie below the log's start: to be removed. */
   #lost: LogSegment[] = [];
   #endOffset: number;
 
   constructor(directory: LogDirectory, request: LoadRequest) {
     this.#directory = directory;
     this.#request = request;
+    this.#producers = new ProducerState(directory.producerQuota);
     this.#names = new Set(directory.files.readdirSync(request.path));
     this.#nowMs = directory.clock.nowMs();
     this.#endOffset = request.logStartOffset;
   }
 
   async load(): Promise<UnifiedLog> {
+    try {
+      return await this.#load();
+    } catch (error) {
+      this.#producers.clear();
+      throw error;
+    }
+  }
+
+  async #load(): Promise<UnifiedLog> {
     const { topic, partition, path, config, recoveryPoint } = this.#request;
     this.#loadEpochs();
-    const found = this.#findSegments();
+    const found = this.#withoutDeleted(this.#findSegments());
     const segments = await this.#recover(found);
     if (segments.length === 0) segments.push(this.#segment(this.#endOffset));
     if (this.#endOffset < recoveryPoint) {
@@ -87,6 +99,8 @@ class LogLoader {
     // Nothing was removed so far: a damaged log stays as it is.
     for (const segment of this.#lost) this.#removeSegment(segment);
     this.#epochs.truncateFromEnd(this.#endOffset);
+    const logStartOffset = Math.max(this.#request.logStartOffset, segments[0]!.baseOffset);
+    this.#epochs.truncateFromStart(logStartOffset);
     this.#removeLeftovers();
     this.#removeSnapshots(segments);
     this.#dateActive(segments.at(-1)!);
@@ -103,8 +117,9 @@ class LogLoader {
       partition,
       topicId,
       local,
-      logStartOffset: Math.max(this.#request.logStartOffset, segments[0]!.baseOffset),
+      logStartOffset,
       logEndOffset: this.#endOffset,
+      recoveryPoint,
       producers: this.#producers,
       epochs: this.#epochs,
       wasClean: this.#request.wasClean && this.#scanned.length === 0,
@@ -139,13 +154,14 @@ class LogLoader {
     this.#hasRemoved = true;
   }
 
-  /** Half-written replacements, and indexes whose segment is gone. */
+  /** Half-written replacements, half-removed segments, and indexes whose segment is gone. */
   #removeLeftovers(): void {
     for (const name of [...this.#names]) {
       const suffix = [INDEX_SUFFIX, TIME_INDEX_SUFFIX].find((end) => name.endsWith(end));
       const isOrphan =
         suffix !== undefined && !this.#names.has(name.slice(0, -suffix.length) + LOG_SUFFIX);
-      if (isOrphan || name.endsWith('.tmp')) this.#remove(name);
+      const isHalfGone = name.endsWith('.tmp') || name.endsWith(DELETED_SUFFIX);
+      if (isOrphan || isHalfGone) this.#remove(name);
     }
   }
 
@@ -169,6 +185,14 @@ class LogLoader {
     return bases.sort((one, other) => one - other).map((base) => this.#segment(base));
   }
 
+  /** A segment whose successor begins at or below the log's start holds nothing that counts. */
+  #withoutDeleted(found: LogSegment[]): LogSegment[] {
+    const { logStartOffset } = this.#request;
+    const first = found.findLastIndex((segment) => segment.baseOffset <= logStartOffset);
+    this.#lost.push(...found.slice(0, Math.max(0, first)));
+    return found.slice(Math.max(0, first));
+  }
+
   /** The segments to keep; sets the end, the producers and the epochs. */
   async #recover(found: LogSegment[]): Promise<LogSegment[]> {
     const firstScanned = await this.#believeSynced(found);
@@ -182,7 +206,7 @@ class LogLoader {
       const isWhole = follows && (await this.#scan(segment));
       if (isWhole) continue;
       const kept = follows ? index + 1 : index;
-      this.#lost = found.slice(kept);
+      this.#lost.push(...found.slice(kept));
       return found.slice(0, kept);
     }
     return found;

@@ -26,11 +26,26 @@ export async function offsetByTimestamp(
   const first = log.local.indexOfSegment(log.logStartOffset);
   for (const segment of log.local.segments.slice(first)) {
     if (segment.maxTimestampMs < timestampMs) continue;
-    const from = await positionByTimestamp(log, segment, timestampMs);
-    const found = await findInSegment(segment, from, log.logStartOffset, timestampMs);
+    const found = await searchSegment(log, segment, timestampMs);
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** What a segment that goes during the search held is no answer any more. */
+async function searchSegment(
+  log: UnifiedLog,
+  segment: LogSegment,
+  timestampMs: number,
+): Promise<OffsetAndTimestamp | undefined> {
+  try {
+    const from = await positionByTimestamp(log, segment, timestampMs);
+    const found = await findInSegment(segment, from, log.logStartOffset, timestampMs);
+    return segment.isRemoved ? undefined : found;
+  } catch (error) {
+    if (segment.isRemoved) return undefined;
+    throw error;
+  }
 }
 
 export async function offsetOfMaxTimestamp(
@@ -42,9 +57,8 @@ export async function offsetOfMaxTimestamp(
     if (segment.maxTimestampMs > (youngest?.maxTimestampMs ?? -1)) youngest = segment;
   }
   if (youngest === undefined) return undefined;
-  const { maxTimestampMs } = youngest;
-  const from = await positionByTimestamp(log, youngest, maxTimestampMs);
-  return findInSegment(youngest, from, log.logStartOffset, maxTimestampMs);
+  const found = await searchSegment(log, youngest, youngest.maxTimestampMs);
+  return found === undefined && youngest.isRemoved ? offsetOfMaxTimestamp(log) : found;
 }
 
 async function positionByTimestamp(

@@ -40,6 +40,8 @@ export interface LogState {
   readonly local: LocalLog;
   readonly logStartOffset: number;
   readonly logEndOffset: number;
+  /** As the checkpoint file has it. */
+  readonly recoveryPoint: number;
   readonly producers: ProducerState;
   readonly epochs: LeaderEpochCache;
   /** It was closed in order, and nothing had to be made anew. */
@@ -54,6 +56,8 @@ export class UnifiedLog implements FlushTarget {
   readonly producers: ProducerState;
   readonly epochs: LeaderEpochCache;
   flushState: FlushState = 'idle';
+  /** What the directory's checkpoint files say of this log; set by who writes them. */
+  readonly durable: { logStartOffset: number; recoveryPoint: number };
   #logStartOffset: number;
   #nextOffset: number;
   #writtenEndOffset: number;
@@ -64,6 +68,8 @@ export class UnifiedLog implements FlushTarget {
   #queuedBytes = 0;
   #isSyncWanted = false;
   readonly #waiters = new LogWaiters();
+  /** One at a time: they write the same files. */
+  #checkpoints: Promise<unknown> = Promise.resolve();
   readonly #highWatermarkListeners = new Set<(log: UnifiedLog) => void>();
   #failure: StorageError | undefined;
   /** Nothing was written since a clean end: a restart needs nothing new. */
@@ -78,6 +84,7 @@ export class UnifiedLog implements FlushTarget {
     this.local = state.local;
     this.producers = state.producers;
     this.epochs = state.epochs;
+    this.durable = { logStartOffset: state.logStartOffset, recoveryPoint: state.recoveryPoint };
     this.#logStartOffset = state.logStartOffset;
     this.#nextOffset = state.logEndOffset;
     this.#writtenEndOffset = state.logEndOffset;
@@ -117,9 +124,29 @@ export class UnifiedLog implements FlushTarget {
     return this.local.directory.failure ?? this.#failure;
   }
 
-  /** Applies to the next appends. */
+  /** Takes force at once, for what waits for its sync too. */
   updateConfig(config: LogConfig): void {
+    const before = this.local.config;
     this.local.config = config;
+    if (config.flushMs < before.flushMs) this.local.directory.scheduler.flushMsChanged(this);
+    if (this.#isFlushDue && this.failure === undefined) this.#wantSync();
+  }
+
+  /**
+   * Nothing below `offset` is read any more; false when the log begins there already. `offset` is
+   * at most the high watermark. Only in memory: see LogCheckpoints.persistLogStarts.
+   */
+  advanceLogStart(offset: number): boolean {
+    if (offset <= this.#logStartOffset || offset > this.#highWatermark) return false;
+    this.#logStartOffset = offset;
+    this.epochs.truncateFromStart(offset);
+    return true;
+  }
+
+  /** Closes the active segment, so that it can go; false when it is empty or not all is synced. */
+  rollSynced(): boolean {
+    if (this.#highWatermark < this.#nextOffset || this.local.active.sizeBytes === 0) return false;
+    return this.#roll(this.local.directory.clock.nowMs()) === undefined;
   }
 
   /**
@@ -242,7 +269,13 @@ export class UnifiedLog implements FlushTarget {
    * Makes what a restart relies on durable; the offset from which that restart has to read. With
    * `isLast` (everything is synced, nothing more will come) it need not read at all.
    */
-  async checkpoint(isLast: boolean): Promise<number> {
+  checkpoint(isLast: boolean): Promise<number> {
+    const offset = this.#checkpoints.then(() => this.#checkpoint(isLast));
+    this.#checkpoints = offset.catch(() => undefined);
+    return offset;
+  }
+
+  async #checkpoint(isLast: boolean): Promise<number> {
     const syncedOffset = this.#highWatermark;
     const { clock, config } = this.local.directory;
     this.producers.expire(clock.nowMs(), config.producerIdExpirationMs);
@@ -290,6 +323,7 @@ export class UnifiedLog implements FlushTarget {
     this.#isAsFound = false;
     this.local.truncateTo(offset, nowMs);
     this.epochs.truncateFromEnd(offset);
+    if (offset < this.#logStartOffset) this.#logStartOffset = offset;
     const { producers } = this;
     rebuildProducers(files, this.local.path, this.local.segments, { producers, nowMs });
     this.#nextOffset = offset;
@@ -298,6 +332,11 @@ export class UnifiedLog implements FlushTarget {
     if (this.#highWatermark === offset) this.#highWatermarkLimit = this.#writtenLimit();
     this.#waiters.noteFailed(offset, new StorageError('The end of the log was cut off'));
     this.#waiters.tell();
+  }
+
+  /** flush.messages is reached. */
+  get #isFlushDue(): boolean {
+    return this.#writtenEndOffset - this.#highWatermark >= this.local.config.flushMessages;
   }
 
   #answerWithoutAppend(batch: Buffer): Append | undefined {
@@ -336,7 +375,8 @@ export class UnifiedLog implements FlushTarget {
     }
     this.#clearQueue();
     this.#writtenEndOffset = this.#nextOffset;
-    const isWaitedFor = this.#isSyncWanted || this.#highWatermarkListeners.size > 0;
+    const isWaitedFor =
+      this.#isSyncWanted || this.#highWatermarkListeners.size > 0 || this.#isFlushDue;
     // Near the limit of open files unsynced ones are in the way: giving one up means to wait.
     if (isWaitedFor || this.local.directory.openFiles.isCrowded) scheduler.requestSync(this);
     else scheduler.noteUnsynced(this);
@@ -349,7 +389,11 @@ export class UnifiedLog implements FlushTarget {
     if (!this.local.mustRoll(this.#queuedBytes, batch.length, last, nowMs)) return undefined;
     const queued = this.#queued.at(-1);
     this.#writeQueue();
-    if (queued?.failure !== undefined) return queued.failure;
+    return queued?.failure ?? this.#roll(nowMs);
+  }
+
+  #roll(nowMs: number): StorageError | undefined {
+    this.#isAsFound = false;
     try {
       this.local.roll(this.#nextOffset, nowMs);
       this.local.writeSnapshot(this.#nextOffset, encodeProducerSnapshot(this.producers.entries()));

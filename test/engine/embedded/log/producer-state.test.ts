@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { ProducerQuota } from '../../../../src/engine/embedded/log/producer-quota.ts';
 import {
   decodeProducerSnapshot,
   encodeProducerSnapshot,
@@ -85,7 +86,7 @@ const table: { readonly name: string; readonly steps: readonly Step[] }[] = [
 ];
 
 class Producer {
-  readonly state = new ProducerState();
+  readonly state = new ProducerState(new ProducerQuota(100, 1000));
   #nextOffset = 0;
 
   send(spec: BatchSpec & { readonly count?: number }): string {
@@ -142,7 +143,7 @@ describe('ProducerState', () => {
   });
 
   test('forgets a producer that was idle, by our clock and not by its own', () => {
-    const state = new ProducerState();
+    const state = new ProducerState(new ProducerQuota(100, 1000));
     const oldStamp = { timestampMs: 5, producerEpoch: 0, baseSequence: 0 };
     state.update(batchOf({ ...oldStamp, producerId: 1 }), 0, 1000);
     state.update(batchOf({ ...oldStamp, producerId: 2 }), 0, 1500);
