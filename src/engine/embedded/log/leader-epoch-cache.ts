@@ -75,8 +75,11 @@ export class LeaderEpochCache {
     return formatCheckpoint(this.#entries.map((entry) => `${entry.epoch} ${entry.startOffset}`));
   }
 
-  /** False when the bytes are no such file. */
-  load(bytes: Buffer): boolean {
+  /**
+   * False when the bytes are no such file, or one that begins after `logStartOffset`: it was written
+   * for a later beginning of the log that never became durable.
+   */
+  load(bytes: Buffer, logStartOffset: number): boolean {
     const entries: EpochStart[] = [];
     for (const [epoch, startOffset, ...rest] of parseCheckpoint(bytes) ?? [['']]) {
       const entry = { epoch: Number(epoch), startOffset: Number(startOffset) };
@@ -87,6 +90,7 @@ export class LeaderEpochCache {
       if (rest.length > 0 || startOffset === undefined || !fits || !grows) return false;
       entries.push(entry);
     }
+    if ((entries[0]?.startOffset ?? 0) > logStartOffset) return false;
     this.#entries = entries;
     this.isDirty = false;
     return true;

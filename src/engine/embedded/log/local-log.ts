@@ -104,7 +104,8 @@ export class LocalLog {
   /** Closes the active segment and begins a new one at `offset`, whose file comes with a write. */
   roll(offset: number, nowMs: number): void {
     this.#active.cutIfNeeded();
-    this.#unsynced.push(this.#active);
+    // What a sync under way covers is durable before the high watermark passes it.
+    if (this.#active.file.isUnsynced) this.#unsynced.push(this.#active);
     this.#unindexed.push(this.#active);
     this.#active = this.newSegment(offset, nowMs);
     this.segments.push(this.#active);

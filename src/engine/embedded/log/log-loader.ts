@@ -109,7 +109,9 @@ class LogLoader {
     const topicId = this.#readTopicId();
     await this.#syncScanned(topicId);
     // What was removed must not come back beside what is appended from now on.
-    if (this.#hasRemoved) await this.#directory.files.syncDirectory(path);
+    // And what is gone from the front is gone for good once it was told.
+    const isShorter = logStartOffset > this.#request.logStartOffset;
+    if (this.#hasRemoved || isShorter) await this.#directory.files.syncDirectory(path);
     // After a kill an empty log's folder may be in the cache only.
     if (this.#endOffset === 0 && !this.#request.wasClean) local.noteNew();
     return new UnifiedLog({
@@ -168,7 +170,7 @@ class LogLoader {
   #loadEpochs(): void {
     if (!this.#names.has(LEADER_EPOCH_FILE)) return;
     const bytes = this.#directory.files.readFileSync(this.#path(LEADER_EPOCH_FILE));
-    this.#isEpochFileValid = this.#epochs.load(bytes);
+    this.#isEpochFileValid = this.#epochs.load(bytes, this.#request.logStartOffset);
   }
 
   #readTopicId(): string | undefined {

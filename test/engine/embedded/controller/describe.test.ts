@@ -200,10 +200,11 @@ describe('describing configs', () => {
       ],
     });
     expect(one(result, 'retention.ms')).toMatchObject({
-      value: '-1',
+      value: '604800000',
       configSource: 5,
-      readOnly: true,
+      readOnly: false,
     });
+    expect(one(result, 'cleanup.policy')).toMatchObject({ value: 'delete', readOnly: true });
   });
 
   it('has the value in force as first synonym, everywhere', () => {
