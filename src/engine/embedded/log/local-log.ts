@@ -14,6 +14,7 @@ import type { LogConfig } from './log-config.ts';
 import { type LogDirectory, SyncedEntries } from './log-directory.ts';
 import { DELETED_SUFFIX, LogSegment, SNAPSHOT_SUFFIX, segmentFileName } from './log-segment.ts';
 import { PARTITION_METADATA_FILE } from './partition-metadata.ts';
+import { isSoundSnapshot } from './producer-snapshot.ts';
 
 /** Up to this a start reads a segment instead of its indexes. */
 const SMALL_SEGMENT_BYTES = 128 * 1024;
@@ -144,8 +145,9 @@ export class LocalLog {
     const active = this.#active;
     const closed = this.#unsynced.slice();
     const [entriesChange, parentChange] = [this.#entriesChange, this.#parentChange];
-    for (const segment of closed) await segment.file.datasync();
-    if (active.file.isUnsynced) await active.file.datasync();
+    // A truncation may remove them meanwhile.
+    for (const { file } of closed) if (!file.isRetired) await file.datasync();
+    if (active.file.isUnsynced && !active.file.isRetired) await active.file.datasync();
     if (this.#isMetadataUnsynced) await this.#syncFile(PARTITION_METADATA_FILE);
     this.#isMetadataUnsynced = false;
     await this.#entries.sync(entriesChange);
@@ -176,6 +178,7 @@ export class LocalLog {
         await this.#syncSnapshot(next.baseOffset);
         this.#entriesChange = this.#entries.noteChange();
       } catch (error) {
+        if (segment.isRemoved) continue;
         if (!isPassing(error)) throw error;
         break;
       }
@@ -241,9 +244,12 @@ export class LocalLog {
     return this.indexOfSegment(Math.min(...bases));
   }
 
-  /** Whether a restart finds what it needs to know of producers before this segment. */
+  /** Whether a restart finds what it needs to know of producers before this offset. */
   hasSnapshotAt(offset: number): boolean {
-    return this.directory.files.statSync(this.#snapshotPath(offset)) !== undefined;
+    const path = this.#snapshotPath(offset);
+    const { files } = this.directory;
+    // One that a power cut tore is there, and worth nothing.
+    return files.statSync(path) !== undefined && isSoundSnapshot(files.readFileSync(path));
   }
 
   /** The active segment's file, durable by name: something must stand where a log begins. */

@@ -7,7 +7,7 @@
  * torn, or that does not follow its predecessor, the log ends and the rest is cut off. Their
  * indexes are made anew. What lies past the recovery point is written again and synced, so that
  * the loaded end is durable. Segments that end at or below the log start offset were on their way
- * out, in any order and in part: they go without a look.
+ * out, in any order and in part: what they tell of producers is kept.
  */
 import { join } from 'node:path';
 import { StorageError } from '../../../base/errors.ts';
@@ -65,7 +65,9 @@ class LogLoader {
   /** Read whole because they are not below the recovery point. */
   #scanned: LogSegment[] = [];
   #hasRemoved = false;
-  /** Follow a torn end, or lie below the log's start: to be removed. */
+  /** Lie wholly below the log's start: to be removed, once their producers are known. */
+  #deleted: LogSegment[] = [];
+  /** Follow a torn end: to be removed. */
   #lost: LogSegment[] = [];
   #endOffset: number;
 
@@ -97,7 +99,7 @@ class LogLoader {
       throw this.#damage(`the log ends at ${this.#endOffset}, but ${recoveryPoint} was durable`);
     }
     // Nothing was removed so far: a damaged log stays as it is.
-    for (const segment of this.#lost) this.#removeSegment(segment);
+    for (const segment of [...this.#deleted, ...this.#lost]) this.#removeSegment(segment);
     this.#epochs.truncateFromEnd(this.#endOffset);
     const logStartOffset = Math.max(this.#request.logStartOffset, segments[0]!.baseOffset);
     this.#epochs.truncateFromStart(logStartOffset);
@@ -191,7 +193,8 @@ class LogLoader {
   #withoutDeleted(found: LogSegment[]): LogSegment[] {
     const { logStartOffset } = this.#request;
     const first = found.findLastIndex((segment) => segment.baseOffset <= logStartOffset);
-    this.#lost.push(...found.slice(0, Math.max(0, first)));
+    this.#deleted = found.slice(0, Math.max(0, first));
+    for (const segment of this.#deleted) segment.sizeBytes = segment.file.handle().sizeBytesSync();
     return found.slice(Math.max(0, first));
   }
 
@@ -208,7 +211,7 @@ class LogLoader {
       const isWhole = follows && (await this.#scan(segment));
       if (isWhole) continue;
       const kept = follows ? index + 1 : index;
-      this.#lost.push(...found.slice(kept));
+      this.#lost = found.slice(kept);
       return found.slice(0, kept);
     }
     return found;
@@ -276,18 +279,31 @@ class LogLoader {
 
   /** Producers (and epochs, if their file is lost) from the segments that are not read whole. */
   #replaySynced(synced: readonly LogSegment[], scanFrom: number): void {
+    const segments = [...this.#deleted, ...synced];
+    const oldestBase = segments[0]?.baseOffset ?? scanFrom;
     const snapshotOffset = loadNewestSnapshot(this.#directory.files, this.#request.path, scanFrom, {
       producers: this.#producers,
       nowMs: this.#nowMs,
+      oldestBase,
     });
-    for (const [index, segment] of synced.entries()) {
-      const next = synced[index + 1]?.baseOffset ?? scanFrom;
+    let knownTo = Math.max(oldestBase, snapshotOffset);
+    // Of what was on its way out a part may be gone: what is known before a gap is out of date.
+    const reach = (offset: number): void => {
+      if (offset !== knownTo) this.#producers.clear();
+    };
+    for (const [index, segment] of segments.entries()) {
+      const next = segments[index + 1]?.baseOffset ?? scanFrom;
       if (this.#isEpochFileValid && next <= snapshotOffset) continue;
       visitHeaders(segment, (buffer, at) => {
         if (!this.#isEpochFileValid) this.#noteEpoch(buffer, at);
-        if (batchOf.baseOffset(buffer, at) >= snapshotOffset) this.#noteProducer(buffer, at);
+        const base = batchOf.baseOffset(buffer, at);
+        if (base < snapshotOffset) return;
+        reach(base);
+        knownTo = batchOf.nextOffset(buffer, at);
+        this.#noteProducer(buffer, at);
       });
     }
+    reach(scanFrom);
   }
 
   /** Reads the whole segment and cuts it at the first batch that is not sound; true if none was. */

@@ -17,12 +17,14 @@ import { isPassing } from './local-log.ts';
 import type { LogCheckpoints } from './log-checkpoints.ts';
 import type { LogDirectory } from './log-directory.ts';
 import { snapshotAsOf } from './producer-snapshot.ts';
-import { retainedFrom } from './retention-rules.ts';
+import { BELOW_START_ONLY, type RetentionLimits, retainedFrom } from './retention-rules.ts';
 import type { UnifiedLog } from './unified-log.ts';
 
 /** How long one turn may take, and how many logs are looked at before the time is. */
 const TURN_MS = 5;
 const LOGS_BETWEEN_LOOKS = 16;
+
+type LimitsOf = (log: UnifiedLog) => RetentionLimits;
 
 export class LogRetention {
   readonly #directory: LogDirectory;
@@ -62,7 +64,7 @@ export class LogRetention {
 
   /** Looks at all logs, and resolves when what may go is gone. */
   check(): Promise<void> {
-    return this.#queue(() => this.#pass([...this.#logs.values()]));
+    return this.#queue(() => this.#pass([...this.#logs.values()], ({ config }) => config));
   }
 
   /** Soon removes what lies below the log's start. */
@@ -71,7 +73,7 @@ export class LogRetention {
       void this.#queue(() => {
         const logs = [...this.#due];
         this.#due.clear();
-        return this.#pass(logs);
+        return this.#pass(logs, () => BELOW_START_ONLY);
       });
     }
     this.#due.add(log);
@@ -86,8 +88,8 @@ export class LogRetention {
     return this.#work;
   }
 
-  async #pass(logs: readonly UnifiedLog[]): Promise<void> {
-    const removable = await this.#advanceStarts(logs);
+  async #pass(logs: readonly UnifiedLog[], limitsOf: LimitsOf): Promise<void> {
+    const removable = await this.#advanceStarts(logs, limitsOf);
     if (removable.length === 0 || this.#isStopped) return;
     await this.#makeStartsDurable(removable);
     for (const log of removable) {
@@ -99,7 +101,7 @@ export class LogRetention {
   }
 
   /** The logs that have something to remove. */
-  async #advanceStarts(logs: readonly UnifiedLog[]): Promise<UnifiedLog[]> {
+  async #advanceStarts(logs: readonly UnifiedLog[], limitsOf: LimitsOf): Promise<UnifiedLog[]> {
     const { clock } = this.#directory;
     const removable: UnifiedLog[] = [];
     let next = 0;
@@ -108,7 +110,7 @@ export class LogRetention {
       while (next < logs.length && !this.#isStopped) {
         const log = logs[next]!;
         next += 1;
-        if (advanceStart(log, clock.nowMs())) removable.push(log);
+        if (advanceStart(log, limitsOf(log), clock.nowMs())) removable.push(log);
         if (next % LOGS_BETWEEN_LOOKS === 0 && clock.monotonicMs() - beganMs > TURN_MS) break;
       }
       return next >= logs.length || this.#isStopped;
@@ -161,9 +163,9 @@ export class LogRetention {
 }
 
 /** Moves the log's start to where its settings say; whether there are segments below it. */
-function advanceStart(log: UnifiedLog, nowMs: number): boolean {
+function advanceStart(log: UnifiedLog, limits: RetentionLimits, nowMs: number): boolean {
   if (log.failure !== undefined) return false;
-  const from = retainedFrom(log, nowMs);
+  const from = retainedFrom(log, limits, nowMs);
   // All of it may go: only a closed segment can.
   if (from > log.local.active.baseOffset && !log.rollSynced()) return false;
   log.advanceLogStart(from);

@@ -19,15 +19,18 @@ export function snapshotOffsets(names: Iterable<string>): number[] {
   return offsets.sort((one, other) => other - one);
 }
 
-/** Loads the newest sound snapshot at or before `offset`; its offset, or -1 without one. */
+/**
+ * Loads the newest sound snapshot at or before `offset`; its offset, or -1 without one. One from before
+ * the oldest segment does not count: what followed it is gone.
+ */
 export function loadNewestSnapshot(
   files: FileSystem,
   directory: string,
   offset: number,
-  into: { readonly producers: ProducerState; readonly nowMs: number },
+  into: LoadInto,
 ): number {
   for (const candidate of snapshotOffsets(files.readdirSync(directory))) {
-    if (candidate > offset) continue;
+    if (candidate > offset || candidate < into.oldestBase) continue;
     const path = join(directory, segmentFileName(candidate, SNAPSHOT_SUFFIX));
     const entries = decodeProducerSnapshot(files.readFileSync(path), into.nowMs);
     if (entries === undefined) continue;
@@ -35,6 +38,13 @@ export function loadNewestSnapshot(
     return candidate;
   }
   return -1;
+}
+
+export interface LoadInto {
+  readonly producers: ProducerState;
+  readonly nowMs: number;
+  /** Where the oldest segment begins. */
+  readonly oldestBase: number;
 }
 
 /** Calls `visit` for every batch header of the segment. */
@@ -56,7 +66,10 @@ export function rebuildProducers(
   into: { readonly producers: ProducerState; readonly nowMs: number },
 ): void {
   into.producers.clear();
-  const from = loadNewestSnapshot(files, directory, Number.MAX_SAFE_INTEGER, into);
+  const from = loadNewestSnapshot(files, directory, Number.MAX_SAFE_INTEGER, {
+    ...into,
+    oldestBase: segments[0]?.baseOffset ?? 0,
+  });
   for (const [index, segment] of segments.entries()) {
     const next = segments[index + 1];
     if (next !== undefined && next.baseOffset <= from) continue;

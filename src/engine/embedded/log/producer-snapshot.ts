@@ -65,8 +65,7 @@ export function snapshotAsOf(producers: Iterable<ProducerEntry>, offset: number)
 
 /** `seenMs`: the producers' idle time begins anew. */
 export function decodeProducerSnapshot(bytes: Buffer, seenMs: number): ProducerEntry[] | undefined {
-  if (bytes.length < BODY_AT + 4 || bytes.readInt16BE(0) !== VERSION) return undefined;
-  if (bytes.readUInt32BE(CRC_AT) !== crc32c(bytes, BODY_AT, bytes.length)) return undefined;
+  if (!isSoundSnapshot(bytes)) return undefined;
   const count = bytes.readInt32BE(BODY_AT);
   const entriesEnd = BODY_AT + 4 + count * ENTRY_BYTES;
   if (count < 0 || entriesEnd > bytes.length) return undefined;
@@ -77,6 +76,12 @@ export function decodeProducerSnapshot(bytes: Buffer, seenMs: number): ProducerE
     entries.push(readEntry(bytes, at, histories?.[index] ?? [], seenMs));
   }
   return entries;
+}
+
+/** Whole, and of the version that is known. */
+export function isSoundSnapshot(bytes: Buffer): boolean {
+  if (bytes.length < BODY_AT + 4 || bytes.readInt16BE(0) !== VERSION) return false;
+  return bytes.readUInt32BE(CRC_AT) === crc32c(bytes, BODY_AT, bytes.length);
 }
 
 function olderBatches(entry: ProducerEntry): readonly ProducerBatch[] {

@@ -313,7 +313,10 @@ export class UnifiedLog implements FlushTarget {
     return failure;
   }
 
-  /** Cuts everything from `offset` on, queued batches included. */
+  /**
+   * Cuts everything from `offset` on, queued batches included; durably with the next sync. Not below
+   * the recovery point: a restart would take that for damage.
+   */
   truncateTo(offset: number): void {
     this.writePending();
     if (offset >= this.#nextOffset) return;

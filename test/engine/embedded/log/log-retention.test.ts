@@ -242,7 +242,7 @@ describe('the beginning of a log', () => {
 
   test('forgets the epochs that ended before it', async () => {
     const bench = new LogBench();
-    const { manager, log } = await opened(bench);
+    const { log } = await opened(bench);
     for (const leaderEpoch of [1, 1, 4]) {
       await durable(log, log.append(batchOf(), { leaderEpoch }));
     }
