@@ -14,7 +14,8 @@ import type { LogConfig } from './log-config.ts';
 import { type LogDirectory, SyncedEntries } from './log-directory.ts';
 import { DELETED_SUFFIX, LogSegment, SNAPSHOT_SUFFIX, segmentFileName } from './log-segment.ts';
 import { PARTITION_METADATA_FILE } from './partition-metadata.ts';
-import { isSoundSnapshot } from './producer-snapshot.ts';
+import { isSoundSnapshot, snapshotAsOf } from './producer-snapshot.ts';
+import type { ProducerState } from './producer-state.ts';
 
 /** Up to this a start reads a segment instead of its indexes. */
 const SMALL_SEGMENT_BYTES = 128 * 1024;
@@ -129,12 +130,6 @@ export class LocalLog {
     }
   }
 
-  async writeSnapshotDurably(offset: number, bytes: Buffer): Promise<void> {
-    this.writeSnapshot(offset, bytes);
-    await this.#syncSnapshot(offset);
-    await this.syncEntries();
-  }
-
   removeIfPresent(path: string): void {
     if (this.directory.files.statSync(path) === undefined) return;
     this.directory.files.unlinkSync(path);
@@ -244,12 +239,24 @@ export class LocalLog {
     return this.indexOfSegment(Math.min(...bases));
   }
 
-  /** Whether a restart finds what it needs to know of producers before this offset. */
-  hasSnapshotAt(offset: number): boolean {
+  /**
+   * Before segments below `offset` go: a restart has to know producers whose last batches go. The
+   * roll wrote a snapshot for that; where there was no room for it then, or a power cut tore it, it
+   * is written now. If there still is no room the segments go all the same: a full disk is worse
+   * than a duplicate of an idle producer.
+   */
+  async keepProducers(offset: number, producers: ProducerState): Promise<void> {
     const path = this.#snapshotPath(offset);
     const { files } = this.directory;
-    // One that a power cut tore is there, and worth nothing.
-    return files.statSync(path) !== undefined && isSoundSnapshot(files.readFileSync(path));
+    const isThere = files.statSync(path) !== undefined && isSoundSnapshot(files.readFileSync(path));
+    if (producers.size === 0 || isThere) return;
+    try {
+      this.writeSnapshot(offset, snapshotAsOf(producers.entries(), offset));
+      await this.#syncSnapshot(offset);
+      await this.syncEntries();
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+    }
   }
 
   /** The active segment's file, durable by name: something must stand where a log begins. */

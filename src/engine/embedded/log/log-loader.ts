@@ -98,6 +98,10 @@ class LogLoader {
     if (this.#endOffset < recoveryPoint) {
       throw this.#damage(`the log ends at ${this.#endOffset}, but ${recoveryPoint} was durable`);
     }
+    const local = new LocalLog(this.#directory, config, path, segments);
+    if (this.#deleted.length > 0) {
+      await local.keepProducers(segments[0]!.baseOffset, this.#producers);
+    }
     // Nothing was removed so far: a damaged log stays as it is.
     for (const segment of [...this.#deleted, ...this.#lost]) this.#removeSegment(segment);
     this.#epochs.truncateFromEnd(this.#endOffset);
@@ -106,7 +110,6 @@ class LogLoader {
     this.#removeLeftovers();
     this.#removeSnapshots(segments);
     this.#dateActive(segments.at(-1)!);
-    const local = new LocalLog(this.#directory, config, path, segments);
     local.noteUnindexed(this.#scanned.filter((segment) => segment !== segments.at(-1)));
     const topicId = this.#readTopicId();
     await this.#syncScanned(topicId);

@@ -16,7 +16,6 @@ import { runInSlices } from '../../../protocol/records/event-loop-slices.ts';
 import { isPassing } from './local-log.ts';
 import type { LogCheckpoints } from './log-checkpoints.ts';
 import type { LogDirectory } from './log-directory.ts';
-import { snapshotAsOf } from './producer-snapshot.ts';
 import { BELOW_START_ONLY, type RetentionLimits, retainedFrom } from './retention-rules.ts';
 import type { UnifiedLog } from './unified-log.ts';
 
@@ -146,7 +145,7 @@ export class LogRetention {
     while (!this.#isStopped && isBelowStart()) {
       if (log.local.settledCount === 0) await log.checkpoint(false).catch(ignorePassing);
       if (log.local.settledCount === 0) return;
-      await keepProducers(log);
+      await log.local.keepProducers(log.local.segments[1]!.baseOffset, log.producers);
       // The log may have been deleted meanwhile.
       if (isBelowStart()) await this.#unlink(log.local.detachOldest());
     }
@@ -176,18 +175,6 @@ function advanceStart(log: UnifiedLog, limits: RetentionLimits, nowMs: number): 
 function mayRemoveOldest(log: UnifiedLog, below: number): boolean {
   const second = log.local.segments[1];
   return second !== undefined && second.baseOffset <= below && log.failure === undefined;
-}
-
-/**
- * A restart has to know producers whose last batches go. The roll wrote a snapshot for that; where
- * there was no room for it then, it is written now. If there still is none the segment goes all
- * the same: a full disk is worse than a duplicate of an idle producer.
- */
-async function keepProducers(log: UnifiedLog): Promise<void> {
-  const offset = log.local.segments[1]!.baseOffset;
-  if (log.producers.size === 0 || log.local.hasSnapshotAt(offset)) return;
-  const bytes = snapshotAsOf(log.producers.entries(), offset);
-  await log.local.writeSnapshotDurably(offset, bytes).catch(ignorePassing);
 }
 
 function ignorePassing(error: unknown): void {
