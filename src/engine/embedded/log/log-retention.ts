@@ -19,9 +19,8 @@ import type { LogDirectory } from './log-directory.ts';
 import { BELOW_START_ONLY, type RetentionLimits, retainedFrom } from './retention-rules.ts';
 import type { UnifiedLog } from './unified-log.ts';
 
-/** How long one turn may take, and how many logs are looked at before the time is. */
+/** How long one turn may take. */
 const TURN_MS = 5;
-const LOGS_BETWEEN_LOOKS = 16;
 
 type LimitsOf = (log: UnifiedLog) => RetentionLimits;
 
@@ -110,7 +109,7 @@ export class LogRetention {
         const log = logs[next]!;
         next += 1;
         if (advanceStart(log, limitsOf(log), clock.nowMs())) removable.push(log);
-        if (next % LOGS_BETWEEN_LOOKS === 0 && clock.monotonicMs() - beganMs > TURN_MS) break;
+        if (clock.monotonicMs() - beganMs > TURN_MS) break;
       }
       return next >= logs.length || this.#isStopped;
     });
