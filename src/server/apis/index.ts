@@ -20,6 +20,7 @@ import { listGroupsApi } from './16-list-groups.ts';
 import { apiVersionsApi } from './18-api-versions.ts';
 import { createTopicsApi } from './19-create-topics.ts';
 import { deleteTopicsApi } from './20-delete-topics.ts';
+import { deleteRecordsApi } from './21-delete-records.ts';
 import { initProducerIdApi } from './22-init-producer-id.ts';
 import { offsetForLeaderEpochApi } from './23-offset-for-leader-epoch.ts';
 import { describeAclsApi } from './29-describe-acls.ts';
@@ -54,7 +55,6 @@ const notServed = (why: string): NotServed => ({ notServed: why });
 
 const CONSUMER_GROUPS = notServed('groups of the KIP-848 protocol are not built yet');
 const TRANSACTIONS = notServed('transactions are not built yet');
-const ADMINISTRATION = notServed('this part of administration is not built yet');
 const SASL = notServed('the listener is mutual TLS; SASL listeners are not built yet');
 const TOKENS = notServed('delegation tokens are not built yet');
 const SHARE_GROUPS = notServed('share groups are not built');
@@ -80,7 +80,7 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.ApiVersions]: apiVersionsApi,
   [ApiKey.CreateTopics]: createTopicsApi,
   [ApiKey.DeleteTopics]: deleteTopicsApi,
-  [ApiKey.DeleteRecords]: ADMINISTRATION,
+  [ApiKey.DeleteRecords]: deleteRecordsApi,
   [ApiKey.InitProducerId]: initProducerIdApi,
   [ApiKey.OffsetForLeaderEpoch]: offsetForLeaderEpochApi,
   [ApiKey.AddPartitionsToTxn]: TRANSACTIONS,
