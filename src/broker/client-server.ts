@@ -1,5 +1,6 @@
 /** Makes the mutual-TLS server of devices and services from the configuration. */
 import type { AuditLog } from '../audit/audit-log.ts';
+import { ChangeRecorder } from '../audit/change-recorder.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { systemRandom } from '../base/random.ts';
@@ -45,6 +46,7 @@ export function makeClientServer(config: Config, parts: ClientServerParts): Serv
       authorizer,
       acls,
       audit,
+      changes: new ChangeRecorder(audit),
       logger,
       clock: systemClock,
       fetchSessions: new FetchSessionCache(
