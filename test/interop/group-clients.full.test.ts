@@ -3,194 +3,23 @@
  * the middle, once as it should be and once by kill -9. Everything acknowledged is processed; what
  * was committed stays committed and never comes again.
  */
-import { randomUUID } from 'node:crypto';
-import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { ApiKey } from '../../src/protocol/api-keys.ts';
-import { ErrorCode } from '../../src/protocol/error-codes.ts';
-import { buildRecordBatch } from '../../src/protocol/records/record-batch-builder.ts';
-import { type BrokerProcess, startBroker } from '../tools/broker-process.ts';
-import { clientIdentity } from '../tools/client-identity.ts';
-import { type ClientMember, type GroupClient, groupClients } from '../tools/group-clients.ts';
-import { GroupLedger, type Offsets } from '../tools/group-ledger.ts';
-import { committedOffsets } from '../tools/group-member.ts';
-import { removeDirectory, temporaryDirectory } from '../tools/temporary-directory.ts';
+import { groupClients } from '../tools/group-clients.ts';
+import { GroupScene } from '../tools/group-scene.ts';
 import { describeRequiring } from '../tools/tool-detection.ts';
-import { WireClient } from '../tools/wire-client.ts';
 
-const TOPIC = 'telemetry';
-const PARTITIONS = 6;
-const RECORDS_A_BATCH = 2;
-const PRODUCE_EVERY_MS = 30;
-/** Until every member has been given something new: a rebalance, or a session that must run out. */
-const PROGRESS_MS = 40_000;
-
-/** A broker that can be ended and begun again, a producer that goes on through it, and a group. */
-class Scene {
-  readonly group = `svc-${randomUUID().slice(0, 8)}`;
-  readonly ledger = new GroupLedger();
-  readonly workDir = temporaryDirectory('group-clients');
-  broker!: BrokerProcess;
-  readonly #members = new Map<string, { readonly member: ClientMember; delivered: number }>();
-  #joined = 0;
-  #isProducing = false;
-  #producing: Promise<void> = Promise.resolve();
-  #nextValue = 0;
-
-  async start(): Promise<void> {
-    this.broker = await startBroker({
-      dataDir: `${this.workDir}/data`,
-      certsDir: `${this.workDir}/certs`,
-      env: { BREAKWATER_GROUP_INITIAL_REBALANCE_DELAY_MS: '300' },
-      ...(this.broker && { port: this.broker.port, adminPort: this.broker.adminPort }),
-    });
-  }
-
-  #connect(name: string): Promise<WireClient> {
-    return WireClient.connect(this.broker.port, clientIdentity(this.broker.certsDir, 'acme', name));
-  }
-
-  produce(): void {
-    this.#isProducing = true;
-    this.#producing = this.#keepProducing();
-  }
-
-  async stopProducing(): Promise<void> {
-    this.#isProducing = false;
-    await this.#producing;
-  }
-
-  /** Values are never sent twice: what failed without an answer may be in the log or not. */
-  async #keepProducing(): Promise<void> {
-    let client: WireClient | undefined;
-    while (this.#isProducing) {
-      try {
-        client ??= await this.#connect('device-1');
-        for (let partition = 0; partition < PARTITIONS; partition++) {
-          await this.#send(client, partition);
-        }
-      } catch {
-        client?.close();
-        client = undefined;
-      }
-      await pause(PRODUCE_EVERY_MS);
-    }
-    client?.close();
-  }
-
-  async #send(client: WireClient, index: number): Promise<void> {
-    const values = Array.from({ length: RECORDS_A_BATCH }, () => `value-${this.#nextValue++}`);
-    const records = buildRecordBatch(
-      values.map((value) => ({ timestampMs: Date.now(), key: null, value: Buffer.from(value) })),
-    );
-    const topicData = [{ name: TOPIC, partitionData: [{ index, records }] }];
-    const answer = await client.call(ApiKey.Produce, 9, { acks: -1, timeoutMs: 5000, topicData });
-    const { errorCode, baseOffset } = answer.responses[0]!.partitionResponses[0]!;
-    if (errorCode !== ErrorCode.NONE) throw new Error(`Produce is answered with ${errorCode}`);
-    values.forEach((value, n) => {
-      this.ledger.acknowledged(index, Number(baseOffset) + n, value);
-    });
-  }
-
-  async join(client: GroupClient): Promise<string> {
-    const name = `member-${++this.#joined}`;
-    const { broker, group, workDir } = this;
-    const identity = clientIdentity(broker.certsDir, 'acme', 'service-1');
-    const place = { identity, bootstrap: broker.bootstrap, topic: TOPIC, group, workDir };
-    const entry = { delivered: 0 };
-    const member = await client.join(place, (partition, offset, value) => {
-      entry.delivered += 1;
-      this.ledger.delivered(name, partition, offset, value);
-    });
-    this.#members.set(name, Object.assign(entry, { member }));
-    return name;
-  }
-
-  async leave(name: string): Promise<void> {
-    const { member } = this.#members.get(name)!;
-    await member.leave();
-    this.#members.delete(name);
-    await this.checkpoint();
-  }
-
-  async allLeave(): Promise<void> {
-    await Promise.all([...this.#members.keys()].map((name) => this.leave(name)));
-  }
-
-  /** What the broker shows as committed. */
-  async committed(): Promise<Offsets> {
-    const admin = await this.#connect('admin-1');
-    const offsets = await committedOffsets(admin, this.group);
-    admin.close();
-    const entries = Object.entries(offsets);
-    return Object.fromEntries(
-      entries.map(([place, offset]) => [place.slice(TOPIC.length + 1), offset]),
-    );
-  }
-
-  /** From here on nothing that is committed now may come again. */
-  async checkpoint(): Promise<Offsets> {
-    const offsets = await this.committed();
-    // What was committed had been printed before: it lies in the pipes, if not here.
-    for (let turns = 0; turns < 10; turns++) await turn();
-    this.ledger.committed(offsets);
-    return offsets;
-  }
-
-  /** Every member is given something that it had not had, and something is committed. */
-  async progress(): Promise<void> {
-    const before = new Map([...this.#members].map(([name, { delivered }]) => [name, delivered]));
-    const idle = (): string[] =>
-      [...this.#members]
-        .filter(([name, { delivered }]) => delivered - before.get(name)! < 10)
-        .map(([name, { member }]) => `${name} is given nothing: ${member.complaints()}`);
-    await expect.poll(idle, { timeout: PROGRESS_MS, interval: 100 }).toEqual([]);
-  }
-
-  async restart(how: 'stop' | 'kill9'): Promise<void> {
-    await this.checkpoint();
-    await this.broker[how]();
-    await this.start();
-    await this.checkpoint();
-  }
-
-  /** Everything that was acknowledged is processed and committed. */
-  async settled(): Promise<void> {
-    await expect.poll(() => this.ledger.missing(), { timeout: PROGRESS_MS }).toEqual([]);
-    const client = await this.#connect('service-1');
-    const { topics } = await client.call(ApiKey.ListOffsets, 7, {
-      topics: [
-        {
-          name: TOPIC,
-          partitions: Array.from({ length: PARTITIONS }, (_, partitionIndex) => {
-            return { partitionIndex, timestamp: -1 };
-          }),
-        },
-      ],
-    });
-    client.close();
-    const ends = topics[0]!.partitions.map(({ partitionIndex, offset }) => {
-      return [partitionIndex, Number(offset)] as const;
-    });
-    const wanted = Object.fromEntries(ends);
-    await expect.poll(() => this.committed(), { timeout: PROGRESS_MS }).toEqual(wanted);
-  }
-
-  async dispose(): Promise<void> {
-    await this.stopProducing();
-    await Promise.allSettled([...this.#members.values()].map(({ member }) => member.leave()));
-    await this.broker?.dispose();
-    removeDirectory(this.workDir);
-  }
-}
-
-let scene: Scene | undefined;
-afterEach(() => scene?.dispose());
+let scene: GroupScene | undefined;
+afterEach(async () => {
+  await scene?.dispose();
+  scene = undefined;
+});
 
 for (const client of groupClients) {
   describeRequiring(['built-broker', ...client.tools], `${client.name} in a group`, () => {
     it('loses nothing and repeats nothing that was committed', async () => {
-      scene = new Scene();
+      scene = new GroupScene();
       await scene.start();
       scene.produce();
       const first = await scene.join(client);
@@ -200,7 +29,7 @@ for (const client of groupClients) {
       await scene.progress();
       await scene.join(client);
       await scene.progress();
-      await scene.leave(first);
+      await scene.leave(client, first);
       await scene.progress();
       await scene.restart('kill9');
       await scene.progress();
@@ -215,3 +44,27 @@ for (const client of groupClients) {
     });
   });
 }
+
+describeRequiring(['built-broker', 'kcat'], 'a broker that forgets what was committed', () => {
+  it('is found out', async () => {
+    const kcat = groupClients.find(({ tools }) => tools.includes('kcat'))!;
+    scene = new GroupScene();
+    await scene.start();
+    scene.produce();
+    await scene.join(kcat);
+    await scene.progress();
+    const metadata = join(scene.workDir, 'data', 'metadata');
+    await scene.restart('kill9', () => {
+      for (const name of readdirSync(metadata)) {
+        if (name.startsWith('__consumer_offsets'))
+          rmSync(join(metadata, name), { recursive: true });
+      }
+    });
+    await scene.progress();
+    await scene.stopProducing();
+    await scene.settled();
+    const violations = scene.ledger.violations().join('\n');
+    expect(violations).toMatch(/^partition \d: \d+ was committed, now it is -1$/m);
+    expect(violations).toMatch(/^partition \d offset \d+ came again, to member-1 after member-1/m);
+  });
+});

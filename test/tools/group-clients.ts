@@ -38,6 +38,8 @@ export interface ClientMember {
 export interface GroupClient {
   readonly name: string;
   readonly tools: readonly ToolName[];
+  /** It may commit a record that it has not told of when it leaves, unless there is none to read. */
+  readonly leavesOnlyIdle?: boolean;
   join(place: GroupPlace, deliver: Deliver): Promise<ClientMember>;
 }
 
@@ -81,10 +83,11 @@ const piped: SpawnOptions = { stdio: ['ignore', 'pipe', 'pipe'] };
 const settingsOf = (settings: Readonly<Record<string, string>>): string[] =>
   Object.entries(settings).flatMap(([key, value]) => ['-X', `${key}=${value}`]);
 
-/** librdkafka 2.0.2, which commits by itself. */
+/** librdkafka 2.0.2, which commits by itself. What kcat polls after the signal it does not print. */
 const kcat: GroupClient = {
   name: 'kcat -G',
   tools: ['kcat'],
+  leavesOnlyIdle: true,
   async join({ identity, bootstrap, topic, group }, deliver) {
     const settings = settingsOf({
       'auto.offset.reset': 'earliest',

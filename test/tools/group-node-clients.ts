@@ -1,6 +1,6 @@
 /** kafkajs and @platformatic/kafka as members of a consumer group, in this process. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { Consumer, type Message, stringDeserializers } from '@platformatic/kafka';
+import { Consumer, stringDeserializers } from '@platformatic/kafka';
 import { Kafka, logLevel } from 'kafkajs';
 import { nodeTlsOptions } from './client-identity.ts';
 import type { ClientMember, Deliver, GroupPlace } from './group-clients.ts';
@@ -40,17 +40,20 @@ export async function kafkajsMember(place: GroupPlace, deliver: Deliver): Promis
   };
 }
 
-type TextMessage = Message<string, string, string, string>;
+type TextConsumer = Consumer<string, string, string, string>;
 
 /**
- * @platformatic/kafka: its stream ends with an error when the broker does, and whoever uses it makes
- * a new one. What it still holds from before a rebalance is not this member's any more.
+ * @platformatic/kafka, used with care. Its streams end with an error when the broker does: then we
+ * make a new consumer. What a stream holds from before a rebalance is no longer this member's, and
+ * fetches on their way move its position past that: so every generation gets a stream of its own.
+ * It is told to retry nothing, because it would commit again, late, as a member of the next
+ * generation.
  */
 class PlatformaticMember implements ClientMember {
   readonly #place: GroupPlace;
   readonly #deliver: Deliver;
   readonly #complaints: string[] = [];
-  #consumer: Consumer<string, string, string, string> | undefined;
+  #consumer: TextConsumer | undefined;
   #isLeaving = false;
   readonly #running: Promise<void>;
 
@@ -72,19 +75,29 @@ class PlatformaticMember implements ClientMember {
 
   async #run(): Promise<void> {
     while (!this.#isLeaving) {
-      this.#consumer = this.#newConsumer();
+      const consumer = this.#newConsumer();
+      this.#consumer = consumer;
       try {
-        await this.#consume(this.#consumer);
-        if (!this.#isLeaving) await this.#consumer.close(true);
+        while (!this.#isLeaving) await this.#consumeGeneration(consumer);
       } catch (error) {
         this.#complaints.push(String(error));
       }
+      if (this.#isLeaving) return;
+      await this.#end(consumer);
       await pause(AGAIN_AFTER_MS);
     }
   }
 
-  #newConsumer(): Consumer<string, string, string, string> {
-    const { identity, bootstrap, group } = this.#place;
+  async #end(consumer: TextConsumer): Promise<void> {
+    try {
+      await consumer.close(true);
+    } catch (error) {
+      this.#complaints.push(String(error));
+    }
+  }
+
+  #newConsumer(): TextConsumer {
+    const { identity, bootstrap, group, topic } = this.#place;
     const consumer = new Consumer({
       clientId: 'member',
       groupId: group,
@@ -95,27 +108,33 @@ class PlatformaticMember implements ClientMember {
       heartbeatInterval: HEARTBEAT_MS,
       deserializers: stringDeserializers,
       maxWaitTime: 200,
-      retries: 1,
+      retries: 0,
     });
     consumer.on('error', (error: Error) => this.#complaints.push(String(error)));
+    // Otherwise the end of a stream ends the subscription, and the next stream is a rebalance.
+    consumer.topics.track(topic);
     return consumer;
   }
 
-  async #consume(consumer: Consumer<string, string, string, string>): Promise<void> {
+  async #consumeGeneration(consumer: TextConsumer): Promise<void> {
     const stream = await consumer.consume({
       topics: [this.#place.topic],
       mode: 'committed',
       fallbackMode: 'earliest',
       autocommit: false,
     });
-    for await (const message of stream) await this.#take(consumer, message);
-  }
-
-  async #take(consumer: Consumer<string, string, string, string>, message: TextMessage) {
-    const { generationId } = message.metadata.consumer as { generationId: number };
-    if (generationId !== consumer.generationId) return;
-    this.#deliver(message.partition, Number(message.offset), message.value);
-    await message.commit();
+    const { generationId } = consumer;
+    const end = (): void => void stream.close();
+    consumer.once('consumer:group:join', end);
+    try {
+      for await (const message of stream) {
+        if (consumer.generationId !== generationId) return;
+        this.#deliver(message.partition, Number(message.offset), message.value);
+        await message.commit();
+      }
+    } finally {
+      consumer.off('consumer:group:join', end);
+    }
   }
 }
 
