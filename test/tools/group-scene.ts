@@ -142,14 +142,23 @@ export class GroupScene {
     return offsets;
   }
 
-  /** Every member is given something that it had not had, and something is committed. */
+  /** Every member is given something that it had not had, and in every partition more is committed. */
   async progress(): Promise<void> {
-    const before = new Map([...this.#members].map(([name, { delivered }]) => [name, delivered]));
-    const idle = (): string[] =>
-      [...this.#members]
-        .filter(([name, { delivered }]) => delivered - before.get(name)! < 10)
+    const delivered = new Map([...this.#members].map(([name, { delivered }]) => [name, delivered]));
+    const committed = await this.committed();
+    const lacking = async (): Promise<string[]> => {
+      const idle = [...this.#members]
+        .filter(([name, { delivered: now }]) => now - delivered.get(name)! < 10)
         .map(([name, { member }]) => `${name} is given nothing: ${member.complaints()}`);
-    await expect.poll(idle, { timeout: PROGRESS_MS, interval: 100 }).toEqual([]);
+      const now = await this.committed();
+      for (let partition = 0; partition < PARTITIONS; partition++) {
+        const offset = now[partition] ?? -1;
+        if (offset <= (committed[partition] ?? 0))
+          idle.push(`${partition}: ${offset} is committed`);
+      }
+      return idle;
+    };
+    await expect.poll(lacking, { timeout: PROGRESS_MS, interval: 100 }).toEqual([]);
   }
 
   /** `meanwhile` happens when the broker has ended. */
