@@ -13,7 +13,7 @@ import {
   writeProperties,
 } from './client-identity.ts';
 import { kafkajsMember, platformaticMember } from './group-node-clients.ts';
-import { spawnJava } from './java.ts';
+import { kafkaToolClass, spawnJava } from './java.ts';
 import { projectRoot } from './project-root.ts';
 import { debianPython, type ToolName } from './tool-detection.ts';
 
@@ -133,7 +133,7 @@ const javaConsole: GroupClient = {
       'reconnect.backoff.max.ms': '500',
     });
     const shown = ['print.partition=true', 'print.offset=true'];
-    const child = spawnJava('org.apache.kafka.tools.consumer.ConsoleConsumer', [
+    const child = spawnJava(kafkaToolClass('kafka-console-consumer'), [
       ...['--bootstrap-server', bootstrap, '--command-config', properties],
       ...['--topic', topic, '--group', group],
       ...shown.flatMap((property) => ['--formatter-property', property]),
