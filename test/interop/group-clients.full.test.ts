@@ -40,7 +40,7 @@ for (const client of groupClients) {
       console.log(
         `${client.name}: ${ledger.acknowledgedCount} records, ${ledger.repeated} came again`,
       );
-      expect(ledger.violations()).toEqual([]);
+      expect(ledger.violations().slice(0, 10)).toEqual([]);
     });
   });
 }
