@@ -3,6 +3,7 @@
  * where a mechanism is enabled. Budgets and fetch sessions are shared by both.
  */
 import type { AuditLog } from '../audit/audit-log.ts';
+import { ChangeRecorder } from '../audit/change-recorder.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { systemRandom } from '../base/random.ts';
@@ -93,6 +94,7 @@ function sharedOptions(
       authorizer,
       acls,
       audit,
+      changes: new ChangeRecorder(audit),
       logger,
       clock: systemClock,
       fetchSessions: new FetchSessionCache(

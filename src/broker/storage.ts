@@ -48,6 +48,9 @@ export function openEngine(config: Config, logger: Logger): Promise<EmbeddedEngi
         'index.interval.bytes': String(config['log.index.interval.bytes']),
         'segment.index.bytes': String(config['log.index.size.max.bytes']),
         'flush.ms': String(config['log.flush.interval.ms']),
+        'retention.ms': String(config['log.retention.ms']),
+        'retention.bytes': String(config['log.retention.bytes']),
+        'compression.type': config['compression.type'],
       },
       brokerConfigs: shownBrokerSettings(config),
       limits: {
@@ -57,7 +60,12 @@ export function openEngine(config: Config, logger: Logger): Promise<EmbeddedEngi
         partitionsMax: config['max.partitions.per.node'],
       },
     },
-    log: { producerIdExpirationMs: config['producer.id.expiration.ms'] },
+    log: {
+      producerIdExpirationMs: config['producer.id.expiration.ms'],
+      producerIdsPerPartitionMax: config['max.producer.ids.per.partition'],
+      producerIdsMax: config['max.producer.ids.per.node'],
+      retentionCheckIntervalMs: config['log.retention.check.interval.ms'],
+    },
     groups: {
       initialRebalanceDelayMs: config['group.initial.rebalance.delay.ms'],
       sessionTimeoutMsMin: config['group.min.session.timeout.ms'],

@@ -225,18 +225,18 @@ const topics = {
   }),
   'log.roll.ms': integer({
     default: 168 * HOUR_MS,
-    min: 1,
+    min: MINUTE_MS,
     doc: 'Age at which a log segment is closed even if it is not full.',
   }),
   'log.index.interval.bytes': integer({
     default: 4 * KIB,
-    min: 0,
+    min: KIB,
     max: INT32_MAX,
     doc: 'Bytes of log between two entries of the offset index.',
   }),
   'log.index.size.max.bytes': integer({
     default: 10 * MIB,
-    min: 4 * KIB,
+    min: 16 * KIB,
     max: INT32_MAX,
     doc: 'The largest an index of one segment grows; a full index closes the segment.',
   }),
@@ -245,6 +245,39 @@ const topics = {
     min: 1,
     max: HOUR_MS,
     doc: 'Any append reaches stable storage within this time (flush.ms of a topic); acks=all waits for it and does not wait this long.',
+  }),
+  'log.retention.ms': integer({
+    default: 168 * HOUR_MS,
+    min: -1,
+    doc: 'A log segment is deleted when its youngest record is older than this (retention.ms of a topic); -1 keeps records for ever.',
+  }),
+  'log.retention.bytes': integer({
+    default: -1,
+    min: -1,
+    doc: 'The oldest segments of a partition are deleted while the rest is at least this large (retention.bytes of a topic); -1: no limit.',
+  }),
+  'log.retention.check.interval.ms': integer({
+    default: 5 * MINUTE_MS,
+    min: 1,
+    max: INT32_MAX,
+    doc: 'How often segments are looked for that retention lets go.',
+  }),
+  'compression.type': oneOf({
+    values: ['producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'],
+    default: 'producer',
+    doc: 'How record batches are stored: as the producer compressed them, or compressed anew (costs processor time).',
+  }),
+  'max.producer.ids.per.partition': integer({
+    default: 10_000,
+    min: 1,
+    max: 10_000_000,
+    doc: 'Idempotent producers remembered in one partition; beyond it the longest idle are forgotten, and a batch that one of them repeats is stored twice.',
+  }),
+  'max.producer.ids.per.node': integer({
+    default: 200_000,
+    min: 1,
+    max: 100_000_000,
+    doc: 'The same for all partitions together (about 600 bytes each); beyond it those of the partitions with most are forgotten.',
   }),
   'producer.id.expiration.ms': integer({
     default: 24 * HOUR_MS,

@@ -41,6 +41,10 @@ import type {
   DeleteTopicsResponse,
 } from '../protocol/schemas/20-delete-topics.ts';
 import type {
+  DeleteRecordsRequest,
+  DeleteRecordsResponse,
+} from '../protocol/schemas/21-delete-records.ts';
+import type {
   InitProducerIdRequest,
   InitProducerIdResponse,
 } from '../protocol/schemas/22-init-producer-id.ts';
@@ -169,6 +173,8 @@ export interface Engine {
 
   createTopics(request: CreateTopicsRequest, call: EngineCall): Answer<CreateTopicsResponse>;
   deleteTopics(request: DeleteTopicsRequest, call: EngineCall): Answer<DeleteTopicsResponse>;
+  /** Answered when the new beginnings are durable. */
+  deleteRecords(request: DeleteRecordsRequest, call: EngineCall): Answer<DeleteRecordsResponse>;
   createPartitions(
     request: CreatePartitionsRequest,
     call: EngineCall,

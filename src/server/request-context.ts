@@ -7,6 +7,7 @@
  */
 import type { AccessEvent, SecurityEvent } from '../audit/audit-event.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
+import type { ChangeRecorder } from '../audit/change-recorder.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Engine, EngineCall } from '../engine/engine.ts';
@@ -29,6 +30,7 @@ export interface ServerServices {
   readonly authorizer: Authorizer;
   readonly acls: TenantAcls;
   readonly audit: AuditLog;
+  readonly changes: ChangeRecorder;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly fetchSessions: FetchSessionCache;
@@ -64,6 +66,7 @@ export class RequestContext {
   /** Tells the connection that a later Produce may begin: this one has its place in the log. */
   readonly ordered: () => void;
   #denied = false;
+  #changes: SecurityEvent[] = [];
 
   constructor(
     session: Session,
@@ -94,11 +97,6 @@ export class RequestContext {
       clientHost: `/${session.host}`,
       ordered,
     };
-  }
-
-  /** True once something was refused: the answer then waits for the record of it. */
-  get denied(): boolean {
-    return this.#denied;
   }
 
   get policyEpoch(): number {
@@ -217,9 +215,9 @@ export class RequestContext {
     return bits;
   }
 
-  /** Records an administrative change; `recorded` must resolve before it is acted upon. */
+  /** Notes an administrative change; `recorded` must resolve before it is acted upon. */
   administration(reason: string, facts: NonNullable<SecurityEvent['facts']>): void {
-    this.services.audit.security(this.session.subject, {
+    this.#changes.push({
       type: 'administration',
       outcome: 'success',
       reason,
@@ -242,9 +240,18 @@ export class RequestContext {
     });
   }
 
-  /** Resolves once every denial and change recorded so far is on stable storage. */
-  recorded(): Promise<void> {
-    return this.services.audit.durable();
+  /** Resolves once every denial and change so far is recorded and on stable storage. */
+  async recorded(): Promise<void> {
+    const { audit, changes } = this.services;
+    const noted = this.#changes;
+    this.#changes = [];
+    if (noted.length > 0) await changes.record(this.session.subject, noted);
+    await audit.durable();
+  }
+
+  /** True while an answer must not leave: a refusal or a change is not recorded yet. */
+  get unrecorded(): boolean {
+    return this.#changes.length > 0 || (this.#denied && this.services.audit.pending);
   }
 
   #slot(operation: Operation, resourceType: ResourceTypeName): number {

@@ -101,7 +101,7 @@ export class RequestPipeline {
     header: RequestHeader,
     outcome: Outcome,
   ): Answer | Promise<Answer> {
-    if (ctx.denied && this.#services.audit.pending) {
+    if (ctx.unrecorded) {
       return ctx.recorded().then(
         () => encode(api, header, outcome),
         (error: unknown) => {

@@ -25,6 +25,7 @@ import * as describeGroups from '../protocol/schemas/15-describe-groups.ts';
 import * as listGroups from '../protocol/schemas/16-list-groups.ts';
 import * as createTopics from '../protocol/schemas/19-create-topics.ts';
 import * as deleteTopics from '../protocol/schemas/20-delete-topics.ts';
+import * as deleteRecords from '../protocol/schemas/21-delete-records.ts';
 import type * as initProducerId from '../protocol/schemas/22-init-producer-id.ts';
 import * as offsetForLeaderEpoch from '../protocol/schemas/23-offset-for-leader-epoch.ts';
 import type * as describeConfigs from '../protocol/schemas/32-describe-configs.ts';
@@ -182,6 +183,12 @@ export class TenantNamespace implements Engine {
     return this.#outward(deleteTopics.deleteTopicsResponse, answer, ({ responses }) => {
       for (const topic of responses) topic.errorMessage = this.#text(topic.errorMessage);
     });
+  }
+
+  deleteRecords(request: deleteRecords.DeleteRecordsRequest, call: EngineCall) {
+    this.#inward(deleteRecords.deleteRecordsRequest, request);
+    const answer = this.#engine.deleteRecords(request, call);
+    return this.#outward(deleteRecords.deleteRecordsResponse, answer);
   }
 
   createPartitions(request: createPartitions.CreatePartitionsRequest, call: EngineCall) {

@@ -37,8 +37,10 @@ export const FieldClass = {
   logDirectory: 'logDirectory',
   /** Of whom a quota or a credential is: kept by tenant, told to that tenant only. */
   tenantFact: 'tenantFact',
-  /** Kept as StoredKey and ServerKey, told to nobody. */
+  /** What proves an identity: used for that, kept as StoredKey and ServerKey at most, told to nobody. */
   secret: 'secret',
+  /** A step of a login: from and to this client only, before or about its own identity. */
+  loginStep: 'loginStep',
   /** The broker's own vocabulary, the same for everybody. */
   vocabulary: 'vocabulary',
   /** For followers; nobody is a follower here, so it is not read. */
@@ -162,6 +164,10 @@ export const WIRE_FIELDS: Readonly<Record<string, Readonly<Record<string, FieldC
     'groups[].groupState': 'vocabulary',
     'groups[].groupType': 'vocabulary',
   },
+  SaslHandshakeRequest: { mechanism: 'vocabulary' },
+  SaslHandshakeResponse: { 'mechanisms[]': 'vocabulary' },
+  SaslAuthenticateRequest: { authBytes: 'secret' },
+  SaslAuthenticateResponse: { errorMessage: 'vocabulary', authBytes: 'loginStep' },
   ApiVersionsRequest: { clientSoftwareName: 'clientFact', clientSoftwareVersion: 'clientFact' },
   ApiVersionsResponse: {
     'supportedFeatures[].name': 'vocabulary',

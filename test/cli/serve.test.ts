@@ -21,7 +21,7 @@ describeRequiring(['built-broker'], 'serve', () => {
     const broker = await startBroker({ certsDir });
     try {
       expect(broker.readyLine).toMatch(
-        /^ready in \d+ ms: mTLS 127\.0\.0\.1:\d+, admin https:\/\/127\.0\.0\.1:\d+$/,
+        /^ready in \d+ ms: mTLS 127\.0\.0\.1:\d+, SASL_SSL 127\.0\.0\.1:\d+, admin https:\/\/127\.0\.0\.1:\d+$/,
       );
       expect(broker.readyLine).toContain(`:${broker.port},`);
       expect(await broker.stop()).toBe(0);

@@ -1,7 +1,8 @@
 /**
  * What the logs of a directory must hold, kept beside them: every batch appended, what was
- * acknowledged, who produced it. After a cut the logs may have lost the end that nobody was promised,
- * or found there what was refused for a failing disk, nothing else.
+ * acknowledged, who produced it, and what was deleted at the front. After a cut the logs may have lost
+ * the end that nobody was promised, or found there what was refused for a failing disk, nothing else;
+ * they begin nowhere below what was durable, and nowhere above what was asked for.
  */
 import { expect } from 'vitest';
 import type { AppendResult } from '../../src/engine/embedded/log/append-result.ts';
@@ -30,6 +31,16 @@ export class ModelPartition {
   readonly partition: number;
   readonly topicId: string;
   batches: ModelBatch[] = [];
+  /** Deleted at the front, oldest first: their producers are known all the same. */
+  deleted: ModelBatch[] = [];
+  /** The log begins here or later after any end. */
+  durableStart = 0;
+  /** The log began here when it ended. */
+  start = 0;
+  /** Where its oldest segment begins. */
+  firstSegment = 0;
+  /** There was no room to keep what is known of producers. */
+  mayForgetProducers = false;
   /** Every batch that was ever given its base offset, refused ones included. */
   readonly candidates: ModelBatch[] = [];
   /** Everything below was acknowledged as durable. */
@@ -48,14 +59,25 @@ export class ModelPartition {
   }
 
   get endOffset(): number {
-    return (this.batches.at(-1)?.lastOffset ?? -1) + 1;
+    return Math.max(this.start, (this.batches.at(-1)?.lastOffset ?? -1) + 1);
   }
 
   /** One producer a partition: its id is the partition's number. */
   nextSequence(): number {
-    const last = this.batches.findLast((batch) => batch.sequence >= 0);
+    const last = this.produced().at(-1);
     if (last === undefined) return 0;
     return last.sequence + (last.lastOffset - last.baseOffset) + 1;
+  }
+
+  /** Batches of the producer, oldest first. */
+  produced(): ModelBatch[] {
+    return [...this.deleted, ...this.batches].filter((batch) => batch.sequence >= 0);
+  }
+
+  /** Notes where the log begins as its life ends. */
+  noteStart(log: UnifiedLog): void {
+    this.start = log.logStartOffset;
+    this.durableStart = Math.max(this.durableStart, log.durable.logStartOffset);
   }
 
   /** Takes back what the log has taken back: its offsets are given again. */
@@ -140,6 +162,9 @@ export async function verifyPartition(
     expect(promisedEnd, `${model.name} is gone`).toBe(0);
     return;
   }
+  const start = log.logStartOffset;
+  expect(start, `${model.name} goes back`).toBeGreaterThanOrEqual(model.durableStart);
+  expect(start, `${model.name} lost its front`).toBeLessThanOrEqual(model.start);
   expect(log.highWatermark, `${model.name} lost its end`).toBeGreaterThanOrEqual(promisedEnd);
   expect(log.logEndOffset).toBe(log.highWatermark);
   const found: ModelBatch[] = [];
@@ -147,13 +172,20 @@ export async function verifyPartition(
     expect(isCrcValid(bytes, 0)).toBe(true);
     const known = model.candidates.findLast((candidate) => candidate.bytes.equals(bytes));
     expect(known, `${model.name} holds a batch that was never appended there`).toBeDefined();
-    expect(known!.baseOffset).toBe((found.at(-1)?.lastOffset ?? -1) + 1);
+    const previous = found.at(-1);
+    if (previous !== undefined) expect(known!.baseOffset).toBe(previous.lastOffset + 1);
+    else expect(known!.baseOffset).toBeLessThanOrEqual(start);
+    expect(known!.lastOffset).toBeGreaterThanOrEqual(start);
     found.push({ ...known!, result: STORED });
   }
-  const promised = model.batches.filter((batch) => batch.lastOffset < promisedEnd);
+  const all = [...model.deleted, ...model.batches];
+  const promised = all.filter(({ lastOffset }) => lastOffset < promisedEnd && lastOffset >= start);
   const kept = found.slice(0, promised.length).map((batch) => batch.bytes);
   expect(kept).toEqual(promised.map((batch) => batch.bytes));
   model.batches = found;
+  model.deleted = all.filter(({ lastOffset }) => lastOffset < start);
+  model.start = start;
+  model.durableStart = start;
   expect(model.endOffset).toBe(log.logEndOffset);
   await verifySearches(log, model, random);
   verifyEpochs(log, model);
@@ -165,7 +197,9 @@ async function verifySearches(
   model: ModelPartition,
   random: SeededRandom,
 ): Promise<void> {
-  if (model.batches.length === 0) return;
+  const [oldest] = model.batches;
+  // Within a batch the model does not know which record is the one.
+  if (oldest === undefined || oldest.baseOffset < log.logStartOffset) return;
   const wanted = model.batches[randomInt(random, model.batches.length)]!;
   const result = await log.read({
     fetchOffset: wanted.lastOffset,
@@ -196,8 +230,10 @@ function verifyEpochs(log: UnifiedLog, model: ModelPartition): void {
 
 /** The last five batches of the producer are known, and repeating one answers with its offset. */
 function verifyProducer(log: UnifiedLog, model: ModelPartition): void {
-  const produced = model.batches.filter((batch) => batch.sequence >= 0).slice(-5);
-  for (const batch of produced) {
+  for (const batch of model.produced().slice(-5)) {
+    const known = log.producers.get(model.partition)?.batches ?? [];
+    const isForgotten = known.every(({ lastOffset }) => lastOffset !== batch.lastOffset);
+    if (isForgotten && model.mayForgetProducers && model.deleted.includes(batch)) continue;
     const repeated = log.append(Buffer.from(batch.bytes), { leaderEpoch: 0 });
     expect(repeated.errorCode).toBe(0);
     expect(repeated.isDuplicate).toBe(true);

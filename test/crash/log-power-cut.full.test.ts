@@ -9,4 +9,5 @@ test('1,000 power cuts lose nothing that was acknowledged as durable', async () 
   for (let seed = firstSeed; tally.cuts < 1000; seed += 1) await runLives(seed, tally);
   console.log(`power cuts: ${JSON.stringify(tally)}`);
   expect(tally.acknowledged).toBeGreaterThan(1000);
+  expect(tally.frontsGone).toBeGreaterThan(0);
 });

@@ -9,4 +9,5 @@ test('100 power cuts lose nothing that was acknowledged as durable', async () =>
   for (let seed = firstSeed; tally.cuts < 100; seed += 1) await runLives(seed, tally);
   console.log(`power cuts: ${JSON.stringify(tally)}`);
   expect(tally.acknowledged).toBeGreaterThan(0);
+  expect(tally.deletions).toBeGreaterThan(0);
 });

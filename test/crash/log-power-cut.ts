@@ -19,7 +19,13 @@ import { PowerCutFileSystem, type SeededRandom, seededRandom } from './power-cut
 
 const DIRECTORY = '/data/log';
 const LIVES = 10;
-const CONFIG = { ...DEFAULT_LOG_CONFIG, segmentBytes: 10_000, indexIntervalBytes: 512 };
+const CONFIG = {
+  ...DEFAULT_LOG_CONFIG,
+  segmentBytes: 9500,
+  indexIntervalBytes: 512,
+  retentionBytes: 15_000,
+  retentionMs: 150_000,
+};
 
 export interface Tally {
   cuts: number;
@@ -28,10 +34,21 @@ export interface Tally {
   appended: number;
   acknowledged: number;
   refused: number;
+  deletions: number;
+  frontsGone: number;
 }
 
 export function emptyTally(): Tally {
-  return { cuts: 0, kills: 0, cleanEnds: 0, appended: 0, acknowledged: 0, refused: 0 };
+  return {
+    cuts: 0,
+    kills: 0,
+    cleanEnds: 0,
+    appended: 0,
+    acknowledged: 0,
+    refused: 0,
+    deletions: 0,
+    frontsGone: 0,
+  };
 }
 
 class Lives {
@@ -73,6 +90,7 @@ class Lives {
 
   async #end(manager: LogManager): Promise<void> {
     const choice = this.random();
+    this.#noteStarts(manager);
     let promise: 'durable' | 'written' = 'written';
     if (choice < 0.6) {
       this.tally.cuts += 1;
@@ -87,17 +105,29 @@ class Lives {
       const turns = randomInt(this.random, 60);
       for (let turn = 0; turn < turns; turn += 1) await nextTurn();
       if (this.random() < 0.5) {
+        this.#noteStarts(manager);
         this.tally.cuts += 1;
         this.files = this.files.cut();
         promise = 'durable';
       } else {
         await closing;
+        this.#noteStarts(manager);
         this.tally.cleanEnds += 1;
         this.files = this.files.kill();
       }
     }
     this.#life += 1;
     await this.#verify(promise);
+  }
+
+  #noteStarts(manager: LogManager): void {
+    for (const model of this.partitions) {
+      const log = manager.get(model.topic, model.partition);
+      if (log?.topicId !== model.topicId) continue;
+      model.noteStart(log);
+      if (log.local.segments[0]!.baseOffset > model.firstSegment) this.tally.frontsGone += 1;
+      model.firstSegment = log.local.segments[0]!.baseOffset;
+    }
   }
 
   /** Sometimes the power fails again while the logs are opened. */
@@ -155,6 +185,8 @@ class Lives {
       else if (choice < 0.12) void manager.checkpoint().catch(() => undefined);
       else if (choice < 0.15) this.#breakTheDisk();
       else if (choice < 0.19) this.clock.advance(randomInt(this.random, 70_000));
+      else if (choice < 0.24) this.#deleteRecords(manager);
+      else if (choice < 0.27) void manager.retention.check();
       else if (choice < 0.4) await nextTurn();
       else this.#append(manager);
     }
@@ -164,8 +196,10 @@ class Lives {
   #breakTheDisk(): void {
     const choice = this.random();
     if (choice < 0.1) this.files.failNext('datasync', 'EIO');
-    else if (choice < 0.5) this.files.freeBytes = randomInt(this.random, 4000);
-    else this.files.freeBytes = Number.POSITIVE_INFINITY;
+    else if (choice < 0.5) {
+      this.files.freeBytes = randomInt(this.random, 4000);
+      for (const model of this.partitions) model.mayForgetProducers = true;
+    } else this.files.freeBytes = Number.POSITIVE_INFINITY;
   }
 
   #create(manager: LogManager): void {
@@ -193,6 +227,27 @@ class Lives {
       expect(error).toBe(manager.failure);
       this.partitions.push(model);
     }
+  }
+
+  #deleteRecords(manager: LogManager): void {
+    const model = this.partitions[randomInt(this.random, this.partitions.length)];
+    const log = model && manager.get(model.topic, model.partition);
+    if (model === undefined || log === undefined || log.failure !== undefined) return;
+    const visible = log.highWatermark - log.logStartOffset;
+    // Often all of it: only then the active segment goes, too.
+    const count = this.random() < 0.4 ? visible : randomInt(this.random, visible + 1);
+    const offset = log.logStartOffset + count;
+    if (!log.advanceLogStart(offset)) return;
+    const life = this.#life;
+    manager.persistLogStarts([log]).then(
+      () => {
+        if (life !== this.#life) return;
+        this.tally.deletions += 1;
+        model.durableStart = Math.max(model.durableStart, offset);
+        manager.retention.removeBelowStart(log);
+      },
+      () => undefined,
+    );
   }
 
   #append(manager: LogManager): void {

@@ -137,6 +137,17 @@ export const AUTHORIZATION_CASES: readonly AuthorizationCase[] = [
     anyOf: [onTopic('CREATE'), onCluster('CREATE')],
   },
   {
+    api: 'DeleteRecords',
+    key: ApiKey.DeleteRecords,
+    version: 2,
+    body: {
+      topics: [{ name: TOPIC, partitions: [{ partitionIndex: 0, offset: 0 }] }],
+      timeoutMs: 1000,
+    },
+    error: ofTopic,
+    anyOf: [onTopic('DELETE')],
+  },
+  {
     api: 'CreatePartitions',
     key: ApiKey.CreatePartitions,
     version: 3,

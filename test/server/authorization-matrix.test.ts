@@ -14,7 +14,12 @@ import { describeRequiring } from '../tools/tool-detection.ts';
 import type { WireClient } from '../tools/wire-client.ts';
 
 /** APIs that ask for no right of their own, with the reason in their definition. */
-const ASK_NOTHING = [ApiKey.ApiVersions, ApiKey.DescribeCluster];
+const ASK_NOTHING: readonly number[] = [
+  ApiKey.SaslHandshake,
+  ApiKey.ApiVersions,
+  ApiKey.SaslAuthenticate,
+  ApiKey.DescribeCluster,
+];
 /** Refuses nothing and shows what each may see: test/server/groups-rights.test.ts. */
 const SHOWS_LESS = [ApiKey.ListGroups];
 

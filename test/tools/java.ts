@@ -33,7 +33,11 @@ const kafkaTools = {
   'kafka-console-consumer': 'org.apache.kafka.tools.consumer.ConsoleConsumer',
   'kafka-producer-perf-test': 'org.apache.kafka.tools.ProducerPerformance',
   'kafka-consumer-perf-test': 'org.apache.kafka.tools.ConsumerPerformance',
+  'kafka-consumer-groups': 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand',
+  'kafka-verifiable-producer': 'org.apache.kafka.tools.VerifiableProducer',
+  'kafka-verifiable-consumer': 'org.apache.kafka.tools.VerifiableConsumer',
   'kafka-get-offsets': 'org.apache.kafka.tools.GetOffsetShell',
+  'kafka-delete-records': 'org.apache.kafka.tools.DeleteRecordsCommand',
   'kafka-dump-log': 'org.apache.kafka.tools.DumpLogSegments',
   'kafka-broker-api-versions': 'org.apache.kafka.tools.BrokerApiVersionsCommand',
   'kafka-log-dirs': 'org.apache.kafka.tools.LogDirsCommand',
@@ -47,6 +51,8 @@ const kafkaTools = {
 } as const;
 
 export type KafkaTool = keyof typeof kafkaTools;
+
+export const kafkaToolClass = (tool: KafkaTool): string => kafkaTools[tool];
 
 export interface JavaOptions extends RunOptions {
   /** Largest heap, in java's notation. Default 512m. */

@@ -33,6 +33,9 @@ const canMountTmpfs = (): boolean => {
   return mounted;
 };
 
+/** Where Debian's packages for Python are found, whatever else is on the path. */
+export const debianPython = '/usr/bin/python3';
+
 /** Tool -> how it is found, and what a person does to have it. */
 const tools = {
   kcat: { found: () => onPath('kcat'), advice: 'Debian package kcat' },
@@ -54,6 +57,22 @@ const tools = {
       existsSync(join(projectRoot, '.cache', 'kafka-libs', 'stamp')) &&
       existsSync(join(projectRoot, '.cache', 'java-classes', 'stamp')),
     advice: 'JDK 17, Maven, then: node scripts/fetch-java-tools.mjs',
+  },
+  'debian-kafka-python': {
+    found: () =>
+      startsCleanly(debianPython, [
+        '-c',
+        'import kafka, sys; sys.exit(kafka.__version__ != "2.0.2")',
+      ]),
+    advice: 'Debian package python3-kafka',
+  },
+  'kafka-python': {
+    found: () => existsSync(join(projectRoot, '.cache', 'kafka-python', 'stamp')),
+    advice: 'python3 with venv, then: node scripts/fetch-client-tools.mjs',
+  },
+  'go-consumer': {
+    found: () => existsSync(join(projectRoot, '.cache', 'go-consumer', 'stamp')),
+    advice: 'Go 1.19 or newer, then: node scripts/fetch-client-tools.mjs',
   },
   'kafka-messages': {
     found: () => fileNamedBy('BREAKWATER_KAFKA_MESSAGES'),

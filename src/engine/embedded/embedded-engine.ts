@@ -31,6 +31,7 @@ import type {
   DeleteTopicsRequest,
   DeleteTopicsResponse,
 } from '../../protocol/schemas/20-delete-topics.ts';
+import type { DeleteRecordsRequest } from '../../protocol/schemas/21-delete-records.ts';
 import type { InitProducerIdRequest } from '../../protocol/schemas/22-init-producer-id.ts';
 import type { OffsetForLeaderEpochRequest } from '../../protocol/schemas/23-offset-for-leader-epoch.ts';
 import type { DescribeConfigsRequest } from '../../protocol/schemas/32-describe-configs.ts';
@@ -51,6 +52,7 @@ import type { Engine, EngineCall, EngineFeatures, StateLog, TopicIdentity } from
 import { CLUSTER_METADATA_LOG } from './controller/cluster-records.ts';
 import { Controller } from './controller/controller.ts';
 import type { ControllerSettings } from './controller/controller-settings.ts';
+import { DeletingRecords } from './delete-records.ts';
 import { describeProducers } from './describe-producers.ts';
 import { describeQuorum, type MetadataQuorum } from './describe-quorum.ts';
 import { Fetching } from './fetch.ts';
@@ -97,6 +99,7 @@ export class EmbeddedEngine implements Engine {
   readonly #producing: Producing;
   readonly #fetching: Fetching;
   readonly #offsets: Offsets;
+  readonly #deletingRecords: DeletingRecords;
   readonly #groups: GroupCoordinator;
   readonly #lookup: PartitionLookup;
   readonly #logDirectories: LogDirectories;
@@ -121,6 +124,7 @@ export class EmbeddedEngine implements Engine {
     this.#producing = new Producing(lookup, options.clock, options.produce);
     this.#fetching = new Fetching(lookup, options.clock);
     this.#offsets = new Offsets(lookup);
+    this.#deletingRecords = new DeletingRecords(lookup, logs, options.clock);
     this.#groups = groups;
     this.#lookup = lookup;
     this.#logDirectories = new LogDirectories(logs, controller, options.logger);
@@ -227,6 +231,10 @@ export class EmbeddedEngine implements Engine {
       });
     }
     return answer;
+  }
+
+  deleteRecords(request: DeleteRecordsRequest) {
+    return this.#deletingRecords.delete(request);
   }
 
   createPartitions(request: CreatePartitionsRequest) {

@@ -4,11 +4,13 @@
  *
  * Invariants: no batch of a request is appended before all of them were looked at, so a request
  * takes its place in the log in one turn and the next Produce of the connection may follow at once;
+ * a request of very many batches is looked at a few milliseconds a turn of the event loop;
  * acks=all is answered after fdatasync; every partition of the request is answered exactly once.
  */
 import type { Clock, Timer } from '../../base/clock.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
 import { type ValidationResult, validateProduced } from '../../protocol/records/batch-validator.ts';
+import { runInSlices } from '../../protocol/records/event-loop-slices.ts';
 import { EMPTY_BYTES } from '../../protocol/schema.ts';
 import type {
   PartitionProduceData,
@@ -38,6 +40,15 @@ interface Item {
   append: AppendResult | null;
 }
 
+/** What has been looked at, or is about to be. */
+interface Begun {
+  readonly items: Item[];
+  readonly inflating: Promise<unknown>[];
+}
+
+/** How long the batches of one request may hold up the event loop. */
+const TURN_MS = 5;
+
 export class Producing {
   readonly #lookup: PartitionLookup;
   readonly #clock: Clock;
@@ -50,20 +61,46 @@ export class Producing {
   }
 
   produce(request: ProduceRequest, call: EngineCall): ProduceResponse | Promise<ProduceResponse> {
-    const items: Item[] = [];
-    const inflating: Promise<unknown>[] = [];
-    const responses = request.topicData.map((topic) => ({
-      name: topic.name,
-      topicId: topic.topicId,
-      partitionResponses: topic.partitionData.map((partition) => {
-        const item = this.#begin(topic, partition, call.apiVersion, inflating);
-        items.push(item);
-        return item.answer;
-      }),
-    }));
-    const response: ProduceResponse = { responses, throttleTimeMs: 0, nodeEndpoints: [] };
-    if (inflating.length === 0) return this.#append(request, response, items, call);
-    return Promise.all(inflating).then(() => this.#append(request, response, items, call));
+    const response: ProduceResponse = { responses: [], throttleTimeMs: 0, nodeEndpoints: [] };
+    const begun = this.#beginAll(request, response, call.apiVersion);
+    const append = ({ items }: Begun): ProduceResponse | Promise<ProduceResponse> =>
+      this.#append(request, response, items, call);
+    if (begun instanceof Promise) return begun.then(append);
+    if (begun.inflating.length === 0) return append(begun);
+    return Promise.all(begun.inflating).then(() => append(begun));
+  }
+
+  /** At once, unless the batches are so many or so dear that others must have their turn. */
+  #beginAll(
+    { topicData }: ProduceRequest,
+    { responses }: ProduceResponse,
+    apiVersion: number,
+  ): Begun | Promise<Begun> {
+    const begun: Begun = { items: [], inflating: [] };
+    let t = 0;
+    let p = 0;
+    /** True when all is begun, false when the turn is over. */
+    const run = (): boolean => {
+      const endMs = this.#clock.monotonicMs() + TURN_MS;
+      for (; t < topicData.length; t += 1, p = 0) {
+        const topic = topicData[t]!;
+        const { name, topicId, partitionData } = topic;
+        if (p === 0) responses.push({ name, topicId, partitionResponses: [] });
+        const { partitionResponses } = responses[t]!;
+        while (p < partitionData.length) {
+          const item = this.#begin(topic, partitionData[p]!, apiVersion, begun.inflating);
+          begun.items.push(item);
+          partitionResponses.push(item.answer);
+          p += 1;
+          if (this.#clock.monotonicMs() > endMs) return false;
+        }
+      }
+      return true;
+    };
+    if (run()) return begun;
+    return runInSlices(run)
+      .then(() => Promise.all(begun.inflating))
+      .then(() => begun);
   }
 
   /** Looks the partition up and the batch over. */
@@ -89,16 +126,17 @@ export class Producing {
       timestampBeforeMaxMs: config.messageTimestampBeforeMaxMs,
       timestampAfterMaxMs: config.messageTimestampAfterMaxMs,
       compacted: false,
-      compressionType: 'producer',
+      compressionType: config.compressionType,
       nowMs: this.#clock.nowMs(),
       maxInflatedBytes: this.#limits.maxInflatedBytes,
     });
     if (validation instanceof Promise) {
-      inflating.push(
-        validation.then((result) => {
-          item.validation = result;
-        }),
-      );
+      const validated = validation.then((result) => {
+        item.validation = result;
+      });
+      // It is awaited when all are begun: that may be some turns later.
+      validated.catch(() => undefined);
+      inflating.push(validated);
     } else item.validation = validation;
     return item;
   }

@@ -33,6 +33,8 @@ import { RecordCheck, type RecordError, type RecordRules } from './record-check.
 
 export type { RecordError } from './record-check.ts';
 
+export type CompressionType = 'producer' | 'uncompressed' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
+
 export interface ProduceRules extends HeaderLimits {
   /** message.timestamp.type. */
   readonly timestampType: TimestampType;
@@ -43,7 +45,7 @@ export interface ProduceRules extends HeaderLimits {
   /** cleanup.policy holds "compact". */
   readonly compacted: boolean;
   /** compression.type; "producer" keeps what arrives. */
-  readonly compressionType: 'producer' | 'uncompressed' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
+  readonly compressionType: CompressionType;
   readonly nowMs: number;
   /** The most that one compressed batch may inflate to; see also EXPANSION_MAX. */
   readonly maxInflatedBytes: number;

@@ -2,8 +2,6 @@
  * Owns one tenant's SCRAM credentials as they are looked at. Invariant: an object of this class
  * never changes; a change makes another one. Keys and salts are base64, as they are stored; nothing
  * here is for an answer, a log or the audit but user, mechanism and iterations.
- *
- * Credentials are stored only: no listener takes SASL yet.
  */
 import type { ScramMechanismName } from './scram-mechanism.ts';
 

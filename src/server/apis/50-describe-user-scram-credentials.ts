@@ -4,7 +4,6 @@
  * - DESCRIBE on the cluster, which is the tenant's own: it sees its own users only.
  * - Null or no users: all. A user without: RESOURCE_NOT_FOUND; one named twice: DUPLICATE_RESOURCE.
  * - More users than a tenant can have: INVALID_REQUEST, for a small request has no huge answer.
- * - Credentials are stored; no listener takes SASL yet.
  */
 import { ApiKey } from '../../protocol/api-keys.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';

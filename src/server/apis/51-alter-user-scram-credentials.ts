@@ -7,7 +7,7 @@
  *   the mechanism's digest: UNACCEPTABLE_CREDENTIAL. What is in order is stored together.
  * - Of the salted password StoredKey and ServerKey are kept, and it is wiped from the request.
  * - The change is in the audit log, durably, before it is made: user, mechanism and iterations.
- * - Credentials are stored; no listener takes SASL yet.
+ * - A connection that logged in by a password that is changed or removed is closed.
  */
 import { KafkaError } from '../../base/errors.ts';
 import { ApiKey } from '../../protocol/api-keys.ts';

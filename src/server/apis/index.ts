@@ -21,6 +21,7 @@ import { saslHandshakeApi } from './17-sasl-handshake.ts';
 import { apiVersionsApi } from './18-api-versions.ts';
 import { createTopicsApi } from './19-create-topics.ts';
 import { deleteTopicsApi } from './20-delete-topics.ts';
+import { deleteRecordsApi } from './21-delete-records.ts';
 import { initProducerIdApi } from './22-init-producer-id.ts';
 import { offsetForLeaderEpochApi } from './23-offset-for-leader-epoch.ts';
 import { describeAclsApi } from './29-describe-acls.ts';
@@ -56,7 +57,6 @@ const notServed = (why: string): NotServed => ({ notServed: why });
 
 const CONSUMER_GROUPS = notServed('groups of the KIP-848 protocol are not built yet');
 const TRANSACTIONS = notServed('transactions are not built yet');
-const ADMINISTRATION = notServed('this part of administration is not built yet');
 const TOKENS = notServed('delegation tokens are not built yet');
 const SHARE_GROUPS = notServed('share groups are not built');
 const STREAMS_GROUPS = notServed('streams groups are not built');
@@ -81,7 +81,7 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.ApiVersions]: apiVersionsApi,
   [ApiKey.CreateTopics]: createTopicsApi,
   [ApiKey.DeleteTopics]: deleteTopicsApi,
-  [ApiKey.DeleteRecords]: ADMINISTRATION,
+  [ApiKey.DeleteRecords]: deleteRecordsApi,
   [ApiKey.InitProducerId]: initProducerIdApi,
   [ApiKey.OffsetForLeaderEpoch]: offsetForLeaderEpochApi,
   [ApiKey.AddPartitionsToTxn]: TRANSACTIONS,

@@ -8,8 +8,9 @@
  */
 
 import { ConfigError } from '../../../base/errors.ts';
+import type { CompressionType } from '../../../protocol/records/batch-validator.ts';
 import type { TimestampType } from '../../../protocol/records/record-batch.ts';
-import type { LogConfig } from '../log/log-config.ts';
+import { type LogConfig, SEGMENT_MS_MIN } from '../log/log-config.ts';
 import {
   ConfigType,
   intAtLeast,
@@ -27,6 +28,7 @@ export interface TopicConfig extends LogConfig {
   readonly messageTimestampType: TimestampType;
   readonly messageTimestampBeforeMaxMs: number;
   readonly messageTimestampAfterMaxMs: number;
+  readonly compressionType: CompressionType;
 }
 
 interface TopicConfigEntry {
@@ -41,7 +43,17 @@ interface TopicConfigEntry {
 }
 
 const MEBIBYTE = 1024 * 1024;
-const KEEPS_ALL = 'this release deletes no records by itself';
+/** With the smallest segment.bytes these keep a segment, whatever is in it, from closing too early. */
+const INDEX_BYTES_MIN = 16 * 1024;
+const INDEX_INTERVAL_BYTES_MIN = 1024;
+const COMPRESSION_TYPES = [
+  'producer',
+  'uncompressed',
+  'gzip',
+  'snappy',
+  'lz4',
+  'zstd',
+] as const satisfies readonly CompressionType[];
 
 const config = (
   brokerName: string,
@@ -68,17 +80,19 @@ const { BOOLEAN, INT, LIST, LONG, STRING } = ConfigType;
 
 export const TOPIC_CONFIGS = {
   'cleanup.policy': fixed('log.cleanup.policy', LIST, 'delete', 'logs are not compacted yet'),
-  'compression.type': fixed(
+  'compression.type': config(
     'compression.type',
     STRING,
     'producer',
-    'batches are stored as the producer compressed them',
+    oneOf(...COMPRESSION_TYPES),
+    'How batches are stored: as the producer compressed them, or compressed anew.',
   ),
-  'flush.messages': fixed(
+  'flush.messages': config(
     'log.flush.interval.messages',
     LONG,
     LONG_MAX_TEXT,
-    'syncs follow acks=all and flush.ms, not a count',
+    longAtLeast(1),
+    'So many records that wait for their fsync are synced at once, before flush.ms is over.',
   ),
   'flush.ms': config(
     'log.flush.interval.ms',
@@ -92,7 +106,7 @@ export const TOPIC_CONFIGS = {
     'log.index.interval.bytes',
     INT,
     4096,
-    intAtLeast(0),
+    intAtLeast(INDEX_INTERVAL_BYTES_MIN),
     'How many bytes of log lie between two entries of its offset index.',
   ),
   'max.message.bytes': config(
@@ -130,8 +144,20 @@ export const TOPIC_CONFIGS = {
     'each partition has one replica, and acks=all waits for its fsync',
   ),
   preallocate: fixed('log.preallocate', BOOLEAN, 'false', 'segment files grow as they are written'),
-  'retention.bytes': fixed('log.retention.bytes', LONG, '-1', KEEPS_ALL),
-  'retention.ms': fixed('log.retention.ms', LONG, '-1', KEEPS_ALL),
+  'retention.bytes': config(
+    'log.retention.bytes',
+    LONG,
+    -1,
+    longAtLeast(-1),
+    'The oldest segments of a partition are deleted while the rest is at least this large; -1: never.',
+  ),
+  'retention.ms': config(
+    'log.retention.ms',
+    LONG,
+    604_800_000,
+    longAtLeast(-1),
+    'A segment is deleted when its youngest record is older than this; -1: never.',
+  ),
   'segment.bytes': config(
     'log.segment.bytes',
     INT,
@@ -143,20 +169,21 @@ export const TOPIC_CONFIGS = {
     'log.index.size.max.bytes',
     INT,
     10 * MEBIBYTE,
-    intAtLeast(4),
+    intAtLeast(INDEX_BYTES_MIN),
     'The largest index file of a segment; a full index closes its segment.',
   ),
-  'segment.jitter.ms': fixed(
+  'segment.jitter.ms': config(
     'log.roll.jitter.ms',
     LONG,
-    '0',
-    'segments are closed by age without jitter',
+    0,
+    longAtLeast(0),
+    'By up to this much, different for each segment, one is closed earlier than segment.ms says.',
   ),
   'segment.ms': config(
     'log.roll.ms',
     LONG,
     604_800_000,
-    longAtLeast(1),
+    longAtLeast(SEGMENT_MS_MIN),
     'The age at which a segment is closed even when it is not full.',
   ),
   'unclean.leader.election.enable': fixed(
@@ -239,6 +266,10 @@ export function effectiveText(
   return overrides[name] ?? defaults[name] ?? TOPIC_CONFIGS[name].default;
 }
 
+function compressionTypeOf(text: string): CompressionType {
+  return COMPRESSION_TYPES.find((type) => type === text) ?? 'producer';
+}
+
 export function resolveTopicConfig(
   overrides: TopicConfigTexts,
   defaults: TopicConfigTexts,
@@ -250,7 +281,12 @@ export function resolveTopicConfig(
     segmentMs: number('segment.ms'),
     segmentIndexBytes: number('segment.index.bytes'),
     indexIntervalBytes: number('index.interval.bytes'),
+    segmentJitterMs: number('segment.jitter.ms'),
     flushMs: number('flush.ms'),
+    flushMessages: number('flush.messages'),
+    retentionMs: number('retention.ms'),
+    retentionBytes: number('retention.bytes'),
+    compressionType: compressionTypeOf(text('compression.type')),
     maxMessageBytes: number('max.message.bytes'),
     messageTimestampType:
       text('message.timestamp.type') === 'LogAppendTime' ? 'LogAppendTime' : 'CreateTime',

@@ -64,6 +64,12 @@ export class FlushScheduler {
     this.#armTimer(nowMs + log.flushMs, nowMs);
   }
 
+  /** The log's flush.ms became shorter. */
+  flushMsChanged(log: FlushTarget): void {
+    const sinceMs = this.#unsyncedSinceMs.get(log);
+    if (sinceMs !== undefined) this.#armTimer(sinceMs + log.flushMs, this.#clock.monotonicMs());
+  }
+
   /** The log is gone: no more timer or sync on its behalf. */
   forget(log: FlushTarget): void {
     this.#unsyncedSinceMs.delete(log);

@@ -43,7 +43,7 @@ export class IndexFile {
     return this.#writtenCount < 0;
   }
 
-  /** The file was removed: the next write makes it anew from memory. */
+  /** The file is about to be removed: the next write makes it anew from memory. */
   forgetFile(): void {
     this.entries();
     this.#writtenCount = -1;

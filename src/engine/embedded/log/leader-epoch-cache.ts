@@ -63,12 +63,23 @@ export class LeaderEpochCache {
     }
   }
 
+  /** Forgets epochs that ended at `startOffset` or before; the one in force there begins there. */
+  truncateFromStart(startOffset: number): void {
+    const first = this.#entries.findLastIndex((entry) => entry.startOffset <= startOffset);
+    if (first < 0 || (first === 0 && this.#entries[0]!.startOffset === startOffset)) return;
+    this.#entries.splice(0, first + 1, { epoch: this.#entries[first]!.epoch, startOffset });
+    this.isDirty = true;
+  }
+
   toBytes(): Buffer {
     return formatCheckpoint(this.#entries.map((entry) => `${entry.epoch} ${entry.startOffset}`));
   }
 
-  /** False when the bytes are no such file. */
-  load(bytes: Buffer): boolean {
+  /**
+   * False when the bytes are no such file, or one that begins after `logStartOffset`: it was written
+   * for a later beginning of the log that never became durable.
+   */
+  load(bytes: Buffer, logStartOffset: number): boolean {
     const entries: EpochStart[] = [];
     for (const [epoch, startOffset, ...rest] of parseCheckpoint(bytes) ?? [['']]) {
       const entry = { epoch: Number(epoch), startOffset: Number(startOffset) };
@@ -79,6 +90,7 @@ export class LeaderEpochCache {
       if (rest.length > 0 || startOffset === undefined || !fits || !grows) return false;
       entries.push(entry);
     }
+    if ((entries[0]?.startOffset ?? 0) > logStartOffset) return false;
     this.#entries = entries;
     this.isDirty = false;
     return true;

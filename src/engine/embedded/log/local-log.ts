@@ -6,14 +6,18 @@
  * durable, older segments before newer ones, then the names of new files. Index files are synced
  * only by checkpoints: `recoveryPoint` never passes a closed segment whose indexes are not durable,
  * and `persistIndexes` leaves those of the active one, so that a start after a crash reads little
- * more than what is dirty. An index file holds no entry that memory lacks.
+ * more than what is dirty. An index file holds no entry that memory lacks. Segments leave at the
+ * front one by one, settled ones only, after the log start offset behind them is durable
+ * (`log-retention.ts`).
  */
 import { join } from 'node:path';
 import { isOutOfSpace, systemErrorCode } from '../../../base/file-system.ts';
 import type { LogConfig } from './log-config.ts';
 import { type LogDirectory, SyncedEntries } from './log-directory.ts';
-import { LogSegment, SNAPSHOT_SUFFIX, segmentFileName } from './log-segment.ts';
+import { DELETED_SUFFIX, LogSegment, SNAPSHOT_SUFFIX, segmentFileName } from './log-segment.ts';
 import { PARTITION_METADATA_FILE } from './partition-metadata.ts';
+import { isSoundSnapshot, snapshotAsOf } from './producer-snapshot.ts';
+import type { ProducerState } from './producer-state.ts';
 
 /** Up to this a start reads a segment instead of its indexes. */
 const SMALL_SEGMENT_BYTES = 128 * 1024;
@@ -45,6 +49,7 @@ export class LocalLog {
   #unsynced: LogSegment[] = [];
   /** Closed, indexes not yet durable, oldest first. */
   readonly #unindexed: LogSegment[] = [];
+  #settling: Promise<unknown> = Promise.resolve();
 
   constructor(directory: LogDirectory, config: LogConfig, path: string, segments: LogSegment[]) {
     this.directory = directory;
@@ -73,6 +78,10 @@ export class LocalLog {
     this.#persistedBytes = isPersisted ? sizeBytes : 0;
   }
 
+  get sizeBytes(): number {
+    return this.segments.reduce((sum, segment) => sum + segment.sizeBytes, 0);
+  }
+
   get active(): LogSegment {
     return this.#active;
   }
@@ -98,7 +107,7 @@ export class LocalLog {
       return false;
     }
     if (active.mustRoll(this.config, queuedBytes, batchBytes, last)) return true;
-    return nowMs - active.createdMs >= this.config.segmentMs;
+    return nowMs - active.createdMs >= active.ageMaxMs(this.config);
   }
 
   /** Writes whole batches, one a buffer; throws the system's error. */
@@ -110,7 +119,8 @@ export class LocalLog {
   /** Closes the active segment and begins a new one at `offset`, whose file comes with a write. */
   roll(offset: number, nowMs: number): void {
     this.#active.cutIfNeeded();
-    this.#unsynced.push(this.#active);
+    // What a sync under way covers is durable before the high watermark passes it.
+    if (this.#active.file.isUnsynced) this.#unsynced.push(this.#active);
     this.#unindexed.push(this.#active);
     this.#active = this.newSegment(offset, nowMs);
     this.#persistedBytes = 0;
@@ -144,8 +154,9 @@ export class LocalLog {
     const active = this.#active;
     const closed = this.#unsynced.slice();
     const [entriesChange, parentChange] = [this.#entriesChange, this.#parentChange];
-    for (const segment of closed) await segment.file.datasync();
-    if (active.file.isUnsynced) await active.file.datasync();
+    // A truncation may remove them meanwhile.
+    for (const { file } of closed) if (!file.isRetired) await file.datasync();
+    if (active.file.isUnsynced && !active.file.isRetired) await active.file.datasync();
     if (this.#isMetadataUnsynced) await this.#syncFile(PARTITION_METADATA_FILE);
     this.#isMetadataUnsynced = false;
     await this.#entries.sync(entriesChange);
@@ -165,7 +176,7 @@ export class LocalLog {
    */
   async persistIndexes(offset: number, snapshot: Buffer): Promise<void> {
     const active = this.#active;
-    const sizeBytes = active.sizeBytes;
+    const { sizeBytes } = active;
     try {
       active.writeIndexes();
       this.writeSnapshot(offset, snapshot);
@@ -189,7 +200,14 @@ export class LocalLog {
    * Makes indexes and snapshots of closed segments durable and returns the offset from which a
    * restart has to read; at most `syncedOffset`.
    */
-  async recoveryPoint(syncedOffset: number): Promise<number> {
+  recoveryPoint(syncedOffset: number): Promise<number> {
+    // One at a time: nobody may still be at work on a segment that another has found settled.
+    const settled = this.#settling.then(() => this.#settle(syncedOffset));
+    this.#settling = settled.catch(() => undefined);
+    return settled;
+  }
+
+  async #settle(syncedOffset: number): Promise<number> {
     while (this.#unindexed.length > 0 && !this.#isClosed) {
       const segment = this.#unindexed[0]!;
       const next = this.segments[this.segments.indexOf(segment) + 1];
@@ -201,6 +219,7 @@ export class LocalLog {
         await this.#syncSnapshot(next.baseOffset);
         this.#entriesChange = this.#entries.noteChange();
       } catch (error) {
+        if (segment.isRemoved) continue;
         if (!isPassing(error)) throw error;
         break;
       }
@@ -235,32 +254,70 @@ export class LocalLog {
 
   /** An index of a segment was used: closed segments share a bounded memory. */
   noteIndexUse(segment: LogSegment): void {
-    if (segment === this.#active || this.#unindexed.includes(segment)) return;
+    if (segment === this.#active || segment.isRemoved) return;
+    if (this.#unindexed.includes(segment)) return;
     this.directory.indexMemory.touch(segment.offsetIndex.file);
     this.directory.indexMemory.touch(segment.timeIndex.file);
   }
 
-  /** Cuts everything from `offset` on; snapshots beyond it go too. */
-  truncateTo(offset: number, nowMs: number): void {
-    while (this.segments.length > 0 && this.segments.at(-1)!.baseOffset >= offset) {
-      this.#removeSegment(this.segments.pop()!);
+  /** How many of the oldest segments are durable with indexes and snapshots; never the active one. */
+  get settledCount(): number {
+    const unsettled = [this.#unsynced[0], this.#unindexed[0], this.#active];
+    const bases = unsettled.map((segment) => segment?.baseOffset ?? Number.POSITIVE_INFINITY);
+    return this.indexOfSegment(Math.min(...bases));
+  }
+
+  /**
+   * Before segments below `offset` go: a restart has to know producers whose last batches go. The
+   * roll wrote a snapshot for that; where there was no room for it then, or a power cut tore it, it
+   * is written now. If there still is no room the segments go all the same: a full disk is worse
+   * than a duplicate of an idle producer.
+   */
+  async keepProducers(offset: number, producers: ProducerState): Promise<void> {
+    const path = this.#snapshotPath(offset);
+    const { files } = this.directory;
+    const isThere = files.statSync(path) !== undefined && isSoundSnapshot(files.readFileSync(path));
+    if (producers.size === 0 || isThere) return;
+    try {
+      this.writeSnapshot(offset, snapshotAsOf(producers.entries(), offset));
+      await this.#syncSnapshot(offset);
+      await this.syncEntries();
+    } catch (error) {
+      if (!isPassing(error)) throw error;
     }
-    if (this.segments.length === 0) this.segments.push(this.newSegment(offset, nowMs));
-    this.#active = this.segments.at(-1)!;
-    for (const list of [this.#unsynced, this.#unindexed]) {
-      const at = list.indexOf(this.#active);
-      if (at >= 0) list.splice(at, 1);
+  }
+
+  /** The active segment's file, durable by name: something must stand where a log begins. */
+  async materializeActive(): Promise<void> {
+    const { file } = this.#active;
+    if (this.directory.files.statSync(file.path) === undefined) {
+      file.handle();
+      this.#entriesChange = this.#entries.noteChange();
     }
-    if (this.#active.sizeBytes > 0) this.#active.truncateTo(offset);
-    for (const { file } of [this.#active.offsetIndex, this.#active.timeIndex]) {
-      this.removeIfPresent(file.path);
-      file.forgetFile();
+    await this.#entries.sync(this.#entriesChange);
+  }
+
+  /** Makes creations and removals in the folder durable. */
+  syncEntries(): Promise<void> {
+    return this.#entries.sync(this.#entriesChange);
+  }
+
+  /**
+   * Takes the oldest segment out. Its files are renamed at once, as the path may soon be another
+   * log's, and are the caller's to remove; who reads from them may go on.
+   */
+  detachOldest(): string[] {
+    if (this.settledCount < 1) throw new Error('the oldest segment is not settled');
+    const segment = this.segments.shift()!;
+    this.#retire(segment);
+    const detached: string[] = [];
+    for (const path of [...segment.paths(), this.#snapshotPath(segment.baseOffset)]) {
+      if (this.directory.files.statSync(path) === undefined) continue;
+      this.directory.files.renameSync(path, path + DELETED_SUFFIX);
+      detached.push(path + DELETED_SUFFIX);
     }
-    this.#persistedBytes = 0;
-    for (const name of this.directory.files.readdirSync(this.path)) {
-      if (!name.endsWith(SNAPSHOT_SUFFIX) || Number.parseInt(name, 10) <= offset) continue;
-      this.removeIfPresent(join(this.path, name));
-    }
+    this.#entriesChange = this.#entries.noteChange();
+    return detached;
   }
 
   /** For good: nothing of this log is opened any more. */
@@ -273,15 +330,11 @@ export class LocalLog {
     }
   }
 
-  #removeSegment(segment: LogSegment): void {
-    for (const list of [this.#unsynced, this.#unindexed]) {
-      const at = list.indexOf(segment);
-      if (at >= 0) list.splice(at, 1);
-    }
+  #retire(segment: LogSegment): void {
+    segment.isRemoved = true;
     segment.file.retire();
     this.directory.indexMemory.forget(segment.offsetIndex.file);
     this.directory.indexMemory.forget(segment.timeIndex.file);
-    for (const path of segment.paths()) this.removeIfPresent(path);
   }
 
   async #syncSnapshot(offset: number): Promise<void> {

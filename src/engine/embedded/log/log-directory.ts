@@ -12,6 +12,7 @@ import { FlushScheduler } from './flush-scheduler.ts';
 import type { IndexFile } from './index-file.ts';
 import type { LogDirectoryConfig } from './log-config.ts';
 import { OpenFiles } from './open-files.ts';
+import { ProducerQuota } from './producer-quota.ts';
 
 export class LogDirectory {
   readonly files: FileSystem;
@@ -22,6 +23,7 @@ export class LogDirectory {
   readonly scheduler: FlushScheduler;
   readonly indexMemory: IndexMemory;
   readonly entries: SyncedEntries;
+  readonly producerQuota: ProducerQuota;
   #failure: StorageError | undefined;
   readonly #offlineListeners: ((failure: StorageError) => void)[] = [];
 
@@ -34,6 +36,8 @@ export class LogDirectory {
     this.scheduler = new FlushScheduler(clock, config.syncsInFlightMax);
     this.indexMemory = new IndexMemory(config.indexMemoryBytesMax);
     this.entries = new SyncedEntries(files, path);
+    const { producerIdsPerPartitionMax, producerIdsMax } = config;
+    this.producerQuota = new ProducerQuota(producerIdsPerPartitionMax, producerIdsMax);
   }
 
   get failure(): StorageError | undefined {

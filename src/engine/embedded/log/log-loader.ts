@@ -7,7 +7,9 @@
  * its predecessor, the log ends and the rest is cut off. The segment that holds the recovery point
  * is read from there on where the indexes that a checkpoint left (`LocalLog.persistIndexes`) lead
  * to it, and whole otherwise; indexes beyond are made anew. What lies past the recovery point is
- * written again and synced, so that the loaded end is durable.
+ * written again and synced, so that the loaded end is durable. Segments that end at or below
+ * the log start offset were on their way out, in any order and in part: what they tell of
+ * producers is kept.
  */
 import { join } from 'node:path';
 import { StorageError } from '../../../base/errors.ts';
@@ -19,6 +21,7 @@ import { LocalLog } from './local-log.ts';
 import type { LogConfig } from './log-config.ts';
 import type { LogDirectory } from './log-directory.ts';
 import {
+  DELETED_SUFFIX,
   INDEX_SUFFIX,
   LOG_SUFFIX,
   LogSegment,
@@ -57,13 +60,15 @@ class LogLoader {
   readonly #directory: LogDirectory;
   readonly #request: LoadRequest;
   readonly #names: Set<string>;
-  readonly #producers = new ProducerState();
+  readonly #producers: ProducerState;
   readonly #epochs = new LeaderEpochCache();
   readonly #nowMs: number;
   #isEpochFileValid = false;
   /** Read whole because they are not below the recovery point. */
   #scanned: LogSegment[] = [];
   #hasRemoved = false;
+  /** Lie wholly below the log's start: to be removed, once their producers are known. */
+  #deleted: LogSegment[] = [];
   /** Follow a torn end: to be removed. */
   #lost: LogSegment[] = [];
   #endOffset: number;
@@ -71,34 +76,51 @@ class LogLoader {
   constructor(directory: LogDirectory, request: LoadRequest) {
     this.#directory = directory;
     this.#request = request;
+    this.#producers = new ProducerState(directory.producerQuota);
     this.#names = new Set(directory.files.readdirSync(request.path));
     this.#nowMs = directory.clock.nowMs();
     this.#endOffset = request.logStartOffset;
   }
 
   async load(): Promise<UnifiedLog> {
+    try {
+      return await this.#load();
+    } catch (error) {
+      this.#producers.clear();
+      throw error;
+    }
+  }
+
+  async #load(): Promise<UnifiedLog> {
     const { topic, partition, path, config, recoveryPoint } = this.#request;
     this.#loadEpochs();
-    const found = this.#findSegments();
+    const found = this.#withoutDeleted(this.#findSegments());
     const segments = await this.#recover(found);
     if (segments.length === 0) segments.push(this.#segment(this.#endOffset));
     if (this.#endOffset < recoveryPoint) {
       throw this.#damage(`the log ends at ${this.#endOffset}, but ${recoveryPoint} was durable`);
     }
+    const local = new LocalLog(this.#directory, config, path, segments);
+    if (this.#deleted.length > 0) {
+      await local.keepProducers(segments[0]!.baseOffset, this.#producers);
+    }
     // Nothing was removed so far: a damaged log stays as it is.
-    for (const segment of this.#lost) this.#removeSegment(segment);
+    for (const segment of [...this.#deleted, ...this.#lost]) this.#removeSegment(segment);
     this.#epochs.truncateFromEnd(this.#endOffset);
+    const logStartOffset = Math.max(this.#request.logStartOffset, segments[0]!.baseOffset);
+    this.#epochs.truncateFromStart(logStartOffset);
     this.#removeLeftovers();
     this.#removeSnapshots(segments);
     for (const segment of segments) this.#removeStaleIndexes(segment);
     this.#dateActive(segments.at(-1)!);
-    const local = new LocalLog(this.#directory, config, path, segments);
     local.notePersisted();
     local.noteUnindexed(this.#scanned.filter((segment) => segment !== segments.at(-1)));
     const topicId = this.#readTopicId();
     await this.#syncScanned(topicId);
     // What was removed must not come back beside what is appended from now on.
-    if (this.#hasRemoved) await this.#directory.files.syncDirectory(path);
+    // And what is gone from the front is gone for good once it was told.
+    const isShorter = logStartOffset > this.#request.logStartOffset;
+    if (this.#hasRemoved || isShorter) await this.#directory.files.syncDirectory(path);
     // After a kill an empty log's folder may be in the cache only.
     if (this.#endOffset === 0 && !this.#request.wasClean) local.noteNew();
     return new UnifiedLog({
@@ -106,8 +128,9 @@ class LogLoader {
       partition,
       topicId,
       local,
-      logStartOffset: Math.max(this.#request.logStartOffset, segments[0]!.baseOffset),
+      logStartOffset,
       logEndOffset: this.#endOffset,
+      recoveryPoint,
       producers: this.#producers,
       epochs: this.#epochs,
       wasClean: this.#request.wasClean && this.#scanned.length === 0,
@@ -142,31 +165,32 @@ class LogLoader {
     this.#hasRemoved = true;
   }
 
-  /** Half-written replacements, and indexes whose segment is gone. */
+  /** Half-written replacements, half-removed segments, and indexes whose segment is gone. */
   #removeLeftovers(): void {
     for (const name of [...this.#names]) {
       const suffix = [INDEX_SUFFIX, TIME_INDEX_SUFFIX].find((end) => name.endsWith(end));
       const isOrphan =
         suffix !== undefined && !this.#names.has(name.slice(0, -suffix.length) + LOG_SUFFIX);
-      if (isOrphan || name.endsWith('.tmp')) this.#remove(name);
+      const isHalfGone = name.endsWith('.tmp') || name.endsWith(DELETED_SUFFIX);
+      if (isOrphan || isHalfGone) this.#remove(name);
     }
   }
 
   /** An index that differs from what was read must not be believed by a later start. */
   #removeStaleIndexes(segment: LogSegment): void {
     if (!segment.offsetIndex.file.isStale && !segment.timeIndex.file.isStale) return;
+    segment.offsetIndex.file.forgetFile();
+    segment.timeIndex.file.forgetFile();
     for (const suffix of [INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
       const name = segmentFileName(segment.baseOffset, suffix);
       if (this.#names.has(name)) this.#remove(name);
     }
-    segment.offsetIndex.file.forgetFile();
-    segment.timeIndex.file.forgetFile();
   }
 
   #loadEpochs(): void {
     if (!this.#names.has(LEADER_EPOCH_FILE)) return;
     const bytes = this.#directory.files.readFileSync(this.#path(LEADER_EPOCH_FILE));
-    this.#isEpochFileValid = this.#epochs.load(bytes);
+    this.#isEpochFileValid = this.#epochs.load(bytes, this.#request.logStartOffset);
   }
 
   #readTopicId(): string | undefined {
@@ -181,6 +205,15 @@ class LogLoader {
       if (/^\d{20}\.log$/.test(name)) bases.push(Number.parseInt(name, 10));
     }
     return bases.sort((one, other) => one - other).map((base) => this.#segment(base));
+  }
+
+  /** A segment whose successor begins at or below the log's start holds nothing that counts. */
+  #withoutDeleted(found: LogSegment[]): LogSegment[] {
+    const { logStartOffset } = this.#request;
+    const first = found.findLastIndex((segment) => segment.baseOffset <= logStartOffset);
+    this.#deleted = found.slice(0, Math.max(0, first));
+    for (const segment of this.#deleted) segment.sizeBytes = segment.file.handle().sizeBytesSync();
+    return found.slice(Math.max(0, first));
   }
 
   /** The segments to keep; sets the end, the producers and the epochs. */
@@ -292,19 +325,32 @@ class LogLoader {
 
   /** Producers (and epochs, if their file is lost) from the segments that are not read whole. */
   #replaySynced(synced: readonly LogSegment[], scanFrom: number): void {
+    const segments = [...this.#deleted, ...synced];
+    const oldestBase = segments[0]?.baseOffset ?? scanFrom;
     const snapshotOffset = loadNewestSnapshot(this.#directory.files, this.#request.path, scanFrom, {
       producers: this.#producers,
       nowMs: this.#nowMs,
+      oldestBase,
     });
-    for (const [index, segment] of synced.entries()) {
-      const next = synced[index + 1]?.baseOffset ?? scanFrom;
+    let knownTo = Math.max(oldestBase, snapshotOffset);
+    // Of what was on its way out a part may be gone: what is known before a gap is out of date.
+    const reach = (offset: number): void => {
+      if (offset !== knownTo) this.#producers.clear();
+    };
+    for (const [index, segment] of segments.entries()) {
+      const next = segments[index + 1]?.baseOffset ?? scanFrom;
       if (this.#isEpochFileValid && next <= snapshotOffset) continue;
       const from = this.#isEpochFileValid ? snapshotOffset : segment.baseOffset;
       visitHeaders(segment, from, (buffer, at) => {
         if (!this.#isEpochFileValid) this.#noteEpoch(buffer, at);
-        if (batchOf.baseOffset(buffer, at) >= snapshotOffset) this.#noteProducer(buffer, at);
+        const base = batchOf.baseOffset(buffer, at);
+        if (base < snapshotOffset) return;
+        reach(base);
+        knownTo = batchOf.nextOffset(buffer, at);
+        this.#noteProducer(buffer, at);
       });
     }
+    reach(scanFrom);
   }
 
   /**

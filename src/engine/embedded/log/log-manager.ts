@@ -1,6 +1,6 @@
 /**
  * Owns all logs of one log directory (Kafka's LogManager): opening them at the start, creating,
- * deleting, checkpoints, and the clean end.
+ * deleting, when checkpoints are made, and the clean end.
  *
  * Invariants: a partition has at most one open log. A recovery point is written only after what
  * lies below it is durable, indexes included. A damaged partition stays on disk as it is, listed in
@@ -15,6 +15,7 @@ import { type FileSystem, makeDirectoriesSync } from '../../../base/file-system.
 import { type Random, systemRandom } from '../../../base/random.ts';
 import { LeaderEpochCache } from './leader-epoch-cache.ts';
 import { isPassing, LocalLog } from './local-log.ts';
+import { LogCheckpoints } from './log-checkpoints.ts';
 import {
   DEFAULT_LOG_CONFIG,
   DEFAULT_LOG_DIRECTORY_CONFIG,
@@ -22,8 +23,9 @@ import {
   type LogDirectoryConfig,
 } from './log-config.ts';
 import { LogDirectory } from './log-directory.ts';
-import { type Checkpoints, LogDirectoryFiles } from './log-directory-files.ts';
+import { LogDirectoryFiles } from './log-directory-files.ts';
 import { DamagedLogError, loadLog } from './log-loader.ts';
+import { LogRetention } from './log-retention.ts';
 import { LogSegment } from './log-segment.ts';
 import { formatPartitionMetadata, PARTITION_METADATA_FILE } from './partition-metadata.ts';
 import { ProducerState } from './producer-state.ts';
@@ -58,16 +60,10 @@ export class LogManager {
   readonly #topLevel: LogDirectoryFiles;
   readonly #random: Random;
   readonly #configFor: (topic: string) => LogConfig;
-  /** As last checkpointed; of logs that are here, offline ones included. */
-  #recoveryPoints = new Map<string, number>();
-  /** Named in a checkpoint file, whether they are here or not. */
-  #namesOnDisk = new Set<string>();
+  #checkpointFiles: LogCheckpoints | undefined;
+  #retention: LogRetention | undefined;
   #checkpointTimer: Timer | undefined;
   #checkpointUnderWay: Promise<void> | undefined;
-  #lastFileWrite: Promise<void> = Promise.resolve();
-  #nextFileWrite: Promise<void> | undefined;
-  /** Grows when the checkpoints were written at once: a slower write that began before is void. */
-  #immediateWrites = 0;
   #removals: Promise<void> = Promise.resolve();
   #isClosed = false;
 
@@ -93,6 +89,7 @@ export class LogManager {
       throw error instanceof Error && 'syscall' in error ? manager.directory.fail(error) : error;
     }
     manager.#armCheckpoint();
+    manager.retention.start();
     return manager;
   }
 
@@ -104,6 +101,17 @@ export class LogManager {
   /** Called once, when the directory goes offline. */
   onOffline(listener: (failure: StorageError) => void): void {
     this.directory.onOffline(listener);
+  }
+
+  /** Where logs begin, durably: rejects when the disk refuses. */
+  persistLogStarts(logs: readonly UnifiedLog[]): Promise<void> {
+    return this.#checkpoints.persistLogStarts(logs);
+  }
+
+  /** What removes old segments. */
+  get retention(): LogRetention {
+    if (this.#retention === undefined) throw new Error('the log directory is not loaded');
+    return this.#retention;
   }
 
   get(topic: string, partition: number): UnifiedLog | undefined {
@@ -141,7 +149,8 @@ export class LogManager {
       local,
       logStartOffset: 0,
       logEndOffset: 0,
-      producers: new ProducerState(),
+      recoveryPoint: 0,
+      producers: new ProducerState(this.directory.producerQuota),
       epochs: new LeaderEpochCache(),
       wasClean: false,
     });
@@ -158,11 +167,11 @@ export class LogManager {
     const moved = this.#moveAway(name, DELETE_SUFFIX);
     this.#logs.delete(name);
     this.offlinePartitions.delete(name);
-    this.#recoveryPoints.delete(name);
     log?.fail(new StorageError(`Partition ${name} was deleted`));
     log?.local.closeFiles();
+    log?.producers.clear();
     this.#removeInBackground(moved);
-    if (this.#namesOnDisk.has(name)) void this.#writeCheckpointFiles().catch(() => undefined);
+    this.#checkpoints.noteDeleted(name);
   }
 
   /** Writes recovery points and log start offsets; also done every checkpointIntervalMs. */
@@ -179,7 +188,8 @@ export class LogManager {
     this.#isClosed = true;
     this.#checkpointTimer?.cancel();
     await this.#checkpointUnderWay?.catch(() => undefined);
-    await (this.#nextFileWrite ?? this.#lastFileWrite).catch(() => undefined);
+    await this.#retention?.stop();
+    await this.#checkpointFiles?.settled();
     await this.#removals;
     try {
       if (this.failure === undefined) await this.#finish();
@@ -194,28 +204,30 @@ export class LogManager {
     const { files, path } = this.directory;
     makeDirectoriesSync(files, path);
     await this.#topLevel.checkFormat();
-    this.#recoveryPoints = this.#topLevel.readRecoveryPoints();
-    const logStarts = this.#topLevel.readLogStarts();
-    this.#namesOnDisk = new Set([...this.#recoveryPoints.keys(), ...logStarts.keys()]);
+    const checkpoints = new LogCheckpoints(this.directory, this.#topLevel, this.#logs);
+    this.#checkpointFiles = checkpoints;
+    this.#retention = new LogRetention(this.directory, this.#logs, checkpoints);
     const wasClean = await this.#topLevel.takeCleanMark();
     const folders = new Set<string>();
     for (const name of files.readdirSync(path)) {
       if (name.endsWith(DELETE_SUFFIX)) this.#removeInBackground(join(path, name));
       else if (PARTITION_FOLDER.test(name)) folders.add(name);
     }
-    for (const name of this.#recoveryPoints.keys()) {
-      if (!folders.has(name)) this.#recoveryPoints.delete(name);
-    }
-    await forEachAtOnce([...folders], LOGS_AT_ONCE, (name) =>
-      this.#loadPartition(name, logStarts.get(name) ?? 0, wasClean),
-    );
+    checkpoints.keepOnly(folders);
+    await forEachAtOnce([...folders], LOGS_AT_ONCE, (name) => this.#loadPartition(name, wasClean));
     await files.syncDirectory(path);
   }
 
-  async #loadPartition(name: string, logStartOffset: number, wasClean: boolean): Promise<void> {
+  get #checkpoints(): LogCheckpoints {
+    if (this.#checkpointFiles === undefined) throw new Error('the log directory is not loaded');
+    return this.#checkpointFiles;
+  }
+
+  async #loadPartition(name: string, wasClean: boolean): Promise<void> {
     const [, topic, partition] = PARTITION_FOLDER.exec(name) ?? [];
     if (topic === undefined) return;
-    const recoveryPoint = this.#recoveryPoints.get(name) ?? 0;
+    const known = this.#checkpoints.recoveryPoint(name);
+    const recoveryPoint = known ?? 0;
     try {
       const log = await loadLog(this.directory, {
         topic,
@@ -223,8 +235,8 @@ export class LogManager {
         path: join(this.directory.path, name),
         config: this.#configFor(topic),
         recoveryPoint,
-        logStartOffset,
-        wasClean: wasClean && this.#recoveryPoints.has(name),
+        logStartOffset: this.#checkpoints.foundLogStart(name),
+        wasClean: wasClean && known !== undefined,
       });
       if (log.topicId !== undefined) this.#logs.set(name, log);
       else this.#putAside(name, log, recoveryPoint);
@@ -237,6 +249,7 @@ export class LogManager {
   /** No topic id: its creation was never completed, or, if it was ever synced, it is damaged. */
   #putAside(name: string, log: UnifiedLog, recoveryPoint: number): void {
     log.local.closeFiles();
+    log.producers.clear();
     if (recoveryPoint > 0) {
       const message = `Partition ${name} is damaged and stays offline: ${PARTITION_METADATA_FILE}`;
       this.offlinePartitions.set(name, new DamagedLogError(message));
@@ -259,7 +272,7 @@ export class LogManager {
       if (files.statSync(path) !== undefined) {
         this.#removeInBackground(this.#moveAway(basename(path), DELETE_SUFFIX));
       }
-      this.#forgetOnDisk(basename(path));
+      this.#checkpoints.forgetOnDisk(basename(path));
       files.mkdirSync(path);
       files.writeFileSync(join(path, PARTITION_METADATA_FILE), formatPartitionMetadata(topicId));
     } catch (error) {
@@ -329,62 +342,13 @@ export class LogManager {
       try {
         const point = log.failure === undefined ? await log.checkpoint(isLast) : undefined;
         const isHere = this.#logs.get(name) === log;
-        if (isHere && point !== undefined) this.#recoveryPoints.set(name, point);
+        if (isHere && point !== undefined) this.#checkpoints.noteRecoveryPoint(name, point);
       } catch (error) {
         // Deleted meanwhile, or no space for its files: its older point stays true.
         if (this.failure !== undefined) throw error;
       }
     });
-    await this.#writeCheckpointFiles();
-  }
-
-  /** One write at a time, of what is true when it begins; calls before that share it. */
-  #writeCheckpointFiles(): Promise<void> {
-    this.#nextFileWrite ??= this.#lastFileWrite
-      .catch(() => undefined)
-      .then(() => {
-        this.#nextFileWrite = undefined;
-        this.#lastFileWrite = this.#writeCheckpointFilesNow();
-        return this.#lastFileWrite;
-      });
-    return this.#nextFileWrite;
-  }
-
-  /** No space is no disaster here: what the files say stays true. */
-  async #writeCheckpointFilesNow(): Promise<void> {
-    if (this.failure !== undefined) throw this.failure;
-    const checkpoints = this.#checkpoints();
-    const names = namesIn(checkpoints);
-    for (const name of names) this.#namesOnDisk.add(name);
-    const writes = this.#immediateWrites;
-    const isWanted = (): boolean => writes === this.#immediateWrites && this.failure === undefined;
-    try {
-      await this.#topLevel.writeCheckpoints(checkpoints, isWanted);
-    } catch (error) {
-      throw isPassing(error) ? error : this.directory.fail(error);
-    }
-    if (isWanted()) this.#namesOnDisk = names;
-  }
-
-  /** A new log must not inherit the offsets of a deleted one of its name. */
-  #forgetOnDisk(name: string): void {
-    if (!this.#namesOnDisk.has(name)) return;
-    const checkpoints = this.#checkpoints();
-    this.#immediateWrites += 1;
-    this.#topLevel.writeCheckpointsSync(checkpoints);
-    this.#namesOnDisk = namesIn(checkpoints);
-  }
-
-  #checkpoints(): Checkpoints {
-    return { recoveryPoints: new Map(this.#recoveryPoints), logStarts: this.#logStarts() };
-  }
-
-  #logStarts(): Map<string, number> {
-    const starts = new Map<string, number>();
-    for (const [name, log] of this.#logs) {
-      if (log.logStartOffset > 0) starts.set(name, log.logStartOffset);
-    }
-    return starts;
+    await this.#checkpoints.write();
   }
 
   #closeFiles(): void {
@@ -394,10 +358,6 @@ export class LogManager {
 
 function isPartition(partition: number): boolean {
   return Number.isInteger(partition) && partition >= 0 && partition <= 0x7fff_ffff;
-}
-
-function namesIn(checkpoints: Checkpoints): Set<string> {
-  return new Set([...checkpoints.recoveryPoints.keys(), ...checkpoints.logStarts.keys()]);
 }
 
 /** Runs `run` over `items`, `atOnce` of them at a time; the first failure ends it. */

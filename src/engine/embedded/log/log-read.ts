@@ -3,7 +3,8 @@
  *
  * Invariant: never beyond the limit (the high watermark or the written end), never a part of a
  * first batch. Bytes near the log's end are expected in the page cache and are read at once; older
- * ones in the thread pool, so that a slow disk does not hold up the event loop.
+ * ones in the thread pool, so that a slow disk does not hold up the event loop. Segments may leave
+ * the log while they are read: that is an offset out of range, never a failure of the disk.
  */
 import { ErrorCode } from '../../../protocol/error-codes.ts';
 import { batchSizeBytes, RECORD_BATCH_OVERHEAD } from '../../../protocol/records/record-batch.ts';
@@ -62,17 +63,21 @@ export function readLog(
   try {
     const index = log.local.indexOfSegment(fetchOffset);
     if (!isHot(log, index, fetchOffset)) {
-      return readCold(log, request, limit, index).catch((error) => failed(log, error));
+      return readCold(log, request, limit, index).catch((error) => failed(log, request, error));
     }
     const place = findPlace(log, fetchOffset, limit, index);
     if (place === undefined) return answer(log, ErrorCode.NONE, NO_RECORDS);
     return answer(log, ErrorCode.NONE, readHot(request, place));
   } catch (error) {
-    return failed(log, error);
+    return failed(log, request, error);
   }
 }
 
-function failed(log: UnifiedLog, error: unknown): ReadResult {
+function failed(log: UnifiedLog, { fetchOffset }: ReadRequest, error: unknown): ReadResult {
+  // The segment went while it was read: no failure of the disk.
+  if (fetchOffset < log.logStartOffset) {
+    return answer(log, ErrorCode.OFFSET_OUT_OF_RANGE, NO_RECORDS);
+  }
   log.readFailed(error);
   return answer(log, ErrorCode.KAFKA_STORAGE_ERROR, NO_RECORDS);
 }
@@ -154,7 +159,12 @@ async function readCold(
   await segment.offsetIndex.file.load();
   const near = segment.offsetIndex.lookup(request.fetchOffset);
   await segment.file.whilePinned((handle) => handle.read(Buffer.alloc(WARM_UP_BYTES), near));
-  const place = findPlace(log, request.fetchOffset, limit, index);
+  const { fetchOffset } = request;
+  if (fetchOffset < log.logStartOffset) {
+    return answer(log, ErrorCode.OFFSET_OUT_OF_RANGE, NO_RECORDS);
+  }
+  // Segments before this one may have gone meanwhile.
+  const place = findPlace(log, fetchOffset, limit, log.local.indexOfSegment(fetchOffset));
   if (place === undefined) return answer(log, ErrorCode.NONE, NO_RECORDS);
   const readAt = (bytes: Buffer): Promise<Buffer> =>
     place.segment.file.whilePinned(async (handle) => {

@@ -26,11 +26,26 @@ export async function offsetByTimestamp(
   const first = log.local.indexOfSegment(log.logStartOffset);
   for (const segment of log.local.segments.slice(first)) {
     if (segment.maxTimestampMs < timestampMs) continue;
-    const from = await positionByTimestamp(log, segment, timestampMs);
-    const found = await findInSegment(segment, from, log.logStartOffset, timestampMs);
+    const found = await searchSegment(log, segment, timestampMs);
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** What a segment that goes during the search held is no answer any more. */
+async function searchSegment(
+  log: UnifiedLog,
+  segment: LogSegment,
+  timestampMs: number,
+): Promise<OffsetAndTimestamp | undefined> {
+  try {
+    const from = await positionByTimestamp(log, segment, timestampMs);
+    const found = await findInSegment(segment, from, log.logStartOffset, timestampMs);
+    return segment.isRemoved ? undefined : found;
+  } catch (error) {
+    if (segment.isRemoved) return undefined;
+    throw error;
+  }
 }
 
 export async function offsetOfMaxTimestamp(
@@ -38,13 +53,40 @@ export async function offsetOfMaxTimestamp(
 ): Promise<OffsetAndTimestamp | undefined> {
   const first = log.local.indexOfSegment(log.logStartOffset);
   let youngest: LogSegment | undefined;
+  let youngestMs = -1;
   for (const segment of log.local.segments.slice(first)) {
-    if (segment.maxTimestampMs > (youngest?.maxTimestampMs ?? -1)) youngest = segment;
+    const maxMs =
+      segment.offsetOfMaxTimestamp >= log.logStartOffset
+        ? segment.maxTimestampMs
+        : await maxTimestampFrom(segment, log.logStartOffset);
+    if (maxMs <= youngestMs) continue;
+    youngest = segment;
+    youngestMs = maxMs;
   }
   if (youngest === undefined) return undefined;
-  const { maxTimestampMs } = youngest;
-  const from = await positionByTimestamp(log, youngest, maxTimestampMs);
-  return findInSegment(youngest, from, log.logStartOffset, maxTimestampMs);
+  const found = await searchSegment(log, youngest, youngestMs);
+  return found === undefined && youngest.isRemoved ? offsetOfMaxTimestamp(log) : found;
+}
+
+/** Of a segment whose youngest batch lies below the log's start: its headers are read. */
+async function maxTimestampFrom(segment: LogSegment, logStartOffset: number): Promise<number> {
+  let maxMs = -1;
+  if (segment.sizeBytes === 0) return maxMs;
+  const end = segment.sizeBytes;
+  try {
+    await segment.offsetIndex.file.load();
+    const from = segment.offsetIndex.lookup(logStartOffset);
+    await segment.file.whilePinned((handle) =>
+      walkBatches(handle, from, end, (buffer, at) => {
+        const isIn = batchOf.lastOffset(buffer, at) >= logStartOffset;
+        if (isIn) maxMs = Math.max(maxMs, batchOf.maxTimestamp(buffer, at));
+        return true;
+      }),
+    );
+  } catch (error) {
+    if (!segment.isRemoved) throw error;
+  }
+  return segment.isRemoved ? -1 : maxMs;
 }
 
 async function positionByTimestamp(

@@ -7,9 +7,10 @@
  */
 import { join } from 'node:path';
 import type { FileSystem } from '../../../base/file-system.ts';
+import { crc32c } from '../../../protocol/records/crc32c.ts';
 import { lastOffset, maxTimestamp } from '../../../protocol/records/record-batch.ts';
 import { walkHeaders } from './batch-walk.ts';
-import type { LogConfig } from './log-config.ts';
+import { type LogConfig, SEGMENT_MS_MIN } from './log-config.ts';
 import { OffsetIndex } from './offset-index.ts';
 import type { OpenFiles, PooledFile } from './open-files.ts';
 import { TimeIndex } from './time-index.ts';
@@ -21,6 +22,8 @@ export const LOG_SUFFIX = '.log';
 export const INDEX_SUFFIX = '.index';
 export const TIME_INDEX_SUFFIX = '.timeindex';
 export const SNAPSHOT_SUFFIX = '.snapshot';
+/** Follows the name of a file that was taken out of a log and waits for its removal. */
+export const DELETED_SUFFIX = '.deleted';
 
 /** Kafka's file names: the offset in 20 digits. */
 export function segmentFileName(offset: number, suffix: string): string {
@@ -38,7 +41,11 @@ export class LogSegment {
   /** The youngest batch so far and its last offset; -1 while empty. */
   maxTimestampMs = -1;
   offsetOfMaxTimestamp = -1;
+  /** Taken out of the log: its files are gone, or are about to go. */
+  isRemoved = false;
   #bytesSinceIndexEntry = 0;
+  /** -1: not computed yet. */
+  #jitterShare = -1;
   /** There may be more in the file than `sizeBytes`. */
   #mustCut = false;
 
@@ -65,6 +72,22 @@ export class LogSegment {
       this.offsetIndex.isFull(config.segmentIndexBytes) ||
       this.timeIndex.isFull(config.segmentIndexBytes)
     );
+  }
+
+  /** segment.ms less this segment's share of segment.jitter.ms, the same after a restart. */
+  ageMaxMs({ segmentMs, segmentJitterMs }: LogConfig): number {
+    if (segmentJitterMs <= 0) return segmentMs;
+    if (this.#jitterShare < 0) {
+      const path = Buffer.from(this.file.path);
+      this.#jitterShare = crc32c(path, 0, path.length) / 2 ** 32;
+    }
+    const ageMs = segmentMs - this.#jitterShare * segmentJitterMs;
+    return Math.max(Math.min(segmentMs, SEGMENT_MS_MIN), ageMs);
+  }
+
+  /** The time of the youngest record, or of the segment's beginning if its records have none. */
+  get youngestMs(): number {
+    return this.maxTimestampMs >= 0 ? this.maxTimestampMs : this.createdMs;
   }
 
   /** Writes whole batches, one a buffer. Throws the system's error; see `cutFailedWrite`. */
@@ -129,21 +152,6 @@ export class LogSegment {
     });
     if (end < 0) throw new Error(`no batch can stand at ${-1 - end} in ${this.file.path}`);
     return next;
-  }
-
-  /** Cuts the batches that reach `offset`; the youngest timestamp is read again. */
-  truncateTo(offset: number): void {
-    const position = this.positionOf(offset, this.sizeBytes);
-    this.truncateToPosition(position, offset);
-  }
-
-  truncateToPosition(position: number, offset: number): void {
-    this.file.handle().truncateSync(position);
-    this.file.isUnsynced = true;
-    this.sizeBytes = position;
-    this.offsetIndex.truncateTo(offset);
-    this.timeIndex.truncateTo(offset);
-    this.readMaxTimestamp();
   }
 
   /** From the last time index entry and what follows it. */

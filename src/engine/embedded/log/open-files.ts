@@ -95,6 +95,11 @@ export class PooledFile {
     this.#pool = pool;
   }
 
+  /** Closed for good. */
+  get isRetired(): boolean {
+    return this.#isRetired;
+  }
+
   get isPinned(): boolean {
     return this.#pins > 0;
   }

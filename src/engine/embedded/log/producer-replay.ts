@@ -4,7 +4,6 @@
  */
 import { join } from 'node:path';
 import type { FileSystem } from '../../../base/file-system.ts';
-import * as batchOf from '../../../protocol/records/record-batch.ts';
 import { walkHeaders } from './batch-walk.ts';
 import { type LogSegment, SNAPSHOT_SUFFIX, segmentFileName } from './log-segment.ts';
 import { decodeProducerSnapshot } from './producer-snapshot.ts';
@@ -19,15 +18,18 @@ export function snapshotOffsets(names: Iterable<string>): number[] {
   return offsets.sort((one, other) => other - one);
 }
 
-/** Loads the newest sound snapshot at or before `offset`; its offset, or -1 without one. */
+/**
+ * Loads the newest sound snapshot at or before `offset`; its offset, or -1 without one. One from before
+ * the oldest segment does not count: what followed it is gone.
+ */
 export function loadNewestSnapshot(
   files: FileSystem,
   directory: string,
   offset: number,
-  into: { readonly producers: ProducerState; readonly nowMs: number },
+  into: LoadInto,
 ): number {
   for (const candidate of snapshotOffsets(files.readdirSync(directory))) {
-    if (candidate > offset) continue;
+    if (candidate > offset || candidate < into.oldestBase) continue;
     const path = join(directory, segmentFileName(candidate, SNAPSHOT_SUFFIX));
     const entries = decodeProducerSnapshot(files.readFileSync(path), into.nowMs);
     if (entries === undefined) continue;
@@ -35,6 +37,13 @@ export function loadNewestSnapshot(
     return candidate;
   }
   return -1;
+}
+
+export interface LoadInto {
+  readonly producers: ProducerState;
+  readonly nowMs: number;
+  /** Where the oldest segment begins. */
+  readonly oldestBase: number;
 }
 
 /** Calls `visit` for every batch header of the segment, from the batch that reaches `offset` on. */
@@ -49,25 +58,4 @@ export function visitHeaders(
     visit(buffer, at);
     return true;
   });
-}
-
-/** The producers anew, as of the log's end. */
-export function rebuildProducers(
-  files: FileSystem,
-  directory: string,
-  segments: readonly LogSegment[],
-  into: { readonly producers: ProducerState; readonly nowMs: number },
-): void {
-  into.producers.clear();
-  const from = loadNewestSnapshot(files, directory, Number.MAX_SAFE_INTEGER, into);
-  for (const [index, segment] of segments.entries()) {
-    const next = segments[index + 1];
-    if (next !== undefined && next.baseOffset <= from) continue;
-    visitHeaders(segment, from, (buffer, at) => {
-      const isAfter = batchOf.baseOffset(buffer, at) >= from;
-      if (isAfter && batchOf.hasProducerId(buffer, at)) {
-        into.producers.update(buffer, at, into.nowMs);
-      }
-    });
-  }
 }

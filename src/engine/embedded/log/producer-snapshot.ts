@@ -45,10 +45,27 @@ export function encodeProducerSnapshot(producers: Iterable<ProducerEntry>): Buff
   return bytes;
 }
 
+/**
+ * A snapshot for an offset that lies behind: of each producer the batches that ended before it. What
+ * follows the offset is read from the log again.
+ */
+export function snapshotAsOf(producers: Iterable<ProducerEntry>, offset: number): Buffer {
+  const entries: ProducerEntry[] = [];
+  for (const entry of producers) {
+    const batches = entry.batches.filter(({ lastOffset }) => lastOffset < offset);
+    const newest = batches.at(-1);
+    if (newest === undefined) continue;
+    const isOpenLater = entry.currentTxnFirstOffset >= offset;
+    const currentTxnFirstOffset = isOpenLater ? -1 : entry.currentTxnFirstOffset;
+    const { timestampMs } = newest;
+    entries.push({ ...entry, batches, currentTxnFirstOffset, timestampMs });
+  }
+  return encodeProducerSnapshot(entries);
+}
+
 /** `seenMs`: the producers' idle time begins anew. */
 export function decodeProducerSnapshot(bytes: Buffer, seenMs: number): ProducerEntry[] | undefined {
-  if (bytes.length < BODY_AT + 4 || bytes.readInt16BE(0) !== VERSION) return undefined;
-  if (bytes.readUInt32BE(CRC_AT) !== crc32c(bytes, BODY_AT, bytes.length)) return undefined;
+  if (!isSoundSnapshot(bytes)) return undefined;
   const count = bytes.readInt32BE(BODY_AT);
   const entriesEnd = BODY_AT + 4 + count * ENTRY_BYTES;
   if (count < 0 || entriesEnd > bytes.length) return undefined;
@@ -59,6 +76,12 @@ export function decodeProducerSnapshot(bytes: Buffer, seenMs: number): ProducerE
     entries.push(readEntry(bytes, at, histories?.[index] ?? [], seenMs));
   }
   return entries;
+}
+
+/** Whole, and of the version that is known. */
+export function isSoundSnapshot(bytes: Buffer): boolean {
+  if (bytes.length < BODY_AT + 4 || bytes.readInt16BE(0) !== VERSION) return false;
+  return bytes.readUInt32BE(CRC_AT) === crc32c(bytes, BODY_AT, bytes.length);
 }
 
 function olderBatches(entry: ProducerEntry): readonly ProducerBatch[] {

@@ -3,10 +3,13 @@
  * ProducerAppendInfo): epoch, the last five batches, the open transaction. Decides whether a batch
  * is new, a duplicate or out of order.
  *
- * Invariant: entries are immutable; `update` returns the entry it replaced, so that a write that
- * failed can be undone exactly with `restore`, last update first.
+ * Invariants: entries are immutable; `update` returns the entry it replaced, so that a write that
+ * failed can be undone exactly with `restore`, last update first. Entries stand in the order in
+ * which they were heard of; beyond the quota the longest idle are forgotten, unless a transaction is
+ * open: what such a producer repeats is then taken for new, as after its expiry.
  */
 import * as batch from '../../../protocol/records/record-batch.ts';
+import type { ProducerQuota } from './producer-quota.ts';
 
 /** Clients keep at most five requests in flight: the window is part of the contract. */
 const BATCHES_KEPT = 5;
@@ -57,6 +60,11 @@ export function firstSequenceOf(entry: ProducerBatch): number {
 
 export class ProducerState {
   readonly #entries = new Map<number, ProducerEntry>();
+  readonly #quota: ProducerQuota;
+
+  constructor(quota: ProducerQuota) {
+    this.#quota = quota;
+  }
 
   get size(): number {
     return this.#entries.size;
@@ -92,6 +100,7 @@ export class ProducerState {
     const isControl = batch.isControl(buffer, at);
     const epoch = batch.producerEpoch(buffer, at);
     const kept = previous !== undefined && previous.epoch === epoch ? previous.batches : [];
+    if (previous !== undefined) this.#entries.delete(producerId);
     this.#entries.set(producerId, {
       producerId,
       epoch,
@@ -101,29 +110,54 @@ export class ProducerState {
       seenMs,
       batches: isControl ? kept : withBatch(kept, buffer, at),
     });
+    if (previous === undefined) this.#noteAdded();
     return previous;
   }
 
   /** Undoes an update; `previous` is what it returned. */
   restore(producerId: number, previous: ProducerEntry | undefined): void {
-    if (previous === undefined) this.#entries.delete(producerId);
-    else this.#entries.set(producerId, previous);
+    if (previous === undefined) this.#forget(producerId);
+    // Forgotten meanwhile: so it stays.
+    else if (this.#entries.has(producerId)) this.#entries.set(producerId, previous);
   }
 
   load(entry: ProducerEntry): void {
+    const isNew = !this.#entries.has(entry.producerId);
     this.#entries.set(entry.producerId, entry);
+    if (isNew) this.#noteAdded();
   }
 
+  /** Also when the log is gone: nothing is counted for it any more. */
   clear(): void {
+    const count = this.#entries.size;
     this.#entries.clear();
+    this.#quota.note(this, -count);
+  }
+
+  /** Forgets the longest idle until at most `sizeMax` are left, but for open transactions. */
+  shrinkTo(sizeMax: number): void {
+    if (this.#entries.size <= sizeMax) return;
+    for (const entry of this.#entries.values()) {
+      if (this.#entries.size <= sizeMax) return;
+      if (entry.currentTxnFirstOffset < 0) this.#forget(entry.producerId);
+    }
   }
 
   /** Forgets producers that were idle for `expirationMs`, unless a transaction is open. */
   expire(nowMs: number, expirationMs: number): void {
     for (const entry of this.#entries.values()) {
       if (entry.currentTxnFirstOffset >= 0 || nowMs - entry.seenMs < expirationMs) continue;
-      this.#entries.delete(entry.producerId);
+      this.#forget(entry.producerId);
     }
+  }
+
+  #noteAdded(): void {
+    this.#quota.note(this, 1);
+    this.shrinkTo(this.#quota.perPartitionMax);
+  }
+
+  #forget(producerId: number): void {
+    if (this.#entries.delete(producerId)) this.#quota.note(this, -1);
   }
 
   #checkTransaction(entry: ProducerEntry, buffer: Buffer, at: number): ProducerVerdict {

@@ -23,7 +23,6 @@ import type { LogConfig } from './log-config.ts';
 import { type ReadLimit, type ReadRequest, type ReadResult, readLog } from './log-read.ts';
 import { type OffsetAndTimestamp, offsetByTimestamp, offsetOfMaxTimestamp } from './log-search.ts';
 import { LogWaiters, type Waiter } from './log-waiters.ts';
-import { rebuildProducers } from './producer-replay.ts';
 import { encodeProducerSnapshot } from './producer-snapshot.ts';
 import type { ProducerState } from './producer-state.ts';
 
@@ -40,6 +39,8 @@ export interface LogState {
   readonly local: LocalLog;
   readonly logStartOffset: number;
   readonly logEndOffset: number;
+  /** As the checkpoint file has it. */
+  readonly recoveryPoint: number;
   readonly producers: ProducerState;
   readonly epochs: LeaderEpochCache;
   /** It was closed in order, and nothing had to be made anew. */
@@ -54,6 +55,8 @@ export class UnifiedLog implements FlushTarget {
   readonly producers: ProducerState;
   readonly epochs: LeaderEpochCache;
   flushState: FlushState = 'idle';
+  /** What the directory's checkpoint files say of this log; set by who writes them. */
+  readonly durable: { logStartOffset: number; recoveryPoint: number };
   #logStartOffset: number;
   #nextOffset: number;
   #writtenEndOffset: number;
@@ -64,12 +67,12 @@ export class UnifiedLog implements FlushTarget {
   #queuedBytes = 0;
   #isSyncWanted = false;
   readonly #waiters = new LogWaiters();
+  /** One at a time: they write the same files. */
+  #checkpoints: Promise<unknown> = Promise.resolve();
   readonly #highWatermarkListeners = new Set<(log: UnifiedLog) => void>();
   #failure: StorageError | undefined;
   /** Nothing was written since a clean end: a restart needs nothing new. */
   #isAsFound: boolean;
-  /** Grows when the tail is cut: a sync that began before says nothing about what came after. */
-  #truncations = 0;
 
   constructor(state: LogState) {
     this.topic = state.topic;
@@ -78,6 +81,7 @@ export class UnifiedLog implements FlushTarget {
     this.local = state.local;
     this.producers = state.producers;
     this.epochs = state.epochs;
+    this.durable = { logStartOffset: state.logStartOffset, recoveryPoint: state.recoveryPoint };
     this.#logStartOffset = state.logStartOffset;
     this.#nextOffset = state.logEndOffset;
     this.#writtenEndOffset = state.logEndOffset;
@@ -117,9 +121,29 @@ export class UnifiedLog implements FlushTarget {
     return this.local.directory.failure ?? this.#failure;
   }
 
-  /** Applies to the next appends. */
+  /** Takes force at once, for what waits for its sync too. */
   updateConfig(config: LogConfig): void {
+    const before = this.local.config;
     this.local.config = config;
+    if (config.flushMs < before.flushMs) this.local.directory.scheduler.flushMsChanged(this);
+    if (this.#isFlushDue && this.failure === undefined) this.#wantSync();
+  }
+
+  /**
+   * Nothing below `offset` is read any more; false when the log begins there already. `offset` is
+   * at most the high watermark. Only in memory: see LogCheckpoints.persistLogStarts.
+   */
+  advanceLogStart(offset: number): boolean {
+    if (offset <= this.#logStartOffset || offset > this.#highWatermark) return false;
+    this.#logStartOffset = offset;
+    this.epochs.truncateFromStart(offset);
+    return true;
+  }
+
+  /** Closes the active segment, so that it can go; false when it is empty or not all is synced. */
+  rollSynced(): boolean {
+    if (this.#highWatermark < this.#nextOffset || this.local.active.sizeBytes === 0) return false;
+    return this.#roll(this.local.directory.clock.nowMs()) === undefined;
   }
 
   /**
@@ -224,14 +248,13 @@ export class UnifiedLog implements FlushTarget {
   /** For FlushScheduler: what is written becomes durable, or the directory goes offline. */
   async sync(): Promise<void> {
     const limit = this.#writtenLimit();
-    const truncations = this.#truncations;
     try {
       if (this.failure === undefined) await this.local.syncFiles();
     } catch (error) {
       if (this.#failure === undefined) this.local.directory.fail(error);
     }
     if (this.failure !== undefined) return this.fail(this.failure);
-    if (truncations === this.#truncations) this.#advance(limit);
+    this.#advance(limit);
     if (this.#waiters.hasDurable) this.#wantSync();
     else if (this.#highWatermark < this.#writtenEndOffset) {
       this.local.directory.scheduler.noteUnsynced(this);
@@ -242,7 +265,13 @@ export class UnifiedLog implements FlushTarget {
    * Makes what a restart relies on durable; the offset from which that restart has to read. With
    * `isLast` (everything is synced, nothing more will come) it need not read at all.
    */
-  async checkpoint(isLast: boolean): Promise<number> {
+  checkpoint(isLast: boolean): Promise<number> {
+    const offset = this.#checkpoints.then(() => this.#checkpoint(isLast));
+    this.#checkpoints = offset.catch(() => undefined);
+    return offset;
+  }
+
+  async #checkpoint(isLast: boolean): Promise<number> {
     const { clock, config } = this.local.directory;
     this.producers.expire(clock.nowMs(), config.producerIdExpirationMs);
     try {
@@ -281,24 +310,9 @@ export class UnifiedLog implements FlushTarget {
     return failure;
   }
 
-  /** Cuts everything from `offset` on, queued batches included. */
-  truncateTo(offset: number): void {
-    this.writePending();
-    if (offset >= this.#nextOffset) return;
-    const { files, clock } = this.local.directory;
-    const nowMs = clock.nowMs();
-    this.#truncations += 1;
-    this.#isAsFound = false;
-    this.local.truncateTo(offset, nowMs);
-    this.epochs.truncateFromEnd(offset);
-    const { producers } = this;
-    rebuildProducers(files, this.local.path, this.local.segments, { producers, nowMs });
-    this.#nextOffset = offset;
-    this.#writtenEndOffset = offset;
-    if (this.#highWatermark > offset) this.#highWatermark = offset;
-    if (this.#highWatermark === offset) this.#highWatermarkLimit = this.#writtenLimit();
-    this.#waiters.noteFailed(offset, new StorageError('The end of the log was cut off'));
-    this.#waiters.tell();
+  /** flush.messages is reached. */
+  get #isFlushDue(): boolean {
+    return this.#writtenEndOffset - this.#highWatermark >= this.local.config.flushMessages;
   }
 
   #answerWithoutAppend(batch: Buffer): Append | undefined {
@@ -337,7 +351,8 @@ export class UnifiedLog implements FlushTarget {
     }
     this.#clearQueue();
     this.#writtenEndOffset = this.#nextOffset;
-    const isWaitedFor = this.#isSyncWanted || this.#highWatermarkListeners.size > 0;
+    const isWaitedFor =
+      this.#isSyncWanted || this.#highWatermarkListeners.size > 0 || this.#isFlushDue;
     // Near the limit of open files unsynced ones are in the way: giving one up means to wait.
     if (isWaitedFor || this.local.directory.openFiles.isCrowded) scheduler.requestSync(this);
     else scheduler.noteUnsynced(this);
@@ -350,7 +365,11 @@ export class UnifiedLog implements FlushTarget {
     if (!this.local.mustRoll(this.#queuedBytes, batch.length, last, nowMs)) return undefined;
     const queued = this.#queued.at(-1);
     this.#writeQueue();
-    if (queued?.failure !== undefined) return queued.failure;
+    return queued?.failure ?? this.#roll(nowMs);
+  }
+
+  #roll(nowMs: number): StorageError | undefined {
+    this.#isAsFound = false;
     try {
       this.local.roll(this.#nextOffset, nowMs);
       this.local.writeSnapshot(this.#nextOffset, encodeProducerSnapshot(this.producers.entries()));
@@ -402,13 +421,12 @@ export class UnifiedLog implements FlushTarget {
   async #persistIndexes(): Promise<void> {
     this.writePending();
     const offset = this.#nextOffset;
-    const truncations = this.#truncations;
     const snapshot = encodeProducerSnapshot(this.producers.entries());
     const isDurable = await this.flush().then(
       () => true,
       () => false,
     );
-    if (!isDurable || this.failure !== undefined || truncations !== this.#truncations) return;
+    if (!isDurable || this.failure !== undefined) return;
     await this.local.persistIndexes(offset, snapshot);
   }
 

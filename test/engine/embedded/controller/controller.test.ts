@@ -466,7 +466,7 @@ describe('a restart', () => {
       const first = await open({ snapshotAfterBytes }, directory);
       await create(
         first,
-        { name: 'acme.a', partitions: 2, configs: { 'segment.ms': '5000' } },
+        { name: 'acme.a', partitions: 2, configs: { 'segment.ms': '65000' } },
         { name: 'acme.gone' },
         { name: 'globex.b' },
       );

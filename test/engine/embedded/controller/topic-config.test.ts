@@ -15,8 +15,14 @@ describe('topic configs', () => {
   it.each([
     ['segment.bytes', '1048576', '1048576'],
     ['segment.bytes', ' 2147483647 ', '2147483647'],
-    ['segment.ms', '+1', '1'],
+    ['segment.ms', '+60000', '60000'],
+    ['segment.index.bytes', '16384', '16384'],
+    ['segment.jitter.ms', '1000', '1000'],
     ['retention.ms', '-1', '-1'],
+    ['retention.ms', '0', '0'],
+    ['retention.bytes', '1000', '1000'],
+    ['flush.messages', '1', '1'],
+    ['compression.type', 'zstd', 'zstd'],
     ['retention.bytes', '-1', '-1'],
     ['cleanup.policy', 'delete', 'delete'],
     ['compression.type', 'producer', 'producer'],
@@ -35,15 +41,19 @@ describe('topic configs', () => {
     ['segment.bytes', '1e7', /whole number/],
     ['segment.bytes', '', /whole number/],
     ['segment.bytes', '9'.repeat(40), /whole number/],
-    ['segment.ms', '0', /1 to/],
+    ['segment.ms', '59999', /60000 to/],
+    ['segment.index.bytes', '16383', /16384 to/],
+    ['index.interval.bytes', '1023', /1024 to/],
+    ['flush.messages', '0', /1 to/],
     ['segment.ms', '9223372036854775808', /to 9223372036854775807/],
     ['max.message.bytes', '-1', /0 to/],
     ['message.timestamp.type', 'createtime', /one of/],
-    ['retention.ms', '604800000', /only -1 is accepted/],
-    ['retention.bytes', '0', /only -1 is accepted/],
+    ['retention.ms', '-2', /-1 to/],
+    ['retention.bytes', '-2', /-1 to/],
     ['cleanup.policy', 'compact', /only delete is accepted/],
     ['cleanup.policy', 'delete,compact', /only delete is accepted/],
-    ['compression.type', 'zstd', /only producer is accepted/],
+    ['compression.type', 'brotli', /one of/],
+    ['compression.gzip.level', '1', /not served/],
     ['min.insync.replicas', '2', /only 1 is accepted/],
     ['unclean.leader.election.enable', 'true', /only false is accepted/],
     ['delete.retention.ms', '1', /not served/],
@@ -56,7 +66,7 @@ describe('topic configs', () => {
 
   it('refuses a config without value, and one given twice', () => {
     expect(judge('segment.ms', null)).toEqual({ problem: expect.stringMatching(/no value/) });
-    const twice = { name: 'segment.ms', value: '5' };
+    const twice = { name: 'segment.ms', value: '60005' };
     expect(judgeTopicConfigs([twice, twice])).toEqual({
       problem: expect.stringMatching(/given twice/),
     });
@@ -75,16 +85,19 @@ describe('topic configs', () => {
   });
 
   it('resolves the own value before the operator default before the default', () => {
-    const defaults = checkTopicDefaults({ 'segment.bytes': '2097152', 'segment.ms': '7' });
-    const config = resolveTopicConfig({ 'segment.ms': '9' }, defaults);
-    expect(config.segmentMs).toBe(9);
+    const defaults = checkTopicDefaults({ 'segment.bytes': '2097152', 'segment.ms': '60007' });
+    const config = resolveTopicConfig({ 'segment.ms': '60009' }, defaults);
+    expect(config.segmentMs).toBe(60_009);
     expect(config.segmentBytes).toBe(2_097_152);
     expect(config.maxMessageBytes).toBe(1_048_588);
     expect(config.messageTimestampType).toBe('CreateTime');
   });
 
   it('has the defaults of the log layer', () => {
-    expect(resolveTopicConfig({}, {})).toMatchObject(DEFAULT_LOG_CONFIG);
+    const { retentionMs, ...others } = DEFAULT_LOG_CONFIG;
+    expect(resolveTopicConfig({}, {})).toMatchObject({ ...others, retentionMs: 604_800_000 });
+    // A log of whose topic nothing is known yet deletes nothing.
+    expect(retentionMs).toBe(-1);
   });
 
   it('takes Long.MAX_VALUE for a number that is never reached', () => {
@@ -93,6 +106,6 @@ describe('topic configs', () => {
   });
 
   it('refuses bad operator defaults at start-up', () => {
-    expect(() => checkTopicDefaults({ 'retention.ms': '1' })).toThrow(ConfigError);
+    expect(() => checkTopicDefaults({ 'retention.ms': '-2' })).toThrow(ConfigError);
   });
 });

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { ProducerQuota } from '../../../../src/engine/embedded/log/producer-quota.ts';
 import {
   decodeProducerSnapshot,
   encodeProducerSnapshot,
+  snapshotAsOf,
 } from '../../../../src/engine/embedded/log/producer-snapshot.ts';
 import { ProducerState } from '../../../../src/engine/embedded/log/producer-state.ts';
 import { setBaseOffset } from '../../../../src/protocol/records/record-batch.ts';
@@ -85,7 +87,7 @@ const table: { readonly name: string; readonly steps: readonly Step[] }[] = [
 ];
 
 class Producer {
-  readonly state = new ProducerState();
+  readonly state = new ProducerState(new ProducerQuota(100, 1000));
   #nextOffset = 0;
 
   send(spec: BatchSpec & { readonly count?: number }): string {
@@ -142,13 +144,59 @@ describe('ProducerState', () => {
   });
 
   test('forgets a producer that was idle, by our clock and not by its own', () => {
-    const state = new ProducerState();
+    const state = new ProducerState(new ProducerQuota(100, 1000));
     const oldStamp = { timestampMs: 5, producerEpoch: 0, baseSequence: 0 };
     state.update(batchOf({ ...oldStamp, producerId: 1 }), 0, 1000);
     state.update(batchOf({ ...oldStamp, producerId: 2 }), 0, 1500);
     state.update(batchOf({ ...oldStamp, producerId: 3, isTransactional: true }), 0, 1000);
     state.expire(2000, 1000);
     expect([...state.entries()].map((entry) => entry.producerId)).toEqual([2, 3]);
+  });
+});
+
+describe('the quota of remembered producers', () => {
+  const ids = (state: ProducerState): number[] => [...state.entries()].map((e) => e.producerId);
+  const heard = (state: ProducerState, producerId: number, more: BatchSpec = {}): void => {
+    state.update(batchOf({ producerId, producerEpoch: 0, baseSequence: 0, ...more }), 0, 1000);
+  };
+
+  test('a partition forgets the longest idle, but none with an open transaction', () => {
+    const quota = new ProducerQuota(3, 1000);
+    const state = new ProducerState(quota);
+    heard(state, 1, { isTransactional: true });
+    for (const producerId of [2, 3]) heard(state, producerId);
+    heard(state, 2, { baseSequence: 1 });
+    heard(state, 4);
+    expect(ids(state)).toEqual([1, 2, 4]);
+    expect(quota.total).toBe(3);
+    // What a forgotten one sends is taken for new.
+    const batch = batchOf({ producerId: 3, producerEpoch: 0, baseSequence: 9 });
+    expect(state.check(batch, 0).kind).toBe('append');
+  });
+
+  test('in all, the partitions with most pay: whoever invents ids forgets them again', () => {
+    const quota = new ProducerQuota(1000, 100);
+    const honest = new ProducerState(quota);
+    for (let id = 0; id < 10; id += 1) heard(honest, id);
+    const flooded = new ProducerState(quota);
+    for (let id = 0; id < 5000; id += 1) {
+      heard(flooded, id);
+      expect(quota.total).toBeLessThanOrEqual(100);
+    }
+    expect(honest.size).toBe(10);
+    expect(flooded.get(4999)).toBeDefined();
+    expect(quota.total).toBe(honest.size + flooded.size);
+    flooded.clear();
+    honest.expire(5000, 1);
+    expect(quota.total).toBe(0);
+  });
+
+  test('an undone update counts as if it had never come', () => {
+    const quota = new ProducerQuota(100, 1000);
+    const state = new ProducerState(quota);
+    const batch = batchOf({ producerId: 7, producerEpoch: 0, baseSequence: 0 });
+    state.restore(7, state.update(batch, 0, 1000));
+    expect([state.size, quota.total]).toEqual([0, 0]);
   });
 });
 
@@ -166,6 +214,15 @@ describe('producer snapshots', () => {
     const decoded = decodeProducerSnapshot(encodeProducerSnapshot(state.entries()), 1000);
     expect(decoded).toEqual([...state.entries()]);
     expect(decoded?.[0]?.batches.length).toBe(5);
+  });
+
+  test('for an offset that lies behind hold what ended before it', () => {
+    const producer = new Producer();
+    for (let sequence = 0; sequence < 4; sequence += 1) producer.send({ baseSequence: sequence });
+    producer.send({ producerId: 9, baseSequence: 0 });
+    const decoded = decodeProducerSnapshot(snapshotAsOf(producer.state.entries(), 2), 1000);
+    const known = decoded?.map((e) => [e.producerId, e.batches.map((b) => b.lastOffset)]);
+    expect(known).toEqual([[7, [0, 1]]]);
   });
 
   test('may be empty', () => {

@@ -396,20 +396,3 @@ describe('searches', () => {
     expect(log.endOffsetForEpoch(9)).toEqual({ leaderEpoch: 4, endOffset: 3 });
   });
 });
-
-test('a truncation takes the tail back: offsets, producers, epochs, segments', async () => {
-  const { log } = await openedLog(new LogBench({ segmentBytes: 250 }));
-  for (let sequence = 0; sequence < 9; sequence += 1) {
-    const spec = { producerId: 1, producerEpoch: 0, baseSequence: sequence };
-    log.append(batchOf(spec), { leaderEpoch: sequence });
-  }
-  await log.flush();
-  log.truncateTo(4);
-  expect([log.logEndOffset, log.writtenEndOffset, log.highWatermark]).toEqual([4, 4, 4]);
-  expect(log.endOffsetForEpoch(8)).toEqual({ leaderEpoch: 3, endOffset: 4 });
-  const next = { producerId: 1, producerEpoch: 0, baseSequence: 4 };
-  expect(append(log, next).baseOffset).toBe(4);
-  await log.flush();
-  const { records } = await log.read({ ...ALL, fetchOffset: 4 });
-  expect(baseOffset(records, 0)).toBe(4);
-});

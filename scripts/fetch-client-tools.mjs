@@ -1,0 +1,75 @@
+/**
+ * Fetches the clients in Python and Go that the tests of consumer groups use.
+ *
+ * Owns two git-ignored directories: `.cache/kafka-python` (a virtual environment with what
+ * test/interop/python-consumer/requirements.txt pins) and `.cache/go-consumer` (the program of
+ * test/interop/go-consumer). Invariant: a directory is complete if and only if its `stamp` file
+ * equals the hash of what it was made from, so a run that is already up to date costs milliseconds.
+ *
+ * Usage: node scripts/fetch-client-tools.mjs    exit code 0 when all are ready
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const cache = join(root, '.cache');
+const goSources = join(root, 'test', 'interop', 'go-consumer');
+const requirements = join(root, 'test', 'interop', 'python-consumer', 'requirements.txt');
+
+const hashOf = (files) => {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(readFileSync(file));
+  return hash.digest('hex');
+};
+
+const run = (command, args, options = {}) => {
+  const result = spawnSync(command, args, { encoding: 'utf8', timeout: 300_000, ...options });
+  if (result.error !== undefined) throw new Error(`${command}: ${result.error.message}`);
+  if (result.status !== 0) {
+    throw new Error(`${command} failed (${result.status}):\n${result.stdout}${result.stderr}`);
+  }
+};
+
+/** A virtual environment names its own place, so it is made where it stays: the stamp comes last. */
+const prepare = (name, sources, make) => {
+  const directory = join(cache, name);
+  const stamp = hashOf(sources);
+  const file = join(directory, 'stamp');
+  if (existsSync(file) && readFileSync(file, 'utf8') === stamp) return;
+  console.log(`preparing ${name}`);
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true });
+  make(directory);
+  writeFileSync(file, stamp);
+};
+
+const makePython = (into) => {
+  run('python3', ['-m', 'venv', into]);
+  const options = ['--quiet', '--require-hashes', '--only-binary=:all:', '-r', requirements];
+  run(join(into, 'bin', 'pip'), ['install', ...options]);
+};
+
+const makeGo = (into) => {
+  const options = ['-mod=readonly', '-buildvcs=false', '-o', join(into, 'go-consumer')];
+  const env = { ...process.env, CGO_ENABLED: '0' };
+  run('go', ['build', ...options, '.'], { cwd: goSources, env });
+};
+
+const attempt = (name, sources, make) => {
+  try {
+    prepare(name, sources, make);
+  } catch (error) {
+    console.error(`${name} not available: ${error.message}`);
+    process.exitCode = 1;
+  }
+};
+
+attempt('kafka-python', [requirements], makePython);
+attempt(
+  'go-consumer',
+  ['go.mod', 'go.sum', 'main.go'].map((name) => join(goSources, name)),
+  makeGo,
+);

@@ -1,0 +1,58 @@
+/**
+ * DeleteRecords (key 21): deletes the records of partitions before an offset; -1 means all that
+ * consumers can see.
+ * - DELETE on each topic.
+ * - The deletion is in the audit log, durably, before it is made.
+ * - An offset below 0 (other than -1) or above the high watermark: OFFSET_OUT_OF_RANGE.
+ */
+import { ApiKey } from '../../protocol/api-keys.ts';
+import { ErrorCode } from '../../protocol/error-codes.ts';
+import type {
+  DeleteRecordsResponse,
+  DeleteRecordsTopic,
+  DeleteRecordsTopicResult,
+} from '../../protocol/schemas/21-delete-records.ts';
+import { defineApi, perResource } from '../define-api.ts';
+import { splitByTopic } from './per-topic.ts';
+
+export const deleteRecordsApi = defineApi({
+  key: ApiKey.DeleteRecords,
+  versions: { min: 0, max: 2 },
+  authorization: perResource,
+
+  async handle(ctx, request) {
+    const split = await splitByTopic(ctx, 'DELETE', request.topics, ({ name }) => name);
+    const refused = split.refused.map((topic) =>
+      refuse(topic, ErrorCode.TOPIC_AUTHORIZATION_FAILED),
+    );
+    if (split.accepted.length === 0) return { throttleTimeMs: 0, topics: refused };
+
+    for (const { name, partitions } of split.accepted) {
+      const before = partitions.map(({ partitionIndex, offset }) => `${partitionIndex}:${offset}`);
+      ctx.administration('records-delete', { topic: name, before: before.join(',') });
+    }
+    await ctx.recorded();
+
+    request.topics = split.accepted;
+    const answer = await ctx.engine.deleteRecords(request, ctx.call);
+    answer.topics.push(...refused);
+    return answer;
+  },
+
+  fail: (request, errorCode): DeleteRecordsResponse => ({
+    throttleTimeMs: 0,
+    topics: request.topics.map((topic) => refuse(topic, errorCode)),
+  }),
+});
+
+function refuse({ name, partitions }: DeleteRecordsTopic, errorCode: number) {
+  const result: DeleteRecordsTopicResult = {
+    name,
+    partitions: partitions.map(({ partitionIndex }) => ({
+      partitionIndex,
+      lowWatermark: -1,
+      errorCode,
+    })),
+  };
+  return result;
+}
