@@ -8,4 +8,4 @@ it('groups and offsets are what a small model says, through crashes and restarts
   console.log(`seed ${seed}`);
   await fc.assert(fc.asyncProperty(operations, followModel), { seed, numRuns: 400 });
   expect.hasAssertions();
-});
+}, 60_000);
