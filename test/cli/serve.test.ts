@@ -15,6 +15,7 @@ describeRequiring(['built-broker'], 'serve', () => {
     BREAKWATER_CERTS_DIR: broker.certsDir,
     BREAKWATER_PORT: '0',
     BREAKWATER_ADMIN_PORT: '0',
+    BREAKWATER_SASL_PORT: '0',
   });
 
   test('prints one ready line and one line to paste, and exits 0 on SIGTERM', async () => {
@@ -46,6 +47,7 @@ describeRequiring(['built-broker'], 'serve', () => {
           BREAKWATER_CERTS_DIR: certsDir,
           BREAKWATER_PORT: '0',
           BREAKWATER_ADMIN_PORT: '0',
+          BREAKWATER_SASL_PORT: '0',
           BREAKWATER_LOG_LEVEL: 'trace',
         },
       });
@@ -82,8 +84,11 @@ describeRequiring(['built-broker'], 'serve', () => {
       expect(
         sameData.stderr.split('\n').filter((line) => line.startsWith('breakwater: ')),
       ).toHaveLength(1);
-      for (const key of ['port', 'admin.port']) {
-        const taken = key === 'port' ? broker.port : broker.adminPort;
+      for (const [key, taken] of [
+        ['port', broker.port],
+        ['sasl.port', broker.saslPort],
+        ['admin.port', broker.adminPort],
+      ] as const) {
         const samePort = await runCli(['serve', '--dev', '--set', `${key}=${taken}`], {
           env: environmentOf(broker, otherData),
         });
@@ -107,6 +112,7 @@ describeRequiring(['built-broker'], 'serve', () => {
         BREAKWATER_CERTS_DIR: certsDir,
         BREAKWATER_PORT: '0',
         BREAKWATER_ADMIN_PORT: '0',
+        BREAKWATER_SASL_PORT: '0',
       },
     });
     expect([code, stderr]).toEqual([1, expect.stringContaining('broken.csv:1')]);
