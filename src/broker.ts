@@ -31,6 +31,7 @@ import { SecurityState } from './metadata/security-state.ts';
 import { StateAcls } from './metadata/state-acls.ts';
 import type { CasbinAuthorizer } from './security/casbin-authorizer.ts';
 import type { KafkaPrincipal } from './security/principal.ts';
+import { Revocations } from './security/revocations.ts';
 import { TenantCaRegistry } from './security/tenant-ca-registry.ts';
 import type { Server } from './server/server.ts';
 import { TenantViews } from './server/tenant-views.ts';
@@ -117,8 +118,10 @@ async function start(
     security: tenantSecurity(state),
     mechanisms: enabledMechanisms(config, state),
     viewOf: (tenant) => views.get(tenant),
+    revocationsOf: (tenant) => state.image.tenants.get(tenant)?.revocations ?? Revocations.NONE,
+    isRevoked: () => false,
   });
-  follow(state, views, authorizer, servers);
+  follow(state, views, authorizer, servers, logger);
   if (devTenants !== null) await seedTenants(devTenants, state, views, audit);
 
   const { mtls, sasl } = servers;
@@ -205,8 +208,16 @@ function follow(
   state: SecurityState,
   views: TenantViews,
   authorizer: CasbinAuthorizer,
-  { sasl }: ClientServers,
+  { mtls, sasl }: ClientServers,
+  logger: Logger,
 ): void {
+  const recheck = (tenant: string): void => {
+    for (const server of [mtls, sasl]) {
+      server?.recheck(tenant).catch((err: unknown) => {
+        logger.error({ err, tenant }, 'connections could not be checked for a revocation');
+      });
+    }
+  };
   for (const tenant of state.image.tenants.values()) {
     views.update(tenant);
     authorizer.setDynamicRules(tenant.name, tenant.acls);
@@ -222,6 +233,8 @@ function follow(
         authorizer.changeDynamicRules(name, acls, { added: [], removed: change.bindings });
       } else if (change.type === 'scram-credentials') {
         sasl?.disconnect(whoLoggedInBy(change));
+      } else if (change.type === 'certificates-revoked' || change.type === 'suspensions') {
+        recheck(name);
       } else if (change.type !== 'client-quotas') {
         // Quotas are read from the image: they change no rule and no connection.
         views.update(tenant);

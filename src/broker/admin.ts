@@ -4,6 +4,7 @@ import type { ListenerStatus, StatusReport } from '../admin/admin-services.ts';
 import { EngineTopics } from '../admin/engine-topics.ts';
 import { PolicyAcls } from '../admin/policy-acls.ts';
 import { AdminError } from '../admin/problem.ts';
+import { StateRevocations } from '../admin/state-revocations.ts';
 import { StateTenants } from '../admin/state-tenants.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
@@ -63,6 +64,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       return view.engine;
     }),
     acls: new PolicyAcls(parts.acls, authorizer),
+    revocations: new StateRevocations(state),
     health: () => healthOf(parts),
     status: () => statusOf(config, parts),
   });

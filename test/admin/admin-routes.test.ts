@@ -42,7 +42,10 @@ describe('authorization', () => {
   /** One request a route, all of them in order: the denial must come before anything else. */
   const requests = ADMIN_ROUTES.filter(({ path }) => path.startsWith('/v1/')).map((route) => ({
     route,
-    path: route.path.replace(':tenant', 'acme').replace(':topic', 'alarms'),
+    path: route.path
+      .replace(':tenant', 'acme')
+      .replace(':topic', 'alarms')
+      .replace(/:(device|fleet)/, 'pump-17'),
     body: bodyOf(route.name),
   }));
 
@@ -69,6 +72,7 @@ describe('authorization', () => {
     if (name === 'POST /v1/tenants') return { name: 'initech', caCertificate: 'PEM' };
     if (name === 'POST /v1/tenants/:tenant/topics') return { name: 'alarms' };
     if (name === 'POST /v1/tenants/:tenant/acls') return RULE;
+    if (name === 'POST /v1/tenants/:tenant/revocations') return { name: 'pump-17' };
     if (name === 'POST /v1/tenants/:tenant/acls/explain') {
       const { principal: _principal, permission: _permission, ...action } = RULE;
       return { user: 'pump-17', ...action };
