@@ -130,6 +130,8 @@ export interface RevocationAnswer {
 export interface RevocationList {
   readonly names: readonly RevokedName[];
   readonly certificates: readonly (Omit<RevokedCertificate, 'issuerKeyId'> & {
+    /** SHA-256 over the CA's public key, hexadecimal. */
+    readonly caKeyId: string;
     /** Null when the tenant has no such CA any more. */
     readonly caFingerprint: string | null;
   })[];

@@ -26,6 +26,7 @@ export class StateRevocations implements AdminRevocations {
       names: [...revocations.names()],
       certificates: [...revocations.certificates()].map(({ issuerKeyId, ...rest }) => ({
         ...rest,
+        caKeyId: issuerKeyId,
         caFingerprint: fingerprintOf(found, issuerKeyId),
       })),
     };

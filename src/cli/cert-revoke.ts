@@ -101,7 +101,7 @@ function sentence(tenant: string, name: string | null, serials: readonly string[
 }
 
 /** As openssl prints them, colons and `serial=` left out. */
-function serialsIn(text: string): string[] {
+export function serialsIn(text: string): string[] {
   const serials = text.split(',').map((part) =>
     part
       .trim()

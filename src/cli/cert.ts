@@ -21,6 +21,7 @@ import {
 import { checkKeyType, DEFAULT_KEY_TYPE, KEY_TYPES, type KeyType } from '../pki/key-pair.ts';
 import { createTenantCa, openPki, type Pki, parseChain } from '../pki/pki-directory.ts';
 import { asUsage } from './as-usage.ts';
+import { registerCrl } from './cert-crl.ts';
 import { registerRevocation } from './cert-revoke.ts';
 import { UsageError } from './command-error.ts';
 import { printJson, printLine, printTable } from './output.ts';
@@ -75,6 +76,7 @@ export function registerCertCommands(program: Command): void {
     (options: PlaceOptions) => list(options),
   );
   registerRevocation(group);
+  registerCrl(group);
 }
 
 function registerIssue(group: Command): void {

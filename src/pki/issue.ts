@@ -96,6 +96,7 @@ function issueClient(pki: Pki, identity: TenantIdentity, options: LeafOptions): 
         kind,
         name,
         fleet: identity.kind === 'device' ? identity.fleet : null,
+        validFromMs: Date.parse(certificate.validFrom),
         expiresAtMs: Date.parse(certificate.validTo),
       }),
   };

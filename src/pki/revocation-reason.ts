@@ -21,3 +21,8 @@ export const REVOCATION_REASON_NAMES = Object.keys(REVOCATION_REASONS) as Revoca
 export function isRevocationReason(value: unknown): value is RevocationReason {
   return typeof value === 'string' && Object.hasOwn(REVOCATION_REASONS, value);
 }
+
+/** What a CRL made elsewhere may say and is not given out here counts as `unspecified`. */
+export function reasonOfCode(code: number): RevocationReason {
+  return REVOCATION_REASON_NAMES.find((name) => REVOCATION_REASONS[name] === code) ?? 'unspecified';
+}
