@@ -15,6 +15,7 @@ import { bytesOf, objectId, Tag, toDer } from './der.ts';
 import { type RevocationReason, reasonOfCode } from './revocation-reason.ts';
 
 export interface Crl {
+  readonly der: Buffer;
   /** The issuer's name, DER. */
   readonly issuer: Buffer;
   readonly number: bigint;
@@ -88,15 +89,19 @@ export function readCrl(der: Buffer): Crl {
   const digest = digestOf(der, algorithm);
   if (der[signature.content] !== 0) throw broken('its signature is damaged');
   const isSignedBy = (ca: X509Certificate): boolean =>
-    toDer(subjectOf(ca)).equals(issuer) &&
+    isIssuerName({ issuer }, ca) &&
     maySignCrls(ca) &&
     isGood(digest, rawOf(der, tbs), ca, der.subarray(signature.content + 1, signature.end));
   return {
-    ...{ issuer, number, thisUpdateMs, nextUpdateMs, serials, isSignedBy },
+    ...{ der, issuer, number, thisUpdateMs, nextUpdateMs, serials, isSignedBy },
     get entries() {
       return [...entriesIn(der, revoked)];
     },
   };
+}
+
+export function isIssuerName({ issuer }: Pick<Crl, 'issuer'>, ca: X509Certificate): boolean {
+  return toDer(subjectOf(ca)).equals(issuer);
 }
 
 function isGood(
