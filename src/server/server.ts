@@ -420,10 +420,18 @@ export class Server {
     });
   }
 
-  /** Closes what has been idle too long, and peers that leave their answers untaken as long. */
+  /** Closes what is expired or has been idle too long, and peers that leave their answers untaken as long. */
   #sweep(): void {
-    const limitMs = this.#services.clock.monotonicMs() - this.#options.idleMs;
-    for (const { connection } of [...this.#live]) {
+    const { clock } = this.#services;
+    const limitMs = clock.monotonicMs() - this.#options.idleMs;
+    const nowMs = clock.nowMs();
+    for (const { connection, session } of [...this.#live]) {
+      // The timer of a certificate's end knows nothing of a clock that was set, or a machine's sleep.
+      const { certificateSerial, expiresAtMs } = session.principal;
+      if (certificateSerial !== null && expiresAtMs !== null && expiresAtMs < nowMs) {
+        connection.close('expired');
+        continue;
+      }
       const working = connection.busy && !connection.unsent;
       if (working || connection.lastActiveMs >= limitMs) continue;
       connection.close(connection.unsent ? 'slow-reader' : 'idle');

@@ -6,6 +6,10 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { DAY_MS, issueCredential } from '../../src/pki/certificate-authority.ts';
+import { identityProfile } from '../../src/pki/certificate-profile.ts';
+import { loadTenantCa, openPki, pemOf } from '../../src/pki/pki-directory.ts';
 import { ApiKey } from '../../src/protocol/api-keys.ts';
 import { runInProcess } from '../cli/run-cli.ts';
 import { adminRequest } from '../tools/admin-request.ts';
@@ -18,6 +22,8 @@ import { WireClient } from '../tools/wire-client.ts';
 
 /** The promise: from the answer to the revocation on. */
 const WITHIN_MS = 1000;
+/** How long the certificate that ends has left. */
+const LEFT_MS = 2500;
 const PASSWORD = 'correct horse battery staple';
 const TLS_1_2: ConnectionOptions = { maxVersion: 'TLSv1.2' };
 const TLS_1_3: ConnectionOptions = { minVersion: 'TLSv1.3' };
@@ -171,6 +177,34 @@ describeRequiring(['built-broker'], 'who was shut out', () => {
     expect(line).toMatchObject({ type: 'authentication', outcome: 'failure' });
     await run('device resume --tenant acme service-1');
     expect((await scramLogin(await connect(), 'acme/service-1', PASSWORD)).errorCode).toBe(0);
+  });
+
+  it('a certificate that ends takes its session along, and its ticket is worth nothing then', async () => {
+    const pki = openPki(fixture.broker.certsDir);
+    const ca = loadTenantCa(pki, 'acme');
+    const identity = { kind: 'device', tenant: 'acme', fleet: 'dev', name: 'pump-6' } as const;
+    const clock = { ...systemClock, nowMs: () => Date.now() + LEFT_MS - DAY_MS };
+    const profile = identityProfile(identity, pki.trustDomain);
+    const made = issueCredential(ca, profile, { days: 1, clock });
+    const endsAtMs = Date.parse(made.certificate.validTo);
+    const own = {
+      ...TLS_1_3,
+      cert: pemOf(made.certificate) + pemOf(ca.certificate),
+      key: made.privateKey.export({ format: 'pem', type: 'pkcs8' }),
+    };
+    const who = fixture.who('acme', 'device-1');
+    const { client, session } = await withTicket(who, own);
+    await client.closed;
+    expect(Date.now()).toBeGreaterThanOrEqual(endsAtMs);
+    expect(Date.now()).toBeLessThan(endsAtMs + WITHIN_MS);
+    const before = lineCount();
+    // The last second of a certificate is still its own.
+    const wait = endsAtMs + 1000 - Date.now();
+    await new Promise((resolve) => systemClock.setTimer(wait, () => resolve(null)));
+    const resumed = await open(who, { ...own, session });
+    expect(resumed.socket.isSessionReused()).toBe(true);
+    expect(await isServed(resumed)).toBe(false);
+    expect(refusals(before)).toEqual(['expired']);
   });
 
   it("a ticket carried to another tenant's server name is refused", async () => {
