@@ -108,6 +108,39 @@ describe('authorization', () => {
     expect(admin.audit.story()).toContain('security topic-delete failure');
   });
 
+  test('a revocation is recorded with whom and why, and durable, before it is acted upon', async () => {
+    const body = { name: 'pump-17', serials: ['0A'], reason: 'keyCompromise' };
+    const { status } = await admin.call('POST', '/v1/tenants/acme/revocations', { body });
+    expect(status).toBe(200);
+    const story = admin.audit.story();
+    const recorded = story.lastIndexOf('security certificate-revoke success');
+    const durable = story.indexOf('durable', recorded);
+    expect(story.indexOf('acted certificate-revoke', durable)).toBeGreaterThan(durable);
+    expect(durable).toBeGreaterThan(recorded);
+    expect(admin.audit.events[recorded]?.security?.facts).toEqual({
+      tenant: 'acme',
+      name: 'pump-17',
+      serials: '0A',
+      serialCount: 1,
+      reason: 'keyCompromise',
+    });
+    expect(admin.revoked.at(-1)).toEqual({ ...body, caFingerprint: null });
+  });
+
+  test.each([
+    ['nothing', {}],
+    ['a name with a dot', { name: 'a.b' }],
+    ['a serial that is none', { serials: ['xyz'] }],
+    ['too many serials', { serials: Array.from({ length: 257 }, () => '01') }],
+    ['a reason of its own', { name: 'pump-17', reason: 'whim' }],
+    ['a field that nobody knows', { name: 'pump-17', undo: true }],
+  ])('a revocation of %s is refused, and nothing is done', async (_, body) => {
+    const before = admin.revoked.length;
+    const { status } = await admin.call('POST', '/v1/tenants/acme/revocations', { body });
+    expect(status).toBe(400);
+    expect(admin.revoked).toHaveLength(before);
+  });
+
   test('a listing leaves out what the operator may not describe', async () => {
     await admin.call('POST', '/v1/tenants/acme/topics', { body: { name: 'seen' } });
     await admin.call('POST', '/v1/tenants/acme/topics', { body: { name: 'hidden' } });
