@@ -30,7 +30,7 @@ export const Grammars = {
   },
   resourceName: { pattern: /^\P{C}{1,255}$/u, allowed: '1 to 255 printable characters' },
   host: { pattern: /^[0-9A-Fa-f:.*/]{1,64}$/, allowed: 'an address, a network or "*"' },
-  serial: { pattern: /^[0-9A-Fa-f]{1,64}$/, allowed: '1 to 64 hexadecimal digits' },
+  serial: { pattern: /^[0-9A-Fa-f]{1,40}$/, allowed: '1 to 40 hexadecimal digits' },
   fingerprint: {
     pattern: /^[0-9A-F]{2}(:[0-9A-F]{2}){31}$/,
     allowed: 'a SHA-256 fingerprint as openssl prints it',

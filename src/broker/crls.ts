@@ -12,6 +12,7 @@ import { ConfigError, PkiError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { type CrlJudgement, type CrlProblem, CrlSet } from '../security/crl-set.ts';
 import type { Issuer } from '../security/tenant-ca-registry.ts';
+import { workInTurns } from '../server/work-in-turns.ts';
 
 export interface CrlFileOptions {
   /** The configuration key, for messages. */
@@ -59,7 +60,7 @@ export class CrlFile {
     const { key, path } = this.#options;
     if (path === null) return;
     const text = this.#read(path);
-    const judgement = this.#judge(text);
+    const judgement = await this.#judge(text);
     const damaged = judgement.problems.find(({ alarm }) => alarm === 'crl-refused');
     if (damaged !== undefined) throw new ConfigError(`${key}: ${path}: ${damaged.detail}`);
     await this.#take(text, judgement);
@@ -73,14 +74,15 @@ export class CrlFile {
     if (path === null) return;
     try {
       const text = this.#read(path);
-      if (text !== this.#settled) await this.#take(text, this.#judge(text));
+      if (text !== this.#settled) await this.#take(text, await this.#judge(text));
     } catch (error) {
       const detail = error instanceof ConfigError ? error.message : `${path} cannot be used`;
       if (!(error instanceof ConfigError)) logger.error({ err: error, key }, 'CRLs not taken');
       this.#settled = null;
       this.#judged = [{ alarm: 'crl-refused', detail }];
     }
-    this.#report();
+    // What was under way when the broker stopped has no audit log to report to.
+    if (!this.#isStopped) this.#report();
   }
 
   stop(): void {
@@ -97,8 +99,9 @@ export class CrlFile {
     }
   }
 
-  #judge(text: string): CrlJudgement {
-    return this.#set.judge(text, this.#options.issuers(), this.#options.clock.nowMs());
+  #judge(text: string): Promise<CrlJudgement> {
+    const { issuers, clock } = this.#options;
+    return workInTurns(clock, this.#set.judge(text, issuers(), clock.nowMs()));
   }
 
   async #take(text: string, { fresh, problems }: CrlJudgement): Promise<void> {

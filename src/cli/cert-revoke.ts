@@ -40,7 +40,7 @@ interface RevokeOptions extends Options {
 }
 
 /** What one request takes. */
-const SERIALS_MAX = 256;
+const SERIALS_MAX = 192;
 
 export function registerRevocation(group: Command): void {
   const reason = new Option('--reason <reason>', 'why (RFC 5280)').default('unspecified');
@@ -108,7 +108,7 @@ export function serialsIn(text: string): string[] {
       .replaceAll(':', '')
       .replace(/^(?:serial=|0x)/i, ''),
   );
-  const wrong = serials.find((serial) => !/^[0-9A-Fa-f]{1,64}$/.test(serial));
+  const wrong = serials.find((serial) => !/^[0-9A-Fa-f]{1,40}$/.test(serial));
   if (wrong !== undefined) throw new UsageError('a serial is hexadecimal: "cert list" shows them');
   if (serials.length > SERIALS_MAX) throw new UsageError(`at most ${SERIALS_MAX} serials at once`);
   return serials;

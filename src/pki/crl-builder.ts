@@ -30,7 +30,7 @@ export interface CrlEntry {
 export interface CrlContent {
   readonly entries: readonly CrlEntry[];
   /** Larger than that of every CRL before. */
-  readonly number: number;
+  readonly number: bigint;
   readonly thisUpdateMs: number;
   readonly nextUpdateMs: number;
 }
@@ -54,13 +54,18 @@ export function buildCrl(issuer: CertificateAuthority, content: CrlContent): Buf
       0,
       sequence(
         extension(ExtensionOid.authorityKeyIdentifier, false, authorityKey),
-        extension(ExtensionOid.crlNumber, false, integer(number)),
+        extension(ExtensionOid.crlNumber, false, integer(magnitudeOf(number))),
       ),
     ),
   );
   const bytes = toDer(tbs);
   const signature = scheme.sign(bytes, issuer.privateKey);
   return toDer(sequence(fromDer(bytes), scheme.algorithm, bitString(signature)));
+}
+
+function magnitudeOf(number: bigint): Buffer {
+  const digits = number.toString(16);
+  return Buffer.from(digits.length % 2 === 0 ? digits : `0${digits}`, 'hex');
 }
 
 /** The reason `unspecified` has to be absent (5.3.1). */

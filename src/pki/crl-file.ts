@@ -78,8 +78,8 @@ function write(
   { days }: CrlOptions,
 ): WrittenCrl {
   const nowMs = pki.clock.nowMs();
-  const least = previous === null ? 0 : Number(previous.number) + 1;
-  const number = Math.max(nowMs, least);
+  const least = previous === null ? 0n : previous.number + 1n;
+  const number = BigInt(nowMs) > least ? BigInt(nowMs) : least;
   const nextUpdateMs = nowMs + days * DAY_MS;
   const thisUpdateMs = nowMs - CLOCK_SKEW_MS;
   const der = buildCrl(ca, { entries, number, thisUpdateMs, nextUpdateMs });

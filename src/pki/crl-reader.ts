@@ -41,6 +41,7 @@ const CONSTRUCTED = 0x20;
 const SEQUENCE = Tag.SEQUENCE | CONSTRUCTED;
 const CONTEXT_0 = 0xa0;
 const VERSION_2 = '01';
+const ENTRIES_A_TURN = 256;
 /** The digest of each signature algorithm, by its OID in DER; SHA-1 is not among them. */
 const DIGESTS: ReadonlyMap<string, string | null> = new Map(
   (
@@ -65,6 +66,15 @@ const KNOWN_IN_ENTRY: ReadonlySet<string> = new Set([REASON_CODE]);
 
 /** Throws PkiError for what is no CRL of the one kind that is understood. */
 export function readCrl(der: Buffer): Crl {
+  const reading = readingCrl(der);
+  for (;;) {
+    const step = reading.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same, with a pause after some hundreds of entries: large CRLs are read in turns. */
+export function* readingCrl(der: Buffer): Generator<void, Crl> {
   const whole = new Walk(der, { tag: 0, start: 0, content: 0, end: der.length });
   const list = whole.take(SEQUENCE);
   whole.finish();
@@ -83,7 +93,12 @@ export function readCrl(der: Buffer): Crl {
   const nextUpdateMs = fields.time();
   const revoked = fields.nextIs(SEQUENCE) ? fields.take(SEQUENCE) : null;
   const serials = new Set<string>();
-  for (const { serial } of entriesIn(der, revoked)) serials.add(serial);
+  let count = 0;
+  for (const { serial } of entriesIn(der, revoked)) {
+    serials.add(serial);
+    count += 1;
+    if (count % ENTRIES_A_TURN === 0) yield;
+  }
   const number = numberIn(der, fields.take(CONTEXT_0));
   fields.finish();
   const digest = digestOf(der, algorithm);

@@ -7,7 +7,7 @@
  * the admin API does not need one.
  */
 import { PkiError } from '../base/errors.ts';
-import { type Crl, isIssuerName, readCrl } from '../pki/crl-reader.ts';
+import { type Crl, isIssuerName, readingCrl } from '../pki/crl-reader.ts';
 import { pemBytes, splitPem } from '../pki/der.ts';
 import type { Issuer } from './tenant-ca-registry.ts';
 
@@ -50,15 +50,15 @@ export class CrlSet {
     return this.#inUse.size;
   }
 
-  /** What the PEM text of a CRL file comes to; changes nothing. */
-  judge(pem: string, issuers: readonly Issuer[], nowMs: number): CrlJudgement {
+  /** What the PEM text of a CRL file comes to; changes nothing. Pauses often: CRLs are large. */
+  *judge(pem: string, issuers: readonly Issuer[], nowMs: number): Generator<void, CrlJudgement> {
     const fresh = new Map<string, FreshCrl>();
     const problems: CrlProblem[] = [];
     const seen = new Set<string>();
     const blocks = splitPem('X509 CRL', pem);
     if (blocks.length === 0) problems.push(refused('the file holds no CRL in PEM'));
     for (const block of blocks) {
-      const result = this.#judgeOne(pemBytes(block), issuers, nowMs);
+      const result = yield* this.#judgeOne(pemBytes(block), issuers, nowMs);
       if ('alarm' in result) {
         problems.push(result);
         continue;
@@ -90,13 +90,14 @@ export class CrlSet {
       }));
   }
 
-  #judgeOne(
+  *#judgeOne(
     der: Buffer,
     issuers: readonly Issuer[],
     nowMs: number,
-  ): (FreshCrl & { isNew: boolean }) | CrlProblem {
-    const crl = read(der);
+  ): Generator<void, (FreshCrl & { isNew: boolean }) | CrlProblem> {
+    const crl = yield* read(der);
     if ('alarm' in crl) return crl;
+    yield;
     const issuer = issuers.find(({ certificate }) => crl.isSignedBy(certificate));
     if (issuer === undefined) return notSigned(crl, issuers);
     const name = nameOf(issuer);
@@ -119,9 +120,9 @@ export class CrlSet {
   }
 }
 
-function read(der: Buffer): Crl | CrlProblem {
+function* read(der: Buffer): Generator<void, Crl | CrlProblem> {
   try {
-    return readCrl(der);
+    return yield* readingCrl(der);
   } catch (error) {
     if (error instanceof PkiError) return refused(error.message);
     throw error;

@@ -120,8 +120,8 @@ describe('authorization', () => {
     expect(admin.audit.events[recorded]?.security?.facts).toEqual({
       tenant: 'acme',
       name: 'pump-17',
-      serials: '0A',
       serialCount: 1,
+      'serials-1': '0A',
       reason: 'keyCompromise',
     });
     expect(admin.revoked.at(-1)).toEqual({ ...body, caFingerprint: null });
@@ -131,7 +131,7 @@ describe('authorization', () => {
     ['nothing', {}],
     ['a name with a dot', { name: 'a.b' }],
     ['a serial that is none', { serials: ['xyz'] }],
-    ['too many serials', { serials: Array.from({ length: 257 }, () => '01') }],
+    ['too many serials', { serials: Array.from({ length: 193 }, () => '01') }],
     ['a reason of its own', { name: 'pump-17', reason: 'whim' }],
     ['a field that nobody knows', { name: 'pump-17', undo: true }],
   ])('a revocation of %s is refused, and nothing is done', async (_, body) => {

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { DAY_MS } from '../../src/pki/certificate-authority.ts';
 import { buildCrl, type CrlEntry } from '../../src/pki/crl-builder.ts';
 import { writeRootCrl, writeTenantCrl } from '../../src/pki/crl-file.ts';
-import { readCrl } from '../../src/pki/crl-reader.ts';
+import { readCrl, readingCrl } from '../../src/pki/crl-reader.ts';
 import { issueDevice } from '../../src/pki/issue.ts';
 import { KEY_TYPES, type KeyType } from '../../src/pki/key-pair.ts';
 import { createTenantCa, loadRoot, loadTenantCa, type Pki } from '../../src/pki/pki-directory.ts';
@@ -37,7 +37,7 @@ describe('a CRL', () => {
   const nowMs = Math.floor(Date.now() / SECOND_MS) * SECOND_MS;
   const content = {
     entries: [entry(serials[0]!), { ...entry('01'), reason: 'unspecified' as const }],
-    number: nowMs,
+    number: BigInt(nowMs),
     thisUpdateMs: nowMs,
     nextUpdateMs: nowMs + DAY_MS,
   };
@@ -77,14 +77,22 @@ describe('a CRL', () => {
     expect(() => readCrl(randomBytes(500))).toThrow(/CRL/);
   });
 
-  it('of a hundred thousand entries is read in a fraction of a second', () => {
+  it('of a hundred thousand entries is read in short turns', () => {
     const entries = Array.from({ length: 100_000 }, (_, n) =>
       entry((0x40000000 + n).toString(16).toUpperCase()),
     );
     const large = buildCrl(ca, { ...content, entries });
-    const beganMs = performance.now();
-    expect(readCrl(large).serials.size).toBe(100_000);
-    expect(performance.now() - beganMs).toBeLessThan(2000);
+    const reading = readingCrl(large);
+    let longestMs = 0;
+    for (;;) {
+      const beganMs = performance.now();
+      const step = reading.next();
+      longestMs = Math.max(longestMs, performance.now() - beganMs);
+      if (step.done !== true) continue;
+      expect(step.value.serials.size).toBe(100_000);
+      break;
+    }
+    expect(longestMs).toBeLessThan(100);
   });
 
   it('of a root takes over what the last one held, with a larger number', () => {

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { DAY_MS } from '../../src/pki/certificate-authority.ts';
 import { buildCrl, type CrlContent, type CrlEntry } from '../../src/pki/crl-builder.ts';
 import { toPem } from '../../src/pki/der.ts';
@@ -11,6 +12,7 @@ import { createTenantCa, loadRoot, loadTenantCa, type Pki } from '../../src/pki/
 import { ApiKey } from '../../src/protocol/api-keys.ts';
 import { CrlSet } from '../../src/security/crl-set.ts';
 import { issuerOf } from '../../src/security/tenant-ca-registry.ts';
+import { workInTurns } from '../../src/server/work-in-turns.ts';
 import { runInProcess } from '../cli/run-cli.ts';
 import { temporaryPki } from '../pki/temporary-pki.ts';
 import { useBroker } from '../tools/broker-fixture.ts';
@@ -28,7 +30,7 @@ const entry = (serial: string): CrlEntry => ({
 function crlOf(ca: Ca, serials: readonly string[], change: Partial<CrlContent> = {}): string {
   const nowMs = Date.now();
   const dates = { thisUpdateMs: nowMs - 1000, nextUpdateMs: nowMs + DAY_MS };
-  const content = { entries: serials.map(entry), number: 1, ...dates, ...change };
+  const content = { entries: serials.map(entry), number: 1n, ...dates, ...change };
   return toPem('X509 CRL', buildCrl(ca, content));
 }
 
@@ -51,7 +53,7 @@ describeRequiring(['built-broker'], 'a broker with CRL files', () => {
     const other = temporaryPki({ trustDomain: pki.trustDomain });
     createTenantCa(other, 'acme');
     forged = loadTenantCa(other, 'acme');
-    writeFileSync(clientCrl, crlOf(acme, [serials['pump-1']!], { number: 10 }));
+    writeFileSync(clientCrl, crlOf(acme, [serials['pump-1']!], { number: 10n }));
     writeFileSync(operatorCrl, crlOf(loadRoot(pki, 'operator'), []));
   });
   const fixture = useBroker({
@@ -86,7 +88,10 @@ describeRequiring(['built-broker'], 'a broker with CRL files', () => {
   it('takes a newer one up and closes the connections of whom it adds', async () => {
     const client = await fixture.connect('acme', 'pump-2');
     await client.call(ApiKey.ApiVersions, 0, {});
-    writeFileSync(clientCrl, crlOf(acme, [serials['pump-1']!, serials['pump-2']!], { number: 11 }));
+    writeFileSync(
+      clientCrl,
+      crlOf(acme, [serials['pump-1']!, serials['pump-2']!], { number: 11n }),
+    );
     expect(await client.isClosed()).toBe(true);
     expect(await isServed('acme', 'pump-2')).toBe(false);
     expect(await isServed('acme', 'pump-3')).toBe(true);
@@ -94,18 +99,18 @@ describeRequiring(['built-broker'], 'a broker with CRL files', () => {
 
   it.each([
     ['damaged', () => 'no CRL at all', 'crl-refused', /no CRL in PEM/],
-    ['forged', () => crlOf(forged, [], { number: 12 }), 'crl-refused', /signed its CRL/],
-    ['older', () => crlOf(acme, [], { number: 10 }), 'crl-refused', /number 11 is in use/],
-    ['another of the same number', () => crlOf(acme, [], { number: 11 }), 'crl-refused', /number/],
+    ['forged', () => crlOf(forged, [], { number: 12n }), 'crl-refused', /signed its CRL/],
+    ['older', () => crlOf(acme, [], { number: 10n }), 'crl-refused', /number 11 is in use/],
+    ['another of the same number', () => crlOf(acme, [], { number: 11n }), 'crl-refused', /number/],
     [
       'expired',
-      () => crlOf(acme, [], { number: 13, nextUpdateMs: Date.now() - 1000 }),
+      () => crlOf(acme, [], { number: 13n, nextUpdateMs: Date.now() - 1000 }),
       'crl-expired',
       /expired already/,
     ],
     [
       'of a stranger',
-      () => crlOf(loadRoot(pki, 'server'), [], { number: 14 }),
+      () => crlOf(loadRoot(pki, 'server'), [], { number: 14n }),
       'crl-unknown-issuer',
       /not trusted/,
     ],
@@ -125,7 +130,7 @@ describeRequiring(['built-broker'], 'a broker with CRL files', () => {
     const client = await fixture.connect('globex', 'device-1');
     await client.call(ApiKey.ApiVersions, 0, {});
     const root = crlOf(loadRoot(pki, 'client'), [serialNumber]);
-    writeFileSync(clientCrl, root + crlOf(acme, [], { number: 15 }));
+    writeFileSync(clientCrl, root + crlOf(acme, [], { number: 15n }));
     expect(await client.isClosed()).toBe(true);
     expect(await isServed('globex', 'device-1')).toBe(false);
     expect(await isServed('acme', 'pump-1')).toBe(true);
@@ -146,7 +151,7 @@ describeRequiring(['built-broker'], 'a broker with CRL files', () => {
       ]);
     expect((await call()).stderr).not.toContain('closed the connection');
     const operatorCa = loadRoot(pki, 'operator');
-    writeFileSync(operatorCrl, crlOf(operatorCa, [certificate.serialNumber], { number: 2 }));
+    writeFileSync(operatorCrl, crlOf(operatorCa, [certificate.serialNumber], { number: 2n }));
     await expect.poll(async () => (await call()).stderr).toContain('closed the connection');
     const refusal = await fixture.audited(
       'security',
@@ -161,11 +166,13 @@ describe('a set of CRLs', () => {
   createTenantCa(pki, 'acme');
   const ca = loadTenantCa(pki, 'acme');
   const issuer = issuerOf(ca.certificate);
+  const judged = (set: CrlSet, pem: string, nowMs: number) =>
+    workInTurns(systemClock, set.judge(pem, [issuer], nowMs));
 
-  it('counts on past its next update, and says so', () => {
+  it('counts on past its next update, and says so', async () => {
     const set = new CrlSet();
     const nowMs = Date.now();
-    const { fresh, problems } = set.judge(crlOf(ca, ['0A']), [issuer], nowMs);
+    const { fresh, problems } = await judged(set, crlOf(ca, ['0A']), nowMs);
     expect(problems).toEqual([]);
     expect(set.isRevoked(issuer.keyId, '0A')).toBe(false);
     set.take(fresh);
@@ -176,16 +183,16 @@ describe('a set of CRLs', () => {
     expect(set.isRevoked('another', '0A')).toBe(false);
   });
 
-  it('takes an expired one at first, since what it revoked stays revoked', () => {
+  it('takes an expired one at first, since what it revoked stays revoked', async () => {
     const set = new CrlSet();
     const old = crlOf(ca, ['0A'], { nextUpdateMs: Date.now() - 1000 });
-    const { fresh } = set.judge(old, [issuer], Date.now());
+    const { fresh } = await judged(set, old, Date.now());
     expect(fresh).toHaveLength(1);
   });
 
-  it('refuses one that is dated in the future', () => {
+  it('refuses one that is dated in the future', async () => {
     const ahead = crlOf(ca, [], { thisUpdateMs: Date.now() + DAY_MS });
-    const { fresh, problems } = new CrlSet().judge(ahead, [issuer], Date.now());
+    const { fresh, problems } = await judged(new CrlSet(), ahead, Date.now());
     expect(fresh).toEqual([]);
     expect(problems).toMatchObject([{ alarm: 'crl-refused' }]);
   });
