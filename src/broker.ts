@@ -20,6 +20,7 @@ import {
   watchCertificates,
 } from './broker/certificates.ts';
 import { type ClientServers, makeClientServers } from './broker/client-server.ts';
+import { CrlFile, type CrlFileOptions } from './broker/crls.ts';
 import { developmentKcatLine, prepareCertificates, seedTenants } from './broker/development.ts';
 import { enabledMechanisms } from './broker/sasl.ts';
 import { openAudit, openAuthorizer, openEngine } from './broker/storage.ts';
@@ -31,7 +32,8 @@ import { SecurityState } from './metadata/security-state.ts';
 import { StateAcls } from './metadata/state-acls.ts';
 import type { CasbinAuthorizer } from './security/casbin-authorizer.ts';
 import type { KafkaPrincipal } from './security/principal.ts';
-import { TenantCaRegistry } from './security/tenant-ca-registry.ts';
+import { Revocations } from './security/revocations.ts';
+import { issuerOf, TenantCaRegistry } from './security/tenant-ca-registry.ts';
 import type { Server } from './server/server.ts';
 import { TenantViews } from './server/tenant-views.ts';
 
@@ -107,6 +109,27 @@ async function start(
     },
   });
   const acls = new StateAcls(state, authorizer);
+  const crlFile = (
+    key: CrlFileOptions['key'],
+    issuers: CrlFileOptions['issuers'],
+    onTaken: () => void,
+  ): CrlFile => {
+    const intervalMs = config['ssl.reload.interval.ms'];
+    const parts = { clock: systemClock, intervalMs, audit, logger, onTaken };
+    const file = new CrlFile({ key, path: config[key], issuers, ...parts });
+    undo.push(() => file.stop());
+    return file;
+  };
+  const clientCrl = crlFile(
+    'ssl.client.crl',
+    () => registry.issuers(),
+    () => recheck(servers, null, logger),
+  );
+  const operatorCrl = crlFile(
+    'ssl.operator.crl',
+    () => certificates[1].material.clientCas.map(issuerOf),
+    () => {},
+  );
   const servers: ClientServers = makeClientServers(config, {
     audit,
     authorizer,
@@ -117,9 +140,12 @@ async function start(
     security: tenantSecurity(state),
     mechanisms: enabledMechanisms(config, state),
     viewOf: (tenant) => views.get(tenant),
+    revocationsOf: (tenant) => state.image.tenants.get(tenant)?.revocations ?? Revocations.NONE,
+    isRevoked: clientCrl.isRevoked,
   });
-  follow(state, views, authorizer, servers);
+  follow(state, views, authorizer, servers, logger);
   if (devTenants !== null) await seedTenants(devTenants, state, views, audit);
+  for (const crl of [clientCrl, operatorCrl]) await crl.start();
 
   const { mtls, sasl } = servers;
   const host = config['advertised.host'] ?? config.host;
@@ -133,6 +159,8 @@ async function start(
   const saslPort =
     sasl === null ? null : await listen(sasl, config['sasl.port'], config['sasl.advertised.port']);
   const parts = {
+    crls: [clientCrl, operatorCrl],
+    isOperatorRevoked: operatorCrl.isRevoked,
     acls,
     audit,
     authorizer,
@@ -157,6 +185,7 @@ async function start(
         onReload: ({ clientCaPem }) => {
           registry.replaceClientRoots(clientCaPem);
           for (const tenant of state.image.tenants.values()) views.update(tenant);
+          recheck(servers, null, logger);
         },
       },
     ),
@@ -205,7 +234,8 @@ function follow(
   state: SecurityState,
   views: TenantViews,
   authorizer: CasbinAuthorizer,
-  { sasl }: ClientServers,
+  servers: ClientServers,
+  logger: Logger,
 ): void {
   for (const tenant of state.image.tenants.values()) {
     views.update(tenant);
@@ -221,13 +251,24 @@ function follow(
       } else if (change.type === 'acls-removed') {
         authorizer.changeDynamicRules(name, acls, { added: [], removed: change.bindings });
       } else if (change.type === 'scram-credentials') {
-        sasl?.disconnect(whoLoggedInBy(change));
+        servers.sasl?.disconnect(whoLoggedInBy(change));
+      } else if (change.type === 'certificates-revoked' || change.type === 'suspensions') {
+        recheck(servers, name, logger);
       } else if (change.type !== 'client-quotas') {
         // Quotas are read from the image: they change no rule and no connection.
         views.update(tenant);
       }
     }
   });
+}
+
+/** Closes the connections of those who are shut out by now; null: of any tenant. */
+function recheck({ mtls, sasl }: ClientServers, tenant: string | null, logger: Logger): void {
+  for (const server of [mtls, sasl]) {
+    server?.recheck(tenant).catch((err: unknown) => {
+      logger.error({ err, tenant }, 'connections could not be checked for a revocation');
+    });
+  }
 }
 
 /** Who logged in with a password that is another now, or none. */

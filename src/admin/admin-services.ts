@@ -11,6 +11,13 @@ import type { AclBinding } from '../security/acl/acl-binding.ts';
 import type { AclFilter } from '../security/acl/acl-filter.ts';
 import type { AdmissionResult } from '../security/admission.ts';
 import type { Action, Authorizer } from '../security/authorizer.ts';
+import type {
+  RevocationReason,
+  RevokedCertificate,
+  RevokedName,
+  SuspendedId,
+  Suspension,
+} from '../security/revocations.ts';
 
 export interface TenantView {
   readonly name: string;
@@ -103,6 +110,44 @@ export interface AdminAcls {
   explain(tenant: string, who: AskedPrincipal, host: string, action: Action): AclExplanation;
 }
 
+export interface WantedRevocation {
+  /** All certificates of this name so far; null: only the serials. */
+  readonly name: string | null;
+  /** Hexadecimal. */
+  readonly serials: readonly string[];
+  /** SHA-256 of the CA certificate, as openssl prints it; null: whichever of the tenant's signed. */
+  readonly caFingerprint: string | null;
+  readonly reason: RevocationReason;
+}
+
+export interface RevocationAnswer {
+  readonly name: string | null;
+  readonly serials: readonly string[];
+  /** Certificates of the name that begin later are not revoked; null without a name. */
+  readonly nameRevokedAtMs: number | null;
+}
+
+export interface RevocationList {
+  readonly names: readonly RevokedName[];
+  readonly certificates: readonly (Omit<RevokedCertificate, 'issuerKeyId'> & {
+    /** SHA-256 over the CA's public key, hexadecimal. */
+    readonly caKeyId: string;
+    /** Null when the tenant has no such CA any more. */
+    readonly caFingerprint: string | null;
+  })[];
+}
+
+export type SuspensionView = Suspension;
+
+/** Changes resolve once they are durable and in force; AdminError for what is refused. */
+export interface AdminRevocations {
+  /** Undefined when there is no such tenant. */
+  list(tenant: string): RevocationList | undefined;
+  suspensions(tenant: string): readonly SuspensionView[] | undefined;
+  revoke(tenant: string, wanted: WantedRevocation): Promise<RevocationAnswer>;
+  setSuspended(tenant: string, id: SuspendedId, isSuspended: boolean): Promise<void>;
+}
+
 /** `degraded`: works, but an operator has to look; `failed`: send no clients here. */
 export interface HealthCheck {
   readonly name: string;
@@ -170,6 +215,7 @@ export interface AdminDeps {
   readonly tenants: AdminTenants;
   readonly topics: AdminTopics;
   readonly acls: AdminAcls;
+  readonly revocations: AdminRevocations;
   readonly health: () => readonly HealthCheck[];
   readonly status: () => StatusReport;
 }

@@ -30,6 +30,11 @@ export const Grammars = {
   },
   resourceName: { pattern: /^\P{C}{1,255}$/u, allowed: '1 to 255 printable characters' },
   host: { pattern: /^[0-9A-Fa-f:.*/]{1,64}$/, allowed: 'an address, a network or "*"' },
+  serial: { pattern: /^[0-9A-Fa-f]{1,40}$/, allowed: '1 to 40 hexadecimal digits' },
+  fingerprint: {
+    pattern: /^[0-9A-F]{2}(:[0-9A-F]{2}){31}$/,
+    allowed: 'a SHA-256 fingerprint as openssl prints it',
+  },
   pem: {
     pattern: /^[\x20-\x7e\r\n]{1,16384}$/,
     allowed: 'one PEM certificate of at most 16 KiB',
@@ -73,6 +78,15 @@ export class RequestFields {
       throw invalid(name, grammar.allowed);
     }
     return value;
+  }
+
+  /** At most `most` texts; none when the field is missing. */
+  optionalTexts(name: string, grammar: Grammar, most: number): readonly string[] {
+    const value = this.#take(name) ?? [];
+    const isText = (item: unknown): item is string =>
+      typeof item === 'string' && grammar.pattern.test(item);
+    if (Array.isArray(value) && value.length <= most && value.every(isText)) return value;
+    throw invalid(name, `a list of at most ${most}, each ${grammar.allowed}`);
   }
 
   oneOf<const T extends string>(name: string, values: readonly T[]): T {

@@ -4,6 +4,7 @@ import type { ListenerStatus, StatusReport } from '../admin/admin-services.ts';
 import { EngineTopics } from '../admin/engine-topics.ts';
 import { PolicyAcls } from '../admin/policy-acls.ts';
 import { AdminError } from '../admin/problem.ts';
+import { StateRevocations } from '../admin/state-revocations.ts';
 import { StateTenants } from '../admin/state-tenants.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
@@ -12,7 +13,12 @@ import type { Config } from '../config/config-schema.ts';
 import { packageVersion } from '../config/package-root.ts';
 import type { SecurityState } from '../metadata/security-state.ts';
 import type { StateAcls } from '../metadata/state-acls.ts';
-import { admitOperator, operatorRulesOf, peerFactsOf } from '../security/admission.ts';
+import {
+  admitOperator,
+  operatorRulesOf,
+  peerFactsOf,
+  type RevocationCheck,
+} from '../security/admission.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import { tlsServerOptions } from '../security/tls-context.ts';
 import type { Server } from '../server/server.ts';
@@ -29,6 +35,7 @@ export interface AdminParts extends HealthParts {
   readonly servers: ClientServers;
   readonly mtlsPort: number;
   readonly saslPort: number | null;
+  readonly isOperatorRevoked: RevocationCheck;
   readonly startedAtMs: number;
 }
 
@@ -40,7 +47,11 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     port: config['admin.port'],
     tls: tlsServerOptions(operators!.material, config['handshake.timeout.ms']),
     admit: (socket) => {
-      const rules = operatorRulesOf(operators!.material.clientCas, config['trust.domain']);
+      const rules = operatorRulesOf(
+        operators!.material.clientCas,
+        config['trust.domain'],
+        parts.isOperatorRevoked,
+      );
       return admitOperator(peerFactsOf(socket), rules, systemClock.nowMs());
     },
     authorizer,
@@ -63,6 +74,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       return view.engine;
     }),
     acls: new PolicyAcls(parts.acls, authorizer),
+    revocations: new StateRevocations(state),
     health: () => healthOf(parts),
     status: () => statusOf(config, parts),
   });

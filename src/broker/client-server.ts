@@ -12,8 +12,15 @@ import { ReceiveBudget } from '../network/receive-budget.ts';
 import { UnsentBudget } from '../network/unsent-budget.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
 import type { TenantAcls } from '../security/acl/tenant-acls.ts';
-import { admit, peerFactsOf, serverNameOf, tenantOfServerName } from '../security/admission.ts';
+import {
+  admit,
+  peerFactsOf,
+  type RevocationCheck,
+  serverNameOf,
+  tenantOfServerName,
+} from '../security/admission.ts';
 import type { Authorizer } from '../security/authorizer.ts';
+import type { Revocations } from '../security/revocations.ts';
 import type { SaslMechanism } from '../security/sasl/sasl-mechanism.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import { tlsServerOptions } from '../security/tls-context.ts';
@@ -43,6 +50,9 @@ export interface ClientServerParts {
   readonly security: TenantSecurity;
   readonly mechanisms: readonly SaslMechanism[];
   readonly viewOf: (tenant: string) => TenantView | undefined;
+  readonly revocationsOf: (tenant: string) => Revocations;
+  /** What the CRLs of clients say. */
+  readonly isRevoked: RevocationCheck;
 }
 
 export interface ClientServers {
@@ -52,9 +62,9 @@ export interface ClientServers {
 }
 
 export function makeClientServers(config: Config, parts: ClientServerParts): ClientServers {
-  const { certificates, registry, mechanisms } = parts;
+  const { certificates, registry, mechanisms, revocationsOf, isRevoked } = parts;
   const serverNameDomain = config['tenant.domain'] ?? '';
-  const rules = { registry, serverNameDomain };
+  const rules = { registry, serverNameDomain, isRevoked, revocationsOf };
   const shared = sharedOptions(config, parts);
   const tls = tlsServerOptions(certificates.material, config['handshake.timeout.ms']);
   const mtls = new Server({
@@ -72,6 +82,7 @@ export function makeClientServers(config: Config, parts: ClientServerParts): Cli
     timeoutMs: config['sasl.login.timeout.ms'],
     reauthMs: config['connections.max.reauth.ms'],
     serverTenantOf: (socket) => tenantOfServerName(serverNameOf(socket), serverNameDomain),
+    exclusionOf: ({ tenant, name }) => revocationsOf(tenant).exclusionOfName(name),
   };
   const sasl = new Server({
     ...shared,

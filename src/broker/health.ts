@@ -4,16 +4,19 @@ import type { AuditLog } from '../audit/audit-log.ts';
 import type { EmbeddedEngine } from '../engine/embedded/embedded-engine.ts';
 import type { CasbinAuthorizer } from '../security/casbin-authorizer.ts';
 import type { ListenerCertificates } from './certificates.ts';
+import type { CrlFile } from './crls.ts';
 
 export interface HealthParts {
   readonly engine: EmbeddedEngine;
   readonly audit: AuditLog;
   readonly authorizer: CasbinAuthorizer;
   readonly certificates: readonly ListenerCertificates[];
+  readonly crls: readonly Pick<CrlFile, 'problem'>[];
 }
 
 export function healthOf(parts: HealthParts): HealthCheck[] {
-  return [storage(parts), audit(parts), policy(parts), ...parts.certificates.map(certificate)];
+  const certificates = parts.certificates.map(certificate);
+  return [storage(parts), audit(parts), policy(parts), ...certificates, crl(parts)];
 }
 
 function storage({ engine }: HealthParts): HealthCheck {
@@ -43,4 +46,10 @@ function certificate({ name, refusal }: ListenerCertificates): HealthCheck {
   if (refusal === null) return { name: check, state: 'ok', reason: null };
   const reason = `The newest certificates are refused (${refusal}); the last good ones are in use.`;
   return { name: check, state: 'degraded', reason };
+}
+
+function crl({ crls }: HealthParts): HealthCheck {
+  const problem = crls.find((file) => file.problem !== null)?.problem ?? null;
+  if (problem === null) return { name: 'crl', state: 'ok', reason: null };
+  return { name: 'crl', state: 'degraded', reason: `A CRL needs attention: ${problem}.` };
 }

@@ -1,6 +1,6 @@
 /**
  * `breakwater cert issue|ca|show|list`: certificates, made and read in a PKI folder. Needs no
- * running broker; `issue` and `ca` need the CA keys.
+ * running broker; `issue` and `ca` need the CA keys. Revoking is in cert-revoke.ts.
  */
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
@@ -20,6 +20,9 @@ import {
 } from '../pki/issue.ts';
 import { checkKeyType, DEFAULT_KEY_TYPE, KEY_TYPES, type KeyType } from '../pki/key-pair.ts';
 import { createTenantCa, openPki, type Pki, parseChain } from '../pki/pki-directory.ts';
+import { asUsage } from './as-usage.ts';
+import { registerCrl } from './cert-crl.ts';
+import { registerRevocation } from './cert-revoke.ts';
 import { UsageError } from './command-error.ts';
 import { printJson, printLine, printTable } from './output.ts';
 
@@ -72,6 +75,8 @@ export function registerCertCommands(program: Command): void {
   addPlace(group.command('list').description('list the certificates in the PKI folder')).action(
     (options: PlaceOptions) => list(options),
   );
+  registerRevocation(group);
+  registerCrl(group);
 }
 
 function registerIssue(group: Command): void {
@@ -290,14 +295,4 @@ function list(options: PlaceOptions): void {
     ]),
     `there is no certificate in ${dir}`,
   );
-}
-
-/** A name that cannot be is a mistake on the command line: exit code 2, not 1. */
-function asUsage<T>(check: () => T): T {
-  try {
-    return check();
-  } catch (error) {
-    if (error instanceof PkiError) throw new UsageError(error.message);
-    throw error;
-  }
 }

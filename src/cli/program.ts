@@ -16,6 +16,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   topic: async () => (await import('./topic.ts')).registerTopic,
   acl: async () => (await import('./acl.ts')).registerAcl,
   cert: async () => (await import('./cert.ts')).registerCertCommands,
+  device: async () => (await import('./suspension.ts')).registerDevice,
+  fleet: async () => (await import('./suspension.ts')).registerFleet,
   policy: async () => (await import('./policy.ts')).registerPolicy,
   status: async () => (await import('./status.ts')).registerStatus,
 };

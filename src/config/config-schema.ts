@@ -136,6 +136,12 @@ const tls = {
   'ssl.operator.ca': optionalPath({
     doc: 'PEM file of the operator CA: the only issuer that the admin listener trusts.',
   }),
+  'ssl.client.crl': optionalPath({
+    doc: "PEM file of CRLs of the client root and of tenants' CAs, taken over beside what operators revoke. A bad or expired new one is reported and the last good one stays.",
+  }),
+  'ssl.operator.crl': optionalPath({
+    doc: 'PEM file of the CRL of the operator CA: how an operator certificate is revoked.',
+  }),
   'ssl.reload.interval.ms': integer({
     default: 5 * SECOND_MS,
     min: 100,

@@ -1,6 +1,6 @@
 /**
- * Owns the security state in memory: the tenants with their CAs, dynamic rules, client quotas and
- * SCRAM credentials. Applying the records of the log, one after the other, gives the state; an image
+ * Owns the security state in memory: the tenants with their CAs, dynamic rules, client quotas, SCRAM
+ * credentials and revocations. Applying the records of the log, one after the other, gives the state; an image
  * is what others look at.
  *
  * Invariants: an image never changes, a newer one has a higher version; a CA key speaks for one
@@ -9,6 +9,7 @@
 
 import { applyAlteration, type ClientQuotaEntry, ClientQuotas } from '../quota/client-quotas.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
+import { Revocations } from '../security/revocations.ts';
 import {
   applyScramChange,
   type ScramCredential,
@@ -17,6 +18,7 @@ import {
 import { AclCounts } from './acl-limits.ts';
 import { bindingKey, type MetadataRecord, type TenantRecord } from './metadata-log.ts';
 import { malformed } from './record-fields.ts';
+import { applyRevocations, applySuspensions, type RevocationMaps } from './revocation-change.ts';
 import { readTenantCa, type TenantCa } from './tenant-ca.ts';
 
 export type TenantState = 'active' | 'suspended';
@@ -34,6 +36,8 @@ export interface Tenant {
   readonly clientQuotas: ClientQuotas;
   /** The same object until a credential changes. */
   readonly scramCredentials: ScramCredentials;
+  /** The same object until somebody is revoked, suspended or resumed. */
+  readonly revocations: Revocations;
 }
 
 export interface MetadataImage {
@@ -51,8 +55,10 @@ interface TenantEntry {
   readonly acls: Map<string, AclBinding>;
   readonly quotas: Map<string, ClientQuotaEntry>;
   readonly credentials: Map<string, readonly ScramCredential[]>;
+  readonly shutOut: RevocationMaps;
   quotasView: ClientQuotas | null;
   credentialsView: ScramCredentials | null;
+  revocationsView: Revocations | null;
   readonly counts: AclCounts;
   view: Tenant | null;
 }
@@ -110,8 +116,10 @@ export class MetadataState {
       acls: new Map(),
       quotas: new Map(),
       credentials: new Map(),
+      shutOut: { certificates: new Map(), names: new Map(), suspensions: new Map() },
       quotasView: null,
       credentialsView: null,
+      revocationsView: Revocations.NONE,
       counts: new AclCounts(),
       view: null,
     };
@@ -141,6 +149,14 @@ export class MetadataState {
       case 'scram-credentials':
         applyScramChange(entry.credentials, record);
         entry.credentialsView = null;
+        break;
+      case 'certificates-revoked':
+        applyRevocations(entry.shutOut, record);
+        entry.revocationsView = null;
+        break;
+      case 'suspensions':
+        applySuspensions(entry.shutOut, record);
+        entry.revocationsView = null;
         break;
     }
   }
@@ -184,6 +200,7 @@ function viewOf(entry: TenantEntry): Tenant {
   const { name, clusterId, state, createdAtMs } = entry;
   entry.quotasView ??= new ClientQuotas(entry.quotas);
   entry.credentialsView ??= new ScramCredentials(entry.credentials);
+  entry.revocationsView ??= new Revocations(entry.shutOut);
   entry.view ??= {
     name,
     clusterId,
@@ -193,6 +210,7 @@ function viewOf(entry: TenantEntry): Tenant {
     acls: [...entry.acls.values()],
     clientQuotas: entry.quotasView,
     scramCredentials: entry.credentialsView,
+    revocations: entry.revocationsView,
   };
   return entry.view;
 }

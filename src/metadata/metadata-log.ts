@@ -9,6 +9,12 @@ import type { ClientQuotaAlteration } from '../quota/client-quota-entity.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
 import { TENANT_GRAMMAR } from '../security/policy-rule.ts';
 import { bindingProblem } from '../security/policy-store.ts';
+import type {
+  RevokedCertificate,
+  RevokedName,
+  SuspendedId,
+  Suspension,
+} from '../security/revocations.ts';
 import type { ScramChange } from '../security/scram/scram-credentials.ts';
 import type { TenantState } from './metadata-image.ts';
 import { quotaAlterations } from './quota-record.ts';
@@ -21,6 +27,7 @@ import {
   text,
   texts,
 } from './record-fields.ts';
+import { revokedIn, suspensionsIn } from './revocation-record.ts';
 import { scramChange } from './scram-record.ts';
 
 export type MetadataLog = StateLog;
@@ -73,6 +80,21 @@ export interface ScramCredentialsRecord extends ScramChange {
   readonly tenant: string;
 }
 
+/** Revocations are final; a name is revoked anew when a later time is given. */
+export interface CertificatesRevokedRecord {
+  readonly type: 'certificates-revoked';
+  readonly tenant: string;
+  readonly certificates: readonly RevokedCertificate[];
+  readonly names: readonly RevokedName[];
+}
+
+export interface SuspensionsRecord {
+  readonly type: 'suspensions';
+  readonly tenant: string;
+  readonly resumed: readonly SuspendedId[];
+  readonly suspended: readonly Suspension[];
+}
+
 export type MetadataRecord =
   | TenantRecord
   | TenantStateRecord
@@ -80,7 +102,9 @@ export type MetadataRecord =
   | AclsAddedRecord
   | AclsRemovedRecord
   | ClientQuotasRecord
-  | ScramCredentialsRecord;
+  | ScramCredentialsRecord
+  | CertificatesRevokedRecord
+  | SuspensionsRecord;
 
 const VERSION = 1;
 
@@ -114,6 +138,10 @@ export function fromStateRecord({ type, version, data }: StateRecord): MetadataR
       return { type, tenant, alterations: quotaAlterations(data) };
     case 'scram-credentials':
       return { type, tenant, ...scramChange(data) };
+    case 'certificates-revoked':
+      return { type, tenant, ...revokedIn(data) };
+    case 'suspensions':
+      return { type, tenant, ...suspensionsIn(data) };
     default:
       throw notUnderstood(type, version);
   }

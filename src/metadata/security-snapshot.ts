@@ -5,7 +5,7 @@
 import type { MetadataImage, Tenant } from './metadata-image.ts';
 import type { MetadataRecord } from './metadata-log.ts';
 
-/** Rules, quotas or credentials in one record. */
+/** Rules, quotas, credentials or revocations in one record. */
 const ITEMS_PER_RECORD = 1000;
 
 export function snapshotOf(image: MetadataImage): MetadataRecord[] {
@@ -14,7 +14,7 @@ export function snapshotOf(image: MetadataImage): MetadataRecord[] {
 
 function* snapshotOfTenant(tenant: Tenant): Generator<MetadataRecord> {
   const { name, clusterId, state, createdAtMs, cas, acls } = tenant;
-  const { clientQuotas, scramCredentials } = tenant;
+  const { clientQuotas, scramCredentials, revocations } = tenant;
   const caCertificates = cas.map(({ pem }) => pem);
   yield { type: 'tenant', tenant: name, clusterId, state, createdAtMs, caCertificates };
   for (const bindings of chunks(acls)) yield { type: 'acls-added', tenant: name, bindings };
@@ -26,6 +26,15 @@ function* snapshotOfTenant(tenant: Tenant): Generator<MetadataRecord> {
   );
   for (const upserted of chunks(credentials)) {
     yield { type: 'scram-credentials', tenant: name, deleted: [], upserted };
+  }
+  for (const certificates of chunks([...revocations.certificates()])) {
+    yield { type: 'certificates-revoked', tenant: name, certificates, names: [] };
+  }
+  for (const names of chunks([...revocations.names()])) {
+    yield { type: 'certificates-revoked', tenant: name, certificates: [], names };
+  }
+  for (const suspended of chunks([...revocations.suspensions()])) {
+    yield { type: 'suspensions', tenant: name, resumed: [], suspended };
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Owns the security state: tenants with their CAs, and each tenant's dynamic rules, client quotas
- * and SCRAM credentials, as events on the MetadataLog and in memory as a MetadataImage.
+ * Owns the security state: tenants with their CAs, and each tenant's dynamic rules, client quotas,
+ * SCRAM credentials, revocations and suspensions, as events on the MetadataLog and in memory as a MetadataImage.
  *
  * Invariants: the image and its listeners see a change after its record is on stable storage, and
  * before the caller does; a refused or failed change changes nothing; asking for what is so already
@@ -16,6 +16,7 @@ import type { ClientQuotaAlteration } from '../quota/client-quota-entity.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
 import { TENANT_GRAMMAR } from '../security/policy-rule.ts';
 import { bindingProblem } from '../security/policy-store.ts';
+import type { SuspendedId } from '../security/revocations.ts';
 import type { ScramChange } from '../security/scram/scram-credentials.ts';
 import type { AclLimits } from './acl-limits.ts';
 import { effectiveAlterations, entitiesAfter } from './client-quota-change.ts';
@@ -28,17 +29,24 @@ import {
 } from './metadata-image.ts';
 import {
   bindingKey,
+  type CertificatesRevokedRecord,
   copyBinding,
   fromStateRecord,
   type MetadataLog,
   type MetadataRecord,
   toStateRecord,
 } from './metadata-log.ts';
+import {
+  type RevocationLimits,
+  revocationOf,
+  suspensionOf,
+  type WantedRevocation,
+} from './revocation-change.ts';
 import { credentialsAfter, effectiveScramChange } from './scram-change.ts';
 import { snapshotOf } from './security-snapshot.ts';
 import { readTenantCa, type TenantCa } from './tenant-ca.ts';
 
-export interface SecurityLimits extends AclLimits {
+export interface SecurityLimits extends AclLimits, RevocationLimits {
   readonly tenantsMax: number;
   readonly casPerTenantMax: number;
   readonly aclsPerChangeMax: number;
@@ -57,6 +65,10 @@ export const DEFAULT_SECURITY_LIMITS: SecurityLimits = {
   aclsPerChangeMax: 5000,
   quotaEntitiesPerTenantMax: 10_000,
   scramCredentialsPerTenantMax: 10_000,
+  revokedCertificatesPerTenantMax: 50_000,
+  revokedNamesPerTenantMax: 50_000,
+  suspensionsPerTenantMax: 50_000,
+  serialsPerRevocationMax: 1000,
   waitingChangesMax: 1000,
 };
 
@@ -255,6 +267,30 @@ export class SecurityState {
       }
       if (change.deleted.length + change.upserted.length === 0) return this.#asItIs(undefined);
       await this.#store({ type: 'scram-credentials', tenant, ...change });
+    });
+  }
+
+  /**
+   * Revokes serials, and a name's certificates so far: final. Answers what of it is new. Rejects
+   * with MetadataError 'invalid' or 'limit', and nothing is revoked then.
+   */
+  revokeCertificates(tenant: string, wanted: WantedRevocation): Promise<CertificatesRevokedRecord> {
+    return this.#change(async () => {
+      const nowMs = this.#clock.nowMs();
+      const record = revocationOf(this.#tenant(tenant), wanted, nowMs, this.#limits);
+      if (record.certificates.length + record.names.length === 0) return this.#asItIs(record);
+      await this.#store(record);
+      return record;
+    });
+  }
+
+  /** Suspends or resumes a name, or a fleet. Rejects with MetadataError 'invalid' or 'limit'. */
+  setSuspended(tenant: string, id: SuspendedId, isSuspended: boolean): Promise<void> {
+    return this.#change(async () => {
+      const nowMs = this.#clock.nowMs();
+      const record = suspensionOf(this.#tenant(tenant), id, isSuspended, nowMs, this.#limits);
+      if (record === null) return this.#asItIs(undefined);
+      await this.#store(record);
     });
   }
 

@@ -24,6 +24,8 @@ export interface IssueOptions {
   readonly keyType?: KeyType;
   /** Lifetime; the profile's own when absent, shortened to the issuer's end. */
   readonly days?: number;
+  /** The validity begins then or later. */
+  readonly notBeforeMs?: number;
   readonly clock?: Clock;
   readonly random?: Random;
 }
@@ -59,7 +61,7 @@ function create(
     publicKey,
     issuer: issuer?.certificate ?? null,
     signingKey: issuer?.privateKey ?? privateKey,
-    ...validity(profile, issuer?.certificate ?? null, nowMs, options.days),
+    ...validity(profile, issuer?.certificate ?? null, nowMs, options),
     random: options.random ?? systemRandom,
   });
   return { certificate, privateKey };
@@ -69,12 +71,12 @@ function validity(
   profile: CertificateProfile,
   issuer: X509Certificate | null,
   nowMs: number,
-  days: number | undefined,
+  { days, notBeforeMs: earliestMs = 0 }: IssueOptions,
 ): { notBeforeMs: number; notAfterMs: number } {
   if (days !== undefined && !(Number.isInteger(days) && days >= 1 && days <= DAYS_MAX)) {
     throw new PkiError(`a lifetime of ${days} days is not possible: use 1 to ${DAYS_MAX}`);
   }
-  const notBeforeMs = nowMs - CLOCK_SKEW_MS;
+  const notBeforeMs = Math.max(nowMs - CLOCK_SKEW_MS, earliestMs);
   const notAfterMs = nowMs + (days ?? profile.days) * DAY_MS;
   if (issuer === null) return { notBeforeMs, notAfterMs };
   const issuerFromMs = Date.parse(issuer.validFrom);

@@ -92,7 +92,7 @@ function encodeName(name: SubjectName): Asn1 {
 }
 
 /** The issuer's subject exactly as it was encoded, so that names compare byte for byte. */
-function subjectOf(certificate: X509Certificate): Asn1 {
+export function subjectOf(certificate: X509Certificate): Asn1 {
   const fields = childrenOf(childrenOf(fromDer(certificate.raw))[0]!);
   return fields[5]!;
 }
@@ -129,11 +129,11 @@ function extensions(request: CertificateRequest, subjectPublicKey: Buffer): Asn1
   ];
 }
 
-function extension(oid: string, critical: boolean, value: Asn1): Asn1 {
+export function extension(oid: string, critical: boolean, value: Asn1): Asn1 {
   return sequence(objectId(oid), ...(critical ? [boolean(true)] : []), octetString(toDer(value)));
 }
 
-function keyIdentifierOf(issuer: X509Certificate): Buffer {
+export function keyIdentifierOf(issuer: X509Certificate): Buffer {
   const stated = extensionValue(issuer, ExtensionOid.subjectKeyIdentifier);
   return stated === null
     ? keyIdentifier(issuer.publicKey.export({ format: 'der', type: 'spki' }))

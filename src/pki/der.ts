@@ -18,6 +18,7 @@ export const Tag = {
   OCTET_STRING: 4,
   NULL: 5,
   OID: 6,
+  ENUMERATED: 10,
   UTF8_STRING: 12,
   SEQUENCE: 16,
   SET: 17,
@@ -57,6 +58,9 @@ export const utf8String = (text: string): Asn1 =>
 
 /** A BMPString, which PKCS#12 friendly names use; the encoder itself makes two bytes a character. */
 export const bmpString = (text: string): Asn1 => primitive(Tag.BMP_STRING, text);
+
+export const enumerated = (value: number): Asn1 =>
+  primitive(Tag.ENUMERATED, String.fromCharCode(value));
 
 export const octetString = (bytes: Buffer): Asn1 =>
   primitive(Tag.OCTET_STRING, bytes.toString('latin1'));
@@ -132,7 +136,7 @@ export const isUniversal = (node: Asn1, tag: number): boolean =>
 export const isContext = (node: Asn1, tag: number): boolean =>
   node.tagClass === Class.CONTEXT_SPECIFIC && node.type === tag;
 
-export type PemLabel = 'CERTIFICATE' | 'PRIVATE KEY';
+export type PemLabel = 'CERTIFICATE' | 'PRIVATE KEY' | 'X509 CRL';
 
 export function toPem(label: PemLabel, der: Buffer): string {
   const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
@@ -143,4 +147,9 @@ export function toPem(label: PemLabel, der: Buffer): string {
 export function splitPem(label: PemLabel, text: string): string[] {
   const pattern = new RegExp(`-----BEGIN ${label}-----[\\s\\S]+?-----END ${label}-----`, 'g');
   return text.match(pattern) ?? [];
+}
+
+/** The bytes of one PEM block. */
+export function pemBytes(block: string): Buffer {
+  return Buffer.from(block.replace(/-----[^-]+-----/g, ''), 'base64');
 }

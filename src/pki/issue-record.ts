@@ -16,6 +16,8 @@ export interface IssuedRecord {
   readonly kind: Identity['kind'];
   readonly name: string;
   readonly fleet: string | null;
+  /** Null in records of earlier releases. */
+  readonly validFromMs: number | null;
   readonly expiresAtMs: number;
 }
 
@@ -43,11 +45,20 @@ function parseRecord(line: string): IssuedRecord | null {
   } catch {
     return null;
   }
-  const { serial, kind, name, fleet, expiresAtMs } = Object(value) as Partial<IssuedRecord>;
+  const { serial, kind, name, fleet, validFromMs, expiresAtMs } = Object(
+    value,
+  ) as Partial<IssuedRecord>;
   const isComplete =
     typeof serial === 'string' && typeof name === 'string' && typeof expiresAtMs === 'number';
   if (!isComplete || (kind !== 'device' && kind !== 'service')) return null;
-  return { serial, kind, name, fleet: fleet ?? null, expiresAtMs };
+  return {
+    serial,
+    kind,
+    name,
+    fleet: fleet ?? null,
+    validFromMs: typeof validFromMs === 'number' ? validFromMs : null,
+    expiresAtMs,
+  };
 }
 
 /** Throws PkiError when a valid certificate gives the name to somebody else. */

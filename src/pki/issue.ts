@@ -35,6 +35,7 @@ import {
   writeKey,
   writingTo,
 } from './pki-directory.ts';
+import { earliestStartMs } from './revoked-record.ts';
 
 export interface LeafOptions {
   /** Where the files go; the place that the layout gives them when absent. */
@@ -83,7 +84,9 @@ function issueClient(pki: Pki, identity: TenantIdentity, options: LeafOptions): 
   const { tenant, kind, name } = identity;
   const issuer = loadTenantCa(pki, tenant);
   if (options.force !== true) checkNameIsFree(pki, identity);
+  const notBeforeMs = earliestStartMs(pki, tenant, name);
   const place: Place = {
+    ...(notBeforeMs === null ? {} : { notBeforeMs }),
     dir: options.outDir ?? join(pki.dir, tenant),
     baseName: name,
     intermediates: [issuer.certificate],
@@ -93,6 +96,7 @@ function issueClient(pki: Pki, identity: TenantIdentity, options: LeafOptions): 
         kind,
         name,
         fleet: identity.kind === 'device' ? identity.fleet : null,
+        validFromMs: Date.parse(certificate.validFrom),
         expiresAtMs: Date.parse(certificate.validTo),
       }),
   };
@@ -122,6 +126,8 @@ interface Place {
   readonly dir: string;
   readonly baseName: string;
   readonly intermediates: readonly X509Certificate[];
+  /** The validity begins then or later. */
+  readonly notBeforeMs?: number;
   /** Called with the certificate before any file of it is written. */
   readonly record?: (certificate: X509Certificate) => void;
 }
@@ -140,6 +146,7 @@ function issueLeaf(
   const { certificate, privateKey } = issueCredential(issuer, profile, {
     ...(options.keyType === undefined ? {} : { keyType: options.keyType }),
     ...(options.days === undefined ? {} : { days: options.days }),
+    ...(place.notBeforeMs === undefined ? {} : { notBeforeMs: place.notBeforeMs }),
     clock: pki.clock,
     random: pki.random,
   });

@@ -13,7 +13,13 @@ import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { type Identity, isTenantName, parseIdentity } from '../pki/identity-name.ts';
 import { type KafkaPrincipal, OPERATOR_TENANT } from './principal.ts';
-import { type Issuer, issuerOf, type TenantCaRegistry } from './tenant-ca-registry.ts';
+import { type CertificateFacts, canonicalSerial, type Revocations } from './revocations.ts';
+import {
+  type Issuer,
+  issuerOf,
+  type RegisteredCa,
+  type TenantCaRegistry,
+} from './tenant-ca-registry.ts';
 
 /** Stable codes: they stand in the audit log, and operators write alarms on them. */
 export type RefusalReason =
@@ -31,17 +37,25 @@ export type RefusalReason =
   | 'name_mismatch'
   | 'untrusted_chain'
   | 'revoked'
+  | 'suspended'
   | 'tenant_inactive'
   | 'server_name_mismatch';
 
 export type AdmissionResult =
-  | { readonly admitted: true; readonly principal: KafkaPrincipal }
   | {
-      readonly admitted: false;
-      readonly reason: RefusalReason;
-      /** For our own log and audit, never for the peer. */
-      readonly detail: string;
-    };
+      readonly admitted: true;
+      readonly principal: KafkaPrincipal;
+      /** Whether the same certificate would be shut out by now; null: it would not. */
+      readonly recheck: () => Refusal | null;
+    }
+  | Refusal;
+
+export interface Refusal {
+  readonly admitted: false;
+  readonly reason: RefusalReason;
+  /** For our own log and audit, never for the peer. */
+  readonly detail: string;
+}
 
 /** What the TLS stack knows of the peer. */
 export interface PeerFacts {
@@ -54,7 +68,9 @@ export interface PeerFacts {
   readonly resumed: boolean;
 }
 
-/** `issuerKeyId` as in RegisteredCa; `serial` is upper-case hexadecimal. */
+/**
+ * What CRLs say. `issuerKeyId` as in RegisteredCa; `serial` as `canonicalSerial` writes it.
+ */
 export type RevocationCheck = (issuerKeyId: string, serial: string) => boolean;
 
 export interface AdmissionRules {
@@ -62,6 +78,8 @@ export interface AdmissionRules {
   /** `<tenant>.<serverNameDomain>` names a tenant; '' or absent: every server name is neutral. */
   readonly serverNameDomain?: string;
   readonly isRevoked?: RevocationCheck;
+  /** What operators revoked and suspended in the tenant, as it is now. */
+  readonly revocationsOf?: (tenant: string) => Revocations;
 }
 
 export interface OperatorRules {
@@ -86,12 +104,6 @@ export function operatorRulesOf(
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 const URI_PREFIX = 'URI:';
 
-interface Refusal {
-  readonly admitted: false;
-  readonly reason: RefusalReason;
-  readonly detail: string;
-}
-
 const refuse = (reason: RefusalReason, detail: string): Refusal => ({
   admitted: false,
   reason,
@@ -114,10 +126,11 @@ export function admit(peer: PeerFacts, rules: AdmissionRules, nowMs: number): Ad
   if (identity.tenant !== issuer.tenant) {
     return refuse('tenant_mismatch', `the CA of ${issuer.tenant} signed for ${identity.tenant}`);
   }
-  const last =
-    checkChainAndRevocation(peer, issuer, certificate, rules.isRevoked) ??
-    checkTenant(peer, issuer.tenant, rules);
-  return last ?? { admitted: true, principal: principalOf(identity, certificate, expiresAtMs) };
+  const facts = factsOf(certificate, issuer, identity);
+  const recheck = (): Refusal | null => checkStanding(issuer, facts, rules);
+  const last = checkChain(peer) ?? recheck() ?? checkTenant(peer, issuer.tenant, rules);
+  if (last !== null) return last;
+  return { admitted: true, principal: principalOf(identity, certificate, expiresAtMs), recheck };
 }
 
 /** Decides for the admin listener: operators only. */
@@ -137,8 +150,11 @@ export function admitOperator(
   if (identity.kind !== 'operator') {
     return refuse('identity_not_allowed', `a ${identity.kind} has no place on the admin listener`);
   }
-  const last = checkChainAndRevocation(peer, issuer, certificate, rules.isRevoked);
-  return last ?? { admitted: true, principal: principalOf(identity, certificate, expiresAtMs) };
+  const facts = factsOf(certificate, issuer, identity);
+  const recheck = (): Refusal | null => checkSerial(issuer.keyId, facts.serial, rules.isRevoked);
+  const last = checkChain(peer) ?? recheck();
+  if (last !== null) return last;
+  return { admitted: true, principal: principalOf(identity, certificate, expiresAtMs), recheck };
 }
 
 /** The candidate that really signed: names are free to choose, signatures are not. */
@@ -194,19 +210,48 @@ function checkLeaf(
 }
 
 /** `authorized` adds what is not checked above: root, path length, name constraints, criticality. */
-function checkChainAndRevocation(
-  peer: PeerFacts,
-  issuer: Issuer,
-  certificate: X509Certificate,
+function checkChain(peer: PeerFacts): Refusal | null {
+  if (peer.authorized) return null;
+  return refuse('untrusted_chain', chainProblem(peer.authorizationError));
+}
+
+/** What may change while a connection stands: its certificate, name or CA is shut out. */
+function checkStanding(
+  issuer: RegisteredCa,
+  certificate: CertificateFacts,
+  { registry, isRevoked, revocationsOf }: AdmissionRules,
+): Refusal | null {
+  if (!registry.has(issuer)) return refuse('unknown_issuer', 'its CA is no longer registered');
+  const byCrl =
+    checkSerial(issuer.rootKeyId, issuer.certificate.serialNumber, isRevoked) ??
+    checkSerial(issuer.keyId, certificate.serial, isRevoked);
+  if (byCrl !== null) return byCrl;
+  const exclusion = revocationsOf?.(issuer.tenant).exclusionOf(certificate) ?? null;
+  return exclusion === null ? null : refuse(exclusion.reason, exclusion.detail);
+}
+
+function checkSerial(
+  issuerKeyId: string,
+  serialNumber: string,
   isRevoked: RevocationCheck | undefined,
 ): Refusal | null {
-  if (!peer.authorized) {
-    return refuse('untrusted_chain', chainProblem(peer.authorizationError));
-  }
-  if (isRevoked?.(issuer.keyId, certificate.serialNumber) === true) {
-    return refuse('revoked', `serial ${certificate.serialNumber}`);
-  }
-  return null;
+  const serial = canonicalSerial(serialNumber);
+  if (serial === null) return refuse('revoked', 'a serial that is no positive number');
+  return isRevoked?.(issuerKeyId, serial) === true ? refuse('revoked', `serial ${serial}`) : null;
+}
+
+function factsOf(
+  certificate: X509Certificate,
+  issuer: Issuer,
+  identity: Identity,
+): CertificateFacts {
+  return {
+    issuerKeyId: issuer.keyId,
+    serial: certificate.serialNumber,
+    name: identity.name,
+    fleet: identity.kind === 'device' ? identity.fleet : null,
+    validFromMs: Date.parse(certificate.validFrom),
+  };
 }
 
 /** The usual mistake has a remedy: some clients send the leaf only. */

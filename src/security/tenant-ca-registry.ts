@@ -24,6 +24,8 @@ export interface Issuer {
 
 export interface RegisteredCa extends Issuer {
   readonly tenant: string;
+  /** The keyId of the client root that signed it. */
+  readonly rootKeyId: string;
 }
 
 export interface TenantCaRegistryOptions {
@@ -52,8 +54,8 @@ export class TenantCaRegistry {
   register(tenant: string, pem: string): RegisteredCa {
     checkTenantName(tenant);
     const certificate = parseCertificate(pem, `the CA of tenant ${tenant}`);
-    this.#checkSpeaksFor(tenant, certificate);
-    const ca: RegisteredCa = { tenant, ...issuerOf(certificate) };
+    const rootKeyId = this.#checkSpeaksFor(tenant, certificate).keyId;
+    const ca: RegisteredCa = { tenant, rootKeyId, ...issuerOf(certificate) };
     const known = this.#byKeyId.get(ca.keyId);
     if (known !== undefined && known.tenant !== tenant) {
       throw new ConfigError(`the CA of tenant ${tenant} belongs to another tenant already`);
@@ -73,7 +75,9 @@ export class TenantCaRegistry {
    */
   replaceClientRoots(clientRootPem: string): string[] {
     this.#roots = parseRoots(clientRootPem);
-    const orphans = [...this.#byKeyId.values()].filter((ca) => !this.#isSigned(ca.certificate));
+    const isOrphan = ({ certificate }: RegisteredCa): boolean =>
+      this.#signerOf(certificate) === undefined;
+    const orphans = [...this.#byKeyId.values()].filter(isOrphan);
     for (const ca of orphans) this.#forget(ca);
     return [...new Set(orphans.map((ca) => ca.tenant))];
   }
@@ -98,6 +102,16 @@ export class TenantCaRegistry {
     return this.#bySubject.get(issuer) ?? [];
   }
 
+  /** Whether the CA's key still speaks for its tenant. */
+  has({ keyId, tenant }: RegisteredCa): boolean {
+    return this.#byKeyId.get(keyId)?.tenant === tenant;
+  }
+
+  /** Everybody whose CRLs count: the client roots, and the CAs of all tenants. */
+  issuers(): Issuer[] {
+    return [...this.#roots, ...this.#byKeyId.values()];
+  }
+
   casOf(tenant: string): RegisteredCa[] {
     return [...this.#byKeyId.values()].filter((ca) => ca.tenant === tenant);
   }
@@ -110,24 +124,26 @@ export class TenantCaRegistry {
     else this.#bySubject.set(subject, rest);
   }
 
-  #isSigned(certificate: X509Certificate): boolean {
-    return this.#roots.some(
+  #signerOf(certificate: X509Certificate): Issuer | undefined {
+    return this.#roots.find(
       (root) => certificate.checkIssued(root.certificate) && certificate.verify(root.publicKey),
     );
   }
 
-  #checkSpeaksFor(tenant: string, certificate: X509Certificate): void {
+  /** Answers the root that signed it. */
+  #checkSpeaksFor(tenant: string, certificate: X509Certificate): Issuer {
     const refuse = (why: string): never => {
       throw new ConfigError(`the CA of tenant ${tenant} is refused: ${why}`);
     };
     if (!certificate.ca) refuse('it is not a CA certificate');
-    if (!this.#isSigned(certificate)) refuse('the client root did not sign it');
+    const root = this.#signerOf(certificate) ?? refuse('the client root did not sign it');
     const { pathLength, permittedUriHosts } = constraintsOf(certificate);
     if (pathLength !== 0) refuse('it may sign further CAs (its path length must be 0)');
     const host = tenantHost(tenant, this.trustDomain);
     if (permittedUriHosts?.length !== 1 || permittedUriHosts[0] !== host) {
       refuse(`its critical name constraints do not permit exactly the URI host ${host}`);
     }
+    return root;
   }
 }
 

@@ -22,6 +22,7 @@ import { RequestPipeline } from './request-pipeline.ts';
 import { SaslLogin } from './sasl-login.ts';
 import { SaslReauthentication } from './sasl-reauthentication.ts';
 import { type Endpoint, Session } from './session.ts';
+import { workInTurns } from './work-in-turns.ts';
 
 /** How often connections are looked at for idleness. */
 const SWEEP_INTERVAL_MS = 1000;
@@ -64,11 +65,20 @@ export interface SaslSettings {
   readonly reauthMs: number;
   /** The tenant that the server name of the handshake names; null when it names none. */
   readonly serverTenantOf: (socket: TLSSocket) => string | null;
+  /** Why somebody who proved who he is stays out all the same, by now; null: he does not. */
+  readonly exclusionOf: (identity: SaslIdentity) => ShutOut | null;
+}
+
+/** `reason` is a stable code. */
+interface ShutOut {
+  readonly reason: string;
+  readonly detail: string;
 }
 
 interface Live {
   readonly connection: Connection;
   readonly session: Session;
+  readonly recheck: () => ShutOut | null;
   expiry: Timer | null;
 }
 
@@ -76,6 +86,8 @@ interface Live {
 interface Identified {
   readonly principal: KafkaPrincipal;
   readonly login: LoggedIn | null;
+  /** Whether it is shut out by now. */
+  readonly recheck: () => ShutOut | null;
 }
 
 interface LoggedIn {
@@ -150,6 +162,27 @@ export class Server {
     return count;
   }
 
+  /**
+   * Closes the connections whose principal or certificate is shut out by now: those of `tenant`, or
+   * all when it is null. In turns, since there may be tens of thousands.
+   */
+  recheck(tenant: string | null): Promise<number> {
+    return workInTurns(this.#services.clock, this.#recheck(tenant));
+  }
+
+  *#recheck(tenant: string | null): Generator<void, number> {
+    let count = 0;
+    for (const live of [...this.#live]) {
+      yield;
+      if (tenant !== null && live.session.principal.tenant !== tenant) continue;
+      const shutOut = live.recheck();
+      if (shutOut === null) continue;
+      live.connection.close('revoked', `${shutOut.reason}: ${shutOut.detail}`);
+      count++;
+    }
+    return count;
+  }
+
   /** Answers what was begun, within the grace time, then closes everything. */
   async close(): Promise<void> {
     this.#closing = true;
@@ -204,7 +237,7 @@ export class Server {
     const { identify } = this.#options;
     if (identify.by === 'sasl') return this.#login(socket, subject, identify.sasl);
     const result = identify.admit(socket);
-    if (result.admitted) return { principal: result.principal, login: null };
+    if (result.admitted) return { ...result, login: null };
     await this.#refuse(socket, subject, result);
     return null;
   }
@@ -232,8 +265,16 @@ export class Server {
       return null;
     }
     const { identity, mechanism } = result;
+    const recheck = (): ShutOut | null => sasl.exclusionOf(identity);
+    const shutOut = recheck();
+    if (shutOut !== null) {
+      const claimed = formatPrincipal({ principalType: 'User', name: identity.name });
+      await this.#refuse(socket, subject, shutOut, { claimedTenant: identity.tenant, claimed });
+      login.refuse();
+      return null;
+    }
     const principal = userPrincipal(identity, mechanism.name);
-    return { principal, login: { login, mechanism, identity, peer } };
+    return { principal, login: { login, mechanism, identity, peer }, recheck };
   }
 
   async #refuse(
@@ -257,7 +298,7 @@ export class Server {
     socket: TLSSocket,
     drop: () => void,
     subject: AuditSubject,
-    { principal, login }: Identified,
+    { principal, login, recheck }: Identified,
     view: TenantView,
   ): Promise<void> {
     const { audit, clock } = this.#services;
@@ -268,9 +309,12 @@ export class Server {
       facts: { protocol: socket.getProtocol(), resumed: socket.isSessionReused() },
     });
     await audit.durable();
-    // The tenant may have been suspended, or the user removed, while the record was written.
+    // While the record was written the tenant may have been suspended, the user removed, or the
+    // certificate revoked.
     const stillThere =
-      this.#options.viewOf(principal.tenant) === view && (login?.identity.isStillGood?.() ?? true);
+      this.#options.viewOf(principal.tenant) === view &&
+      (login?.identity.isStillGood?.() ?? true) &&
+      recheck() === null;
     if (socket.destroyed || this.#closing || !stillThere) {
       socket.destroy();
       return;
@@ -282,7 +326,7 @@ export class Server {
       clusterId: view.clusterId,
       advertised: this.#advertised,
     });
-    const live: { -readonly [K in keyof Live]?: Live[K] } = { session };
+    const live: { -readonly [K in keyof Live]?: Live[K] } = { session, recheck };
     const connection = new Connection(
       socket,
       (frame, ordered) => this.#pipeline.handle(session, frame, ordered),
@@ -376,10 +420,18 @@ export class Server {
     });
   }
 
-  /** Closes what has been idle too long, and peers that leave their answers untaken as long. */
+  /** Closes what is expired or has been idle too long, and peers that leave their answers untaken as long. */
   #sweep(): void {
-    const limitMs = this.#services.clock.monotonicMs() - this.#options.idleMs;
-    for (const { connection } of [...this.#live]) {
+    const { clock } = this.#services;
+    const limitMs = clock.monotonicMs() - this.#options.idleMs;
+    const nowMs = clock.nowMs();
+    for (const { connection, session } of [...this.#live]) {
+      // The timer of a certificate's end knows nothing of a clock that was set, or a machine's sleep.
+      const { certificateSerial, expiresAtMs } = session.principal;
+      if (certificateSerial !== null && expiresAtMs !== null && expiresAtMs < nowMs) {
+        connection.close('expired');
+        continue;
+      }
       const working = connection.busy && !connection.unsent;
       if (working || connection.lastActiveMs >= limitMs) continue;
       connection.close(connection.unsent ? 'slow-reader' : 'idle');

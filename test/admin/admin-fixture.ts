@@ -15,6 +15,7 @@ import type {
   HealthCheck,
   TenantView,
   TopicDetails,
+  WantedRevocation,
 } from '../../src/admin/admin-services.ts';
 import { AdminError } from '../../src/admin/problem.ts';
 import type { AccessEvent, AuditSubject, SecurityEvent } from '../../src/audit/audit-event.ts';
@@ -27,6 +28,7 @@ import { ensureDevCertificates } from '../../src/pki/dev-certificates.ts';
 import type { AclBinding } from '../../src/security/acl/acl-binding.ts';
 import { admitOperator, operatorRulesOf, peerFactsOf } from '../../src/security/admission.ts';
 import type { Action, AuthorizationResult } from '../../src/security/authorizer.ts';
+import type { Suspension } from '../../src/security/revocations.ts';
 import { loadTlsMaterial, tlsServerOptions } from '../../src/security/tls-context.ts';
 import { removeDirectory, temporaryDirectory } from '../tools/temporary-directory.ts';
 
@@ -113,6 +115,7 @@ export interface AdminFixture {
   readonly tenants: Map<string, TenantView>;
   readonly topics: Map<string, TopicDetails>;
   readonly rules: AclView[];
+  readonly revoked: WantedRevocation[];
   readonly checks: HealthCheck[];
   /** Who may do what; everything is allowed until a test says otherwise. */
   decide: (tenant: string | null, action: Action) => AuthorizationResult;
@@ -214,13 +217,18 @@ function inMemory() {
   const cas = new Map<string, string>();
   const topics = new Map<string, TopicDetails>();
   const rules: AclView[] = [];
+  const revoked: WantedRevocation[] = [];
+  const suspended: Suspension[] = [];
   const checks: HealthCheck[] = [{ name: 'policy', state: 'ok', reason: null }];
   const acted = (what: string): void => {
     audit.events.push({ kind: 'acted', what });
   };
   const same = (a: AclBinding, b: AclBinding): boolean =>
     a.principal === b.principal && a.resourceName === b.resourceName && a.operation === b.operation;
-  const services: Pick<AdminDeps, 'tenants' | 'topics' | 'acls' | 'health' | 'status'> = {
+  const services: Pick<
+    AdminDeps,
+    'tenants' | 'topics' | 'acls' | 'revocations' | 'health' | 'status'
+  > = {
     tenants: {
       list: () => [...tenants.values()],
       get: (name) => tenants.get(name),
@@ -280,6 +288,19 @@ function inMemory() {
         considered: [],
       }),
     },
+    revocations: {
+      list: (tenant) => (tenants.has(tenant) ? { names: [], certificates: [] } : undefined),
+      suspensions: (tenant) => (tenants.has(tenant) ? suspended : undefined),
+      revoke: async (_tenant, wanted) => {
+        acted('certificate-revoke');
+        revoked.push(wanted);
+        return { name: wanted.name, serials: wanted.serials, nameRevokedAtMs: 1 };
+      },
+      setSuspended: async (_tenant, { kind, name }, isSuspended) => {
+        acted(`${kind}-${isSuspended ? 'suspend' : 'resume'}`);
+        if (isSuspended) suspended.push({ kind, name, sinceMs: 1 });
+      },
+    },
     health: () => checks,
     status: () => ({
       version: '0.0.0',
@@ -300,7 +321,7 @@ function inMemory() {
       certificates: { loadedAtMs: 0, refusal: null, serverExpiresAtMs: 0 },
     }),
   };
-  return { audit, tenants, topics, rules, checks, services };
+  return { audit, tenants, topics, rules, revoked, checks, services };
 }
 
 function callHttps(

@@ -42,7 +42,10 @@ describe('authorization', () => {
   /** One request a route, all of them in order: the denial must come before anything else. */
   const requests = ADMIN_ROUTES.filter(({ path }) => path.startsWith('/v1/')).map((route) => ({
     route,
-    path: route.path.replace(':tenant', 'acme').replace(':topic', 'alarms'),
+    path: route.path
+      .replace(':tenant', 'acme')
+      .replace(':topic', 'alarms')
+      .replace(/:(device|fleet)/, 'pump-17'),
     body: bodyOf(route.name),
   }));
 
@@ -69,6 +72,7 @@ describe('authorization', () => {
     if (name === 'POST /v1/tenants') return { name: 'initech', caCertificate: 'PEM' };
     if (name === 'POST /v1/tenants/:tenant/topics') return { name: 'alarms' };
     if (name === 'POST /v1/tenants/:tenant/acls') return RULE;
+    if (name === 'POST /v1/tenants/:tenant/revocations') return { name: 'pump-17' };
     if (name === 'POST /v1/tenants/:tenant/acls/explain') {
       const { principal: _principal, permission: _permission, ...action } = RULE;
       return { user: 'pump-17', ...action };
@@ -102,6 +106,39 @@ describe('authorization', () => {
     expect(answer.status).toBe(500);
     expect(answer.text).not.toContain('/var/lib');
     expect(admin.audit.story()).toContain('security topic-delete failure');
+  });
+
+  test('a revocation is recorded with whom and why, and durable, before it is acted upon', async () => {
+    const body = { name: 'pump-17', serials: ['0A'], reason: 'keyCompromise' };
+    const { status } = await admin.call('POST', '/v1/tenants/acme/revocations', { body });
+    expect(status).toBe(200);
+    const story = admin.audit.story();
+    const recorded = story.lastIndexOf('security certificate-revoke success');
+    const durable = story.indexOf('durable', recorded);
+    expect(story.indexOf('acted certificate-revoke', durable)).toBeGreaterThan(durable);
+    expect(durable).toBeGreaterThan(recorded);
+    expect(admin.audit.events[recorded]?.security?.facts).toEqual({
+      tenant: 'acme',
+      name: 'pump-17',
+      serialCount: 1,
+      'serials-1': '0A',
+      reason: 'keyCompromise',
+    });
+    expect(admin.revoked.at(-1)).toEqual({ ...body, caFingerprint: null });
+  });
+
+  test.each([
+    ['nothing', {}],
+    ['a name with a dot', { name: 'a.b' }],
+    ['a serial that is none', { serials: ['xyz'] }],
+    ['too many serials', { serials: Array.from({ length: 193 }, () => '01') }],
+    ['a reason of its own', { name: 'pump-17', reason: 'whim' }],
+    ['a field that nobody knows', { name: 'pump-17', undo: true }],
+  ])('a revocation of %s is refused, and nothing is done', async (_, body) => {
+    const before = admin.revoked.length;
+    const { status } = await admin.call('POST', '/v1/tenants/acme/revocations', { body });
+    expect(status).toBe(400);
+    expect(admin.revoked).toHaveLength(before);
   });
 
   test('a listing leaves out what the operator may not describe', async () => {

@@ -1,10 +1,13 @@
 /** The commands that talk to a running broker, against a real one. */
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type BrokerProcess, startBroker } from '../tools/broker-process.ts';
 import { removeDirectory, temporaryDirectory } from '../tools/temporary-directory.ts';
 import { describeRequiring } from '../tools/tool-detection.ts';
 import { type CliResult, runCli, runInProcess } from './run-cli.ts';
+
+const nameOf = ({ name }: { name: string }): string => name;
 
 describeRequiring(['built-broker'], 'online commands', () => {
   let broker: BrokerProcess;
@@ -138,6 +141,70 @@ describeRequiring(['built-broker'], 'online commands', () => {
     const question =
       'acl explain --tenant acme --principal User:pump-18 --operation write --topic telemetry';
     expect(await good(question)).toMatch(/^allowed: .*User:pump-18 is in Fleet:dev/);
+  });
+
+  test('revocations: by device, by serial, listed, and signed into a CRL', async () => {
+    const serialOf = async (name: string): Promise<string> =>
+      (await json(`cert issue --tenant acme --device ${name} --fleet dev`)).serial;
+    const [first, second] = [await serialOf('pump-30'), await serialOf('pump-31')];
+    expect(await good('cert revoke --tenant acme --device pump-30 --reason keyCompromise')).toBe(
+      'revoked in acme: every certificate of pump-30 so far; its connections end now\n',
+    );
+    await good('cert revoke --tenant acme --device pump-30');
+    const colons = second.replace(/..(?=.)/g, '$&:');
+    expect(await good(`cert revoke --tenant acme --serial ${colons}`)).toContain(second);
+    const listed = await good('cert revocations --tenant acme');
+    expect(listed).toMatch(new RegExp(`${first} .* keyCompromise`));
+    expect(listed).toMatch(/all of pump-30 /);
+    const crl = join(dir, 'acme.crl');
+    expect(await json(`cert crl --tenant acme --out ${crl}`)).toMatchObject({ crl, count: 2 });
+    // The same from a list that was carried to the machine of the CA key.
+    const list = join(dir, 'revocations.json');
+    writeFileSync(list, await good('cert revocations --tenant acme --json'));
+    const away = `cert crl --tenant acme --out ${crl} --from ${list} --url https://127.0.0.1:1`;
+    expect(await json(away)).toMatchObject({ count: 2, namesWithoutSerial: 0 });
+    // Its next certificate is not on the list.
+    const next = (await json('cert issue --tenant acme --device pump-30 --fleet dev --force'))
+      .serial;
+    expect((await json(`cert crl --tenant acme --out ${crl}`)).count).toBe(2);
+    expect(await good('cert revocations --tenant acme')).not.toContain(next);
+  });
+
+  test('revocations: what does not make sense is refused', async () => {
+    expect(await refused('cert revoke --tenant nobody --device pump-30')).toContain(
+      'no such tenant',
+    );
+    expect(await refused('cert revocations --tenant nobody')).toContain('no such tenant');
+    const strange = `--ca-fingerprint ${'AA:'.repeat(31)}AA`;
+    expect(await refused(`cert revoke --tenant acme --serial 01 ${strange}`)).toContain('no CA');
+    for (const line of [
+      'cert revoke --tenant acme',
+      'cert revoke --tenant acme --device a --serial 01',
+      'cert revoke --tenant acme --serial xyz',
+      'cert revoke --tenant acme --device a.b',
+      'cert revoke --tenant acme --device a --reason whim',
+      'cert crl',
+      'cert crl --tenant acme --root client',
+      'cert crl --tenant acme --revoke 01',
+      'cert crl --tenant acme --days 0',
+      'device suspend pump-30',
+    ]) {
+      expect((await run(line)).code, line).toBe(2);
+    }
+    expect(
+      await refused(`cert crl --tenant acme --from ${join(broker.certsDir, 'ca.crt')}`),
+    ).toContain('cert revocations --json');
+  });
+
+  test.each(['device', 'fleet'])('%s: suspend, list, resume', async (kind) => {
+    await good(`${kind} suspend --tenant acme pump-40`);
+    expect(await good(`${kind} suspend --tenant acme pump-40`)).toContain('is suspended');
+    expect((await json(`${kind} suspended --tenant acme`)).map(nameOf)).toEqual(['pump-40']);
+    expect(await json(`${kind} suspended --tenant globex`)).toEqual([]);
+    expect(await good(`${kind} resume --tenant acme pump-40`)).toContain('is resumed');
+    expect(await good(`${kind} suspended --tenant acme`)).toBe(`no ${kind} is suspended\n`);
+    expect(await refused(`${kind} suspend --tenant nobody pump-40`)).toContain('no such tenant');
+    expect(await refused(`${kind} suspend --tenant acme a.b`)).toContain('must be');
   });
 
   test('a device certificate is turned away with what to do', async () => {

@@ -14,8 +14,9 @@ import { createTestPki, type TestPki, tenantCa } from '../pki/test-pki.ts';
 import { PowerCutFileSystem, type SeededRandom, seededRandom } from './power-cut-file-system.ts';
 
 /**
- * Tenants, rules, quotas and credentials on a disk that forgets. One fact a key: a tenant's state,
- * one rule, one quota, the iterations of one credential.
+ * Tenants, rules, quotas, credentials and revocations on a disk that forgets. One fact a key: a
+ * tenant's state, one rule, one quota, the iterations of one credential, one revoked serial, one
+ * suspended name.
  * A fact is as the last answered change left it, or as a change left it that was asked for later and
  * not answered: a deny that was confirmed is there, a removal that was confirmed stays.
  */
@@ -55,6 +56,7 @@ function factsOf(image: MetadataImage): Map<string, unknown> {
   const facts = new Map<string, unknown>();
   for (const tenant of image.tenants.values()) {
     const { name, state, clusterId, cas: held, acls, clientQuotas, scramCredentials } = tenant;
+    const { revocations } = tenant;
     facts.set(`${name} state`, state);
     facts.set(`${name} clusterId`, clusterId);
     facts.set(`${name} cas`, held.length);
@@ -62,6 +64,10 @@ function factsOf(image: MetadataImage): Map<string, unknown> {
     for (const { entity, values } of clientQuotas.entries()) {
       facts.set(`${name} quota ${entity.user}`, values.producer_byte_rate);
     }
+    for (const { serial } of revocations.certificates())
+      facts.set(`${name} serial ${serial}`, true);
+    for (const one of revocations.suspensions()) facts.set(`${name} suspended ${one.name}`, true);
+    for (const one of revocations.names()) facts.set(`${name} revoked ${one.name}`, true);
     for (const user of scramCredentials.users()) {
       for (const { iterations } of scramCredentials.ofUser(user)) {
         facts.set(`${name} scram ${user}`, iterations);
@@ -151,9 +157,10 @@ class SecurityLives {
       return this.#asked(state, [[`${tenant} state`, next]], state.setTenantState(tenant, next));
     }
     if (choice < 0.45) return this.#changeQuotas(state, tenant);
-    if (choice < 0.6) return this.#changeCredentials(state, tenant);
+    if (choice < 0.55) return this.#changeCredentials(state, tenant);
+    if (choice < 0.7) return this.#shutOut(state, tenant);
     const key = `${tenant} ${rule.resourceName}`;
-    if (choice < 0.8) return this.#asked(state, [[key, true]], state.addAcls(tenant, [rule]));
+    if (choice < 0.85) return this.#asked(state, [[key, true]], state.addAcls(tenant, [rule]));
     return this.#asked(state, [[key, undefined]], state.removeAcls(tenant, [rule]));
   }
 
@@ -189,6 +196,25 @@ class SecurityLives {
     return this.#asked(state, facts, state.alterScramCredentials(tenant, change));
   }
 
+  /** A revocation of serial and name, or a suspension, or the end of one. */
+  #shutOut(state: SecurityState, tenant: string): Promise<void> {
+    const name = USERS[this.#int(USERS.length)]!;
+    const choice = this.#random();
+    if (choice < 0.6) {
+      const isSuspended = choice < 0.3;
+      const fact = [`${tenant} suspended ${name}`, isSuspended || undefined] as const;
+      const change = state.setSuspended(tenant, { kind: 'device', name }, isSuspended);
+      return this.#asked(state, [fact], change);
+    }
+    const serial = `0${1 + this.#int(6)}`;
+    const facts: [string, unknown][] = [
+      [`${tenant} serial ${serial}`, true],
+      [`${tenant} revoked ${name}`, true],
+    ];
+    const wanted = { name, serials: [serial], caFingerprint: null, reason: 'superseded' } as const;
+    return this.#asked(state, facts, state.revokeCertificates(tenant, wanted));
+  }
+
   async #asked(
     state: SecurityState,
     facts: readonly (readonly [string, unknown])[],
@@ -217,7 +243,7 @@ class SecurityLives {
   }
 }
 
-describe('tenants, rules, quotas and credentials when the power is cut', () => {
+describe('tenants, rules, quotas, credentials and revocations when the power is cut', () => {
   it('are as they were confirmed', async () => {
     const base = randomInt(2 ** 31);
     for (let n = 0; n < 30; n++) {

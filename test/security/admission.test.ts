@@ -85,15 +85,20 @@ describe('admission', () => {
     expect(reasonOf(admit(outliving, { registry }, nowMs + 2 * DAY_MS))).toBe('issuer_not_valid');
   });
 
-  it('asks the revocation set with the key of the CA and the serial', () => {
+  it('asks the CRLs about the CA, by its root, and about the leaf, by its CA', () => {
     const asked: string[][] = [];
     const isRevoked = (issuerKeyId: string, serial: string): boolean => {
       asked.push([issuerKeyId, serial]);
-      return true;
+      return serial === leaf.serialNumber;
     };
     const registry = registryOf(pki);
     expect(reasonOf(admit(peer, { registry, isRevoked }, nowMs))).toBe('revoked');
-    expect(asked).toEqual([[registry.casOf('acme')[0]!.keyId, leaf.serialNumber]]);
+    const [ca] = registry.casOf('acme');
+    const root = registry.issuers()[0]!;
+    expect(asked).toEqual([
+      [root.keyId, ca!.certificate.serialNumber],
+      [ca!.keyId, leaf.serialNumber],
+    ]);
   });
 
   it('knows a tenant by any of its CAs, even of one name', () => {
