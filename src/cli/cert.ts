@@ -130,8 +130,8 @@ function issueLeaf(options: IssueOptions): void {
     return;
   }
   printLine(`${issued.certificatePath}  certificate and chain, until ${description!.notAfter}`);
-  printLine(`${issued.keyPath}  private key`);
-  printLine(`${issued.p12Path}  both, for Java`);
+  if (issued.keyPath !== null) printLine(`${issued.keyPath}  private key`);
+  if (issued.p12Path !== null) printLine(`${issued.p12Path}  both, for Java`);
   if (issued.p12PasswordPath !== null) printLine(`${issued.p12PasswordPath}  its password`);
 }
 

@@ -132,7 +132,12 @@ export const isUniversal = (node: Asn1, tag: number): boolean =>
 export const isContext = (node: Asn1, tag: number): boolean =>
   node.tagClass === Class.CONTEXT_SPECIFIC && node.type === tag;
 
-export type PemLabel = 'CERTIFICATE' | 'PRIVATE KEY';
+export type PemLabel =
+  | 'CERTIFICATE'
+  | 'PRIVATE KEY'
+  | 'ENCRYPTED PRIVATE KEY'
+  | 'CERTIFICATE REQUEST'
+  | 'NEW CERTIFICATE REQUEST';
 
 export function toPem(label: PemLabel, der: Buffer): string {
   const lines = der.toString('base64').match(/.{1,64}/g) ?? [];

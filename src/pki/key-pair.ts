@@ -41,6 +41,8 @@ export function createKeyPair(type: KeyType): KeyPair {
 export interface SignatureScheme {
   /** The AlgorithmIdentifier, parameters as RFC 3279, 5758 and 8410 want them. */
   readonly algorithm: Asn1;
+  /** null: the algorithm hashes by itself. */
+  readonly digest: string | null;
   sign(bytes: Buffer, key: KeyObject): Buffer;
 }
 
@@ -51,9 +53,10 @@ const ED25519 = scheme('1.3.101.112', null, false);
 
 function scheme(oid: string, digest: string | null, nullParameters: boolean): SignatureScheme {
   const algorithm = nullParameters ? sequence(objectId(oid), nothing()) : sequence(objectId(oid));
-  return { algorithm, sign: (bytes, key) => sign(digest, bytes, key) };
+  return { algorithm, digest, sign: (bytes, key) => sign(digest, bytes, key) };
 }
 
+/** Of a private key, or of the public one that belongs to it. */
 export function signatureSchemeOf(key: KeyObject): SignatureScheme {
   const curve = key.asymmetricKeyDetails?.namedCurve;
   switch (key.asymmetricKeyType) {
