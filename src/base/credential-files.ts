@@ -167,8 +167,10 @@ export function writeTogether(files: readonly NewFile[], durable: boolean): void
     for (const [at, file] of files.entries()) {
       path = file.path;
       left.add(asides[at]!);
-      writeNew(asides[at]!, file.content, { ...file, durable });
+      writeNew(asides[at]!, file.content, { ...file, durable: false });
     }
+    // All are on their way to the disk before the first one is waited for.
+    if (durable) for (const aside of asides) syncFile(aside);
     for (const [at, file] of files.entries()) {
       path = file.path;
       if (file.replace) renameSync(asides[at]!, path);
@@ -194,6 +196,15 @@ export function writeTogether(files: readonly NewFile[], durable: boolean): void
 /** Removes a file that is there. */
 export function removeFile(path: string): void {
   rmSync(path, { force: true });
+}
+
+function syncFile(path: string): void {
+  const file = openSync(path, 'r+');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }
 
 function syncDirectory(path: string): void {
@@ -226,6 +237,17 @@ export function readRequired(path: string, remedy: string): string {
 /** Whether users other than the owner may write to the file. */
 export function isChangeableByOthers(path: string): boolean {
   return (statSync(path).mode & 0o022) !== 0;
+}
+
+/** The bytes of a file that must be there. */
+export function readBytesRequired(path: string, remedy: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    const code = systemErrorCode(cause);
+    if (code === 'ENOENT') throw new PkiError(`${path} is missing: ${remedy}`, { cause });
+    throw new PkiError(`cannot read ${path} (${code}): check its owner and mode`, { cause });
+  }
 }
 
 export const fileExists = (path: string): boolean => existsSync(path);

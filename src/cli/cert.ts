@@ -3,10 +3,14 @@
  * running broker; `issue` and `ca` need the CA keys.
  */
 import { join } from 'node:path';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { systemClock } from '../base/clock.ts';
-import { fileExists, listDirectory, readRequired } from '../base/credential-files.ts';
-import { PkiError } from '../base/errors.ts';
+import {
+  fileExists,
+  listDirectory,
+  readBytesRequired,
+  readRequired,
+} from '../base/credential-files.ts';
 import { checkBrokerNames } from '../pki/certificate-profile.ts';
 import { type CertificateDescription, describeCertificate } from '../pki/describe-certificate.ts';
 import { checkSubjectName, checkTenantName, isTenantName } from '../pki/identity-name.ts';
@@ -18,24 +22,26 @@ import {
   issueService,
   type LeafOptions,
 } from '../pki/issue.ts';
-import { checkKeyType, DEFAULT_KEY_TYPE, KEY_TYPES, type KeyType } from '../pki/key-pair.ts';
-import { createTenantCa, openPki, type Pki, parseChain } from '../pki/pki-directory.ts';
+import { createTenantCa, type Pki, parseChain } from '../pki/pki-directory.ts';
+import { registerCertBulk } from './cert-bulk.ts';
+import {
+  addCaPassphrase,
+  addKey,
+  addOutputs,
+  addPlace,
+  asUsage,
+  type KeyOptions,
+  keyOptions,
+  type OutputOptions,
+  open,
+  outputOptions,
+  type PlaceOptions,
+  withPki,
+} from './cert-options.ts';
 import { UsageError } from './command-error.ts';
 import { printJson, printLine, printTable } from './output.ts';
 
-interface PlaceOptions {
-  readonly pki: string;
-  readonly caKeys?: string;
-  readonly json?: boolean;
-}
-
-interface KeyOptions {
-  readonly keyType: string;
-  readonly days?: string;
-  readonly force?: boolean;
-}
-
-interface IssueOptions extends PlaceOptions, KeyOptions {
+interface IssueOptions extends PlaceOptions, KeyOptions, OutputOptions {
   readonly tenant?: string;
   readonly device?: string;
   readonly fleet?: string;
@@ -44,11 +50,8 @@ interface IssueOptions extends PlaceOptions, KeyOptions {
   readonly broker?: boolean;
   readonly name?: string;
   readonly out?: string;
-  readonly p12PasswordFile?: string;
+  readonly csr?: string;
 }
-
-/** keytool opens nothing below six characters. */
-const P12_PASSWORD_LENGTH_MIN = 6;
 
 export function registerCertCommands(program: Command): void {
   const group = program
@@ -56,12 +59,13 @@ export function registerCertCommands(program: Command): void {
     .description('make and read certificates')
     .helpCommand(false);
   registerIssue(group);
+  registerCertBulk(group);
   const ca = group
     .command('ca')
     .description("make a tenant's CA, under the client root")
     .requiredOption('--tenant <tenant>', 'the tenant');
-  addPlace(addKey(ca)).action((options: PlaceOptions & KeyOptions & { tenant: string }) =>
-    makeTenantCa(options),
+  addCaPassphrase(addPlace(addKey(ca))).action(
+    (options: PlaceOptions & KeyOptions & { tenant: string }) => makeTenantCa(options),
   );
   group
     .command('show')
@@ -90,32 +94,16 @@ function registerIssue(group: Command): void {
     )
     .option('--operator <name>', 'for an operator of the installation')
     .option('--out <dir>', 'folder for the files (the place in the PKI folder when left out)')
-    .option('--p12-password-file <file>', 'the first line is the password of the .p12');
-  addPlace(addKey(issue)).action((options: IssueOptions) => issueLeaf(options));
+    .option('--csr <file>', 'certify the key of this request (PKCS #10), which is made elsewhere');
+  addOutputs(addCaPassphrase(addPlace(addKey(issue)))).action((options: IssueOptions) =>
+    issueLeaf(options),
+  );
 }
 
-function addKey(command: Command): Command {
-  const keyType = new Option('--key-type <type>', 'kind of key').default(DEFAULT_KEY_TYPE);
-  return command
-    .addOption(keyType.choices(KEY_TYPES))
-    .option('--days <days>', 'lifetime in days')
-    .option('--force', 'replace files that exist');
-}
-
-function addPlace(command: Command): Command {
-  const pki = new Option('--pki <dir>', 'the PKI folder').env('BREAKWATER_CERTS_DIR');
-  return command
-    .addOption(pki.default('./certs-dev'))
-    .option('--ca-keys <dir>', 'folder of the CA keys (the PKI folder when left out)')
-    .option('--json', 'print JSON');
-}
-
-const open = (options: PlaceOptions): Pki =>
-  openPki(options.pki, options.caKeys === undefined ? {} : { caKeysDir: options.caKeys });
-
-function issueLeaf(options: IssueOptions): void {
+async function issueLeaf(options: IssueOptions): Promise<void> {
   const issue = chooseIssue(options);
-  const issued = issue(open(options), leafOptions(options));
+  const leaf = leafOptions(options);
+  const issued = await withPki(options, (pki) => issue(pki, leaf));
   const [description] = describeFile(issued.certificatePath, null);
   if (options.json === true) {
     printJson({
@@ -183,43 +171,24 @@ function namesInPlace(pki: Pki, { outDir = pki.dir }: LeafOptions): string[] | u
 }
 
 function leafOptions(options: IssueOptions): LeafOptions {
-  const { out, p12PasswordFile } = options;
+  const { out, csr } = options;
   return {
     ...keyOptions(options),
+    ...outputOptions(options, csr === undefined ? ['p12'] : []),
     ...(out === undefined ? {} : { outDir: out }),
-    ...(p12PasswordFile === undefined ? {} : { p12Password: readPassword(p12PasswordFile) }),
+    ...(csr === undefined
+      ? {}
+      : { request: { bytes: readBytesRequired(csr, 'name a certificate request'), what: csr } }),
   };
 }
 
-function keyOptions(options: KeyOptions): { keyType: KeyType; days?: number; force: boolean } {
-  const { days } = options;
-  if (days !== undefined && !/^[1-9]\d{0,4}$/.test(days)) {
-    throw new UsageError(`--days ${days} is not a number of days`);
-  }
-  return {
-    keyType: checkKeyType(options.keyType),
-    ...(days === undefined ? {} : { days: Number(days) }),
-    force: options.force === true,
-  };
-}
-
-function readPassword(path: string): string {
-  const [line = ''] = readRequired(path, 'write the password into its first line').split(/\r?\n/);
-  if (line.length < P12_PASSWORD_LENGTH_MIN) {
-    throw new PkiError(
-      `the first line of ${path} is too short for a password: ` +
-        `use ${P12_PASSWORD_LENGTH_MIN} characters or more`,
-    );
-  }
-  return line;
-}
-
-function makeTenantCa(options: PlaceOptions & KeyOptions & { readonly tenant: string }): void {
+async function makeTenantCa(
+  options: PlaceOptions & KeyOptions & { readonly tenant: string },
+): Promise<void> {
   asUsage(() => checkTenantName(options.tenant));
-  const { certificatePath, keyPath, certificate } = createTenantCa(
-    open(options),
-    options.tenant,
-    keyOptions(options),
+  const keys = keyOptions(options);
+  const { certificatePath, keyPath, certificate } = await withPki(options, (pki) =>
+    createTenantCa(pki, options.tenant, keys),
   );
   const notAfter = new Date(certificate.validTo).toISOString();
   if (options.json === true) {
@@ -290,14 +259,4 @@ function list(options: PlaceOptions): void {
     ]),
     `there is no certificate in ${dir}`,
   );
-}
-
-/** A name that cannot be is a mistake on the command line: exit code 2, not 1. */
-function asUsage<T>(check: () => T): T {
-  try {
-    return check();
-  } catch (error) {
-    if (error instanceof PkiError) throw new UsageError(error.message);
-    throw error;
-  }
 }

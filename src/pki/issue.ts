@@ -250,7 +250,7 @@ export function leafFileOptionsOf(pki: Pki, dir: string, options: LeafOptions): 
 
 const CONFIGURATIONS: readonly LeafOutput[] = ['properties', 'kcat'];
 
-const serverCaOf = (pki: Pki): X509Certificate => {
+export const serverCaOf = (pki: Pki): X509Certificate => {
   const path = join(pki.dir, ROOTS.server.certificate);
   return parseChain(readRequired(path, 'restore the PKI folder from a backup'), path)[0]!;
 };

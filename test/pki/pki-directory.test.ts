@@ -165,7 +165,7 @@ describe('a leaf', () => {
     expect(() => createSecureContext({ pfx, passphrase })).not.toThrow();
     const given = issueService(pki, { tenant: 'acme', service: 's' }, { p12Password: 'secret-1' });
     expect(given.p12PasswordPath).toBeNull();
-    const own = readFileSync(given.p12Path);
+    const own = readFileSync(given.p12Path!);
     expect(() => createSecureContext({ pfx: own, passphrase: 'secret-1' })).not.toThrow();
   });
 
