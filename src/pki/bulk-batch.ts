@@ -115,7 +115,11 @@ export class BulkBatches {
     );
     const ca = this.#issuer.certificate;
     return {
-      record: recordOf({ kind, name, fleet }, certificate, ca, systemClock.nowMs()),
+      record: recordOf({ kind, name, fleet }, certificate, {
+        publicKey: keys.publicKey,
+        issuer: ca,
+        nowMs: systemClock.nowMs(),
+      }),
       files: leafFiles(
         { baseName: name, chain: [certificate, ca], privateKey: keys.privateKey },
         { ...this.#job.files, random: systemRandom, replace },

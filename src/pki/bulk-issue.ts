@@ -52,7 +52,7 @@ export interface BulkResult {
 }
 
 /** Large enough to share the cost of an fsync, small enough that progress is seen. */
-const BATCH_ENTRIES = 64;
+const BATCH_ENTRIES = 256;
 /** A thread makes the next batch while the records of the one before are being written. */
 const BATCHES_AHEAD = 2;
 

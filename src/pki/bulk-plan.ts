@@ -6,16 +6,17 @@
  * still valid, with its key and every file that was asked for. What is not this program's is never
  * replaced without force, a CA's files never.
  */
-import { createPublicKey, X509Certificate } from 'node:crypto';
+import { createPublicKey } from 'node:crypto';
 import { join } from 'node:path';
 import { listDirectory, readIfThere } from '../base/credential-files.ts';
 import { PkiError } from '../base/errors.ts';
 import type { BulkEntry } from './bulk-batch.ts';
 import { parsePrivateKey } from './ca-key.ts';
-import { keyIdOf } from './certificate-request.ts';
+import { splitPem } from './der.ts';
 import type { ListedIdentity } from './device-list.ts';
 import { refuseToReplaceCa } from './issue.ts';
 import { forEachIssued, type IssuedRecord, nameIsTaken } from './issue-record.ts';
+import { keyIdOf } from './key-pair.ts';
 import { isReservedBaseName, LEAF_EXTENSIONS, type LeafOutput } from './leaf-files.ts';
 import type { Pki } from './pki-directory.ts';
 
@@ -105,12 +106,12 @@ function stateOf(
     (extension) => present.has(`${name}.${extension}`) && !(keysAreTheirs && extension === 'key'),
   );
   if (there.length === 0) return 'new';
-  refuseToReplaceCa({ dir: outDir, baseName: name });
   const valid = mine.filter((record) => record.expiresAtMs > nowMs);
   const wanted = ['crt', ...(keysAreTheirs ? [] : ['key']), ...outputs.flatMap(extensionOf)];
   const path = (extension: string): string => join(outDir, `${name}.${extension}`);
   const isThere = wanted.every((extension) => there.includes(extension));
   if (isThere && isWhole(path('crt'), keysAreTheirs ? null : path('key'), valid)) return 'whole';
+  refuseToReplaceCa({ dir: outDir, baseName: name });
   if (force) return 'replace';
   const isLeftOver = mine.length > 0 && !there.includes('crt');
   if (isLeftOver && (!there.includes('key') || isKeyOf(path('key'), mine))) return 'replace';
@@ -128,21 +129,26 @@ const EXTENSION: Readonly<Record<LeafOutput, readonly string[]>> = {
 };
 const extensionOf = (output: LeafOutput): readonly string[] => EXTENSION[output];
 
-/** The certificate is one of `records`, and the key is its key. */
+/**
+ * The certificate is one of `records`. It was written after all the others, each of them whole, so
+ * what is beside it is not parsed: that would take as long as making it anew.
+ */
 function isWhole(
   certificatePath: string,
   keyPath: string | null,
   records: readonly IssuedRecord[],
 ): boolean {
-  try {
-    const certificate = new X509Certificate(readIfThere(certificatePath) ?? '');
-    if (!records.some((record) => record.serial === certificate.serialNumber)) return false;
-    if (keyPath === null) return true;
-    const key = parsePrivateKey(readIfThere(keyPath) ?? '', keyPath);
-    return certificate.checkPrivateKey(key);
-  } catch {
-    return false;
-  }
+  const [leaf] = splitPem('CERTIFICATE', readIfThere(certificatePath) ?? '');
+  const serial = leaf === undefined ? null : serialOf(leaf);
+  if (!records.some((record) => record.serial === serial)) return false;
+  return keyPath === null || splitPem('PRIVATE KEY', readIfThere(keyPath) ?? '').length === 1;
+}
+
+/** TBSCertificate ::= SEQUENCE { [0] version, serialNumber INTEGER, ... } (RFC 5280, 4.1). */
+function serialOf(pem: string): string | null {
+  const der = Buffer.from(pem.replace(/-----[^-]+-----/g, ''), 'base64').toString('hex');
+  const found = /^3082.{4}3082.{4}a0030201020210(.{32})/.exec(der);
+  return found === null ? null : found[1]!.toUpperCase();
 }
 
 /** The key at `path` was certified for one of `records`; a file that holds no key counts too. */

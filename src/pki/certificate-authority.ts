@@ -10,7 +10,7 @@ import { PkiError } from '../base/errors.ts';
 import { type Random, systemRandom } from '../base/random.ts';
 import { buildCertificate } from './certificate-builder.ts';
 import type { CertificateProfile } from './certificate-profile.ts';
-import { createKeyPair, DEFAULT_KEY_TYPE, type KeyPair, type KeyType } from './key-pair.ts';
+import { createKeyPair, DEFAULT_KEY_TYPE, type KeyType } from './key-pair.ts';
 import { keySigner, type Signer } from './signer.ts';
 
 export interface CertificateAuthority {
@@ -50,16 +50,7 @@ export function issueCredential(
   profile: CertificateProfile,
   options: IssueOptions = {},
 ): Credential {
-  return issueForKeys(issuer, profile, createKeyPair(options.keyType ?? DEFAULT_KEY_TYPE), options);
-}
-
-/** The same for a pair of keys that exists already. */
-export function issueForKeys(
-  issuer: CertificateAuthority,
-  profile: CertificateProfile,
-  { publicKey, privateKey }: KeyPair,
-  options: IssueOptions = {},
-): Credential {
+  const { publicKey, privateKey } = createKeyPair(options.keyType ?? DEFAULT_KEY_TYPE);
   const certificate = create(profile, publicKey, issuer, options);
   return { certificate, signer: keySigner(privateKey), privateKey };
 }

@@ -26,6 +26,7 @@ import {
   toDer,
   utf8String,
 } from './der.ts';
+import { spkiOf } from './key-pair.ts';
 import type { Signer } from './signer.ts';
 
 export interface CertificateRequest {
@@ -55,7 +56,7 @@ const VERSION_3 = 2;
 
 export function buildCertificate(request: CertificateRequest): X509Certificate {
   const { signer } = request;
-  const subjectPublicKey = request.publicKey.export({ format: 'der', type: 'spki' });
+  const subjectPublicKey = spkiOf(request.publicKey);
   const subject = encodeName(request.profile.subject);
   const tbs = toDer(
     sequence(
@@ -150,9 +151,7 @@ function extension(oid: string, critical: boolean, value: Asn1): Asn1 {
 
 function keyIdentifierOf(issuer: X509Certificate): Buffer {
   const stated = extensionValue(issuer, ExtensionOid.subjectKeyIdentifier);
-  return stated === null
-    ? keyIdentifier(issuer.publicKey.export({ format: 'der', type: 'spki' }))
-    : bytesOf(stated);
+  return stated === null ? keyIdentifier(spkiOf(issuer.publicKey)) : bytesOf(stated);
 }
 
 function encodeAlternativeNames(profile: CertificateProfile): Asn1 {

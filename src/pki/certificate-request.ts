@@ -5,7 +5,7 @@
  * private half. Names in the request are not read: whom a certificate is for is the operator's to
  * say. A request to be a CA, or to hold a weak or unusual key, is refused, not mended.
  */
-import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { PkiError } from '../base/errors.ts';
 import { ExtensionOid } from './certificate-extensions.ts';
 import {
@@ -176,9 +176,3 @@ function wishIn(attributes: Asn1[]): string | null {
 }
 
 const isTrue = (node: Asn1): boolean => isUniversal(node, Tag.BOOLEAN) && bytesOf(node)[0] !== 0;
-
-/** Names a public key in the list of what was issued: SHA-256 of it, hexadecimal. */
-export function keyIdOf(publicKey: KeyObject): string {
-  const spki = publicKey.export({ format: 'der', type: 'spki' });
-  return createHash('sha256').update(spki).digest('hex');
-}

@@ -6,12 +6,12 @@
  * keeps a name unique in its tenant: the principal is the name alone, so a second holder in another
  * fleet, or a service of the same name, would have the first one's rights.
  */
-import type { X509Certificate } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { appendLine, forEachLine } from '../base/credential-files.ts';
 import { PkiError } from '../base/errors.ts';
-import { keyIdOf } from './certificate-request.ts';
 import type { Identity } from './identity-name.ts';
+import { keyIdOf } from './key-pair.ts';
 import { type Pki, writingTo } from './pki-directory.ts';
 
 export type IssuedKind = Identity['kind'] | 'broker';
@@ -38,8 +38,11 @@ const recordPath = (pki: Pki, tenant: string | null): string =>
 export function recordOf(
   identity: Pick<IssuedRecord, 'kind' | 'name' | 'fleet'>,
   certificate: X509Certificate,
-  issuer: X509Certificate,
-  nowMs: number,
+  signed: {
+    readonly publicKey: KeyObject;
+    readonly issuer: X509Certificate;
+    readonly nowMs: number;
+  },
 ): IssuedRecord {
   return {
     serial: certificate.serialNumber,
@@ -47,9 +50,9 @@ export function recordOf(
     name: identity.name,
     fleet: identity.fleet,
     expiresAtMs: Date.parse(certificate.validTo),
-    issuedAtMs: nowMs,
-    issuerSerial: issuer.serialNumber,
-    keyId: keyIdOf(certificate.publicKey),
+    issuedAtMs: signed.nowMs,
+    issuerSerial: signed.issuer.serialNumber,
+    keyId: keyIdOf(signed.publicKey),
   };
 }
 

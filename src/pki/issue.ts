@@ -13,11 +13,7 @@ import {
   writeTogether,
 } from '../base/credential-files.ts';
 import { PkiError } from '../base/errors.ts';
-import {
-  type CertificateAuthority,
-  issueForKeys,
-  issueForPublicKey,
-} from './certificate-authority.ts';
+import { type CertificateAuthority, issueForPublicKey } from './certificate-authority.ts';
 import {
   brokerProfile,
   type CertificateProfile,
@@ -177,13 +173,17 @@ function issueLeaf(
   if (inTheWay !== null) {
     throw new PkiError(`${inTheWay} exists and is kept: use --force to replace it`);
   }
-  const { certificate, privateKey } = certify(pki, issuer, profile, options);
+  const { certificate, publicKey, privateKey } = certify(pki, issuer, profile, options);
   const chain = [certificate, ...place.intermediates];
   const fileOptions = leafFileOptionsOf(pki, dir, options);
   const files = leafFiles({ baseName, chain, privateKey }, fileOptions);
   const shared = sharedFiles(serverCaOf(pki), fileOptions);
   makeDirectory(dir, 'public');
-  const record = recordOf(place.holder, certificate, issuer.certificate, pki.clock.nowMs());
+  const record = recordOf(place.holder, certificate, {
+    publicKey,
+    issuer: issuer.certificate,
+    nowMs: pki.clock.nowMs(),
+  });
   recordIssued(pki, place.recordIn, record);
   writeTogether([...shared, ...files], writing.durable);
   const paths = files.map(({ path }) => path);
@@ -204,28 +204,24 @@ function certify(
   issuer: CertificateAuthority,
   profile: CertificateProfile,
   options: LeafOptions,
-): { certificate: X509Certificate; privateKey: KeyObject | null } {
-  const issueOptions = {
+): { certificate: X509Certificate; publicKey: KeyObject; privateKey: KeyObject | null } {
+  const { publicKey, privateKey } = keysFor(options);
+  const certificate = issueForPublicKey(issuer, profile, publicKey, {
     ...(options.days === undefined ? {} : { days: options.days }),
     clock: pki.clock,
     random: pki.random,
-  };
+  });
+  return { certificate, publicKey, privateKey };
+}
+
+function keysFor(options: LeafOptions): { publicKey: KeyObject; privateKey: KeyObject | null } {
   const { request, keepKey: privateKey } = options;
   if (request !== undefined) {
-    const publicKey = readCertificateRequest(request.bytes, request.what);
-    const certificate = issueForPublicKey(issuer, profile, publicKey, issueOptions);
-    return { certificate, privateKey: null };
+    return { publicKey: readCertificateRequest(request.bytes, request.what), privateKey: null };
   }
-  if (privateKey !== undefined) {
-    const publicKey = createPublicKey(privateKey);
-    return issueForKeys(issuer, profile, { publicKey, privateKey }, issueOptions);
-  }
-  return issueForKeys(
-    issuer,
-    profile,
-    createKeyPair(options.keyType ?? DEFAULT_KEY_TYPE),
-    issueOptions,
-  );
+  return privateKey === undefined
+    ? createKeyPair(options.keyType ?? DEFAULT_KEY_TYPE)
+    : { publicKey: createPublicKey(privateKey), privateKey };
 }
 
 /** How the files of leaves are made, for one or for many of them. */

@@ -1,5 +1,5 @@
 /** Owns key generation and the signature algorithm that goes with each kind of key. */
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { PkiError } from '../base/errors.ts';
 import { type Asn1, nothing, objectId, sequence } from './der.ts';
 
@@ -11,6 +11,21 @@ export interface KeyPair {
   readonly publicKey: KeyObject;
   readonly privateKey: KeyObject;
 }
+
+const spkis = new WeakMap<KeyObject, Buffer>();
+
+/** A public key as it stands in certificates; encoded once for each object, which is slow. */
+export function spkiOf(publicKey: KeyObject): Buffer {
+  const known = spkis.get(publicKey);
+  if (known !== undefined) return known;
+  const spki = publicKey.export({ format: 'der', type: 'spki' });
+  spkis.set(publicKey, spki);
+  return spki;
+}
+
+/** Names a public key in the list of what was issued: SHA-256 of it, hexadecimal. */
+export const keyIdOf = (publicKey: KeyObject): string =>
+  createHash('sha256').update(spkiOf(publicKey)).digest('hex');
 
 export function checkKeyType(text: string): KeyType {
   const found = KEY_TYPES.find((type) => type === text);
