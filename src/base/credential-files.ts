@@ -193,6 +193,16 @@ export function writeTogether(files: readonly NewFile[], durable: boolean): void
   }
 }
 
+/** Renames a file, replacing what is at `to`, durably. */
+export function moveFile(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+    for (const directory of new Set([dirname(from), dirname(to)])) syncDirectory(directory);
+  } catch (cause) {
+    throw new PkiError(`cannot move ${from} to ${to} (${systemErrorCode(cause)})`, { cause });
+  }
+}
+
 /** Removes a file that is there. */
 export function removeFile(path: string): void {
   rmSync(path, { force: true });

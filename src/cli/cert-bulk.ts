@@ -4,7 +4,7 @@
  */
 import type { Command } from 'commander';
 import { readRequired } from '../base/credential-files.ts';
-import { issueBulk } from '../pki/bulk-issue.ts';
+import { type BulkResult, issueBulk } from '../pki/bulk-issue.ts';
 import { parseDeviceList } from '../pki/device-list.ts';
 import { checkSubjectName, checkTenantName, DEFAULT_FLEET } from '../pki/identity-name.ts';
 import {
@@ -68,13 +68,22 @@ async function bulkIssue(file: string, options: BulkCommandOptions): Promise<voi
       onProgress: bar.update,
     }),
   ).finally(bar.end);
-  if (options.json === true) {
-    printJson({ out: options.out, listed: list.length, ...result });
+  printBulkResult(result, list.length, options.out, options.json === true);
+}
+
+/** Throws CommandError, after the result, when some were not issued. */
+export function printBulkResult(
+  { issued, kept, failures }: BulkResult,
+  listed: number,
+  out: string,
+  asJson: boolean,
+): void {
+  if (asJson) {
+    printJson({ out, listed, issued, kept, failures });
   } else {
-    const kept = result.kept === 0 ? '' : ` (${result.kept} were there already)`;
-    printLine(`${result.issued} certificates issued to ${options.out}${kept}`);
+    const before = kept === 0 ? '' : ` (${kept} were there already)`;
+    printLine(`${issued} certificates issued to ${out}${before}`);
   }
-  const { failures } = result;
   if (failures.length === 0) return;
   const shown = failures.slice(0, FAILURES_SHOWN).map(({ message }) => message);
   const more = failures.length > shown.length ? [`and ${failures.length - shown.length} more`] : [];

@@ -22,8 +22,9 @@ import {
   issueService,
   type LeafOptions,
 } from '../pki/issue.ts';
-import { createTenantCa, type Pki, parseChain } from '../pki/pki-directory.ts';
+import { type Pki, parseChain } from '../pki/pki-directory.ts';
 import { registerCertBulk } from './cert-bulk.ts';
+import { registerCertCa } from './cert-ca.ts';
 import {
   addCaPassphrase,
   addKey,
@@ -38,6 +39,8 @@ import {
   type PlaceOptions,
   withPki,
 } from './cert-options.ts';
+import { isSerial, listIssued, registerCertRegistry, showIssued } from './cert-registry.ts';
+import { registerCertRenew } from './cert-renew.ts';
 import { UsageError } from './command-error.ts';
 import { printJson, printLine, printTable } from './output.ts';
 
@@ -60,21 +63,24 @@ export function registerCertCommands(program: Command): void {
     .helpCommand(false);
   registerIssue(group);
   registerCertBulk(group);
-  const ca = group
-    .command('ca')
-    .description("make a tenant's CA, under the client root")
-    .requiredOption('--tenant <tenant>', 'the tenant');
-  addCaPassphrase(addPlace(addKey(ca))).action(
-    (options: PlaceOptions & KeyOptions & { tenant: string }) => makeTenantCa(options),
-  );
-  group
+  registerCertRenew(group);
+  registerCertCa(group);
+  registerCertRegistry(group);
+  const shown = group
     .command('show')
-    .description('print what the certificates in a PEM file say')
-    .argument('<file>', 'a .crt file')
-    .option('--json', 'print JSON')
-    .action((file: string, options: { json?: boolean }) => show(file, options));
-  addPlace(group.command('list').description('list the certificates in the PKI folder')).action(
-    (options: PlaceOptions) => list(options),
+    .description(
+      'print what the certificates in a PEM file say, or what is known of a serial number',
+    )
+    .argument('<file or serial>', 'a .crt file, or the serial number of an issued certificate');
+  addPlace(shown).action((what: string, options: PlaceOptions) =>
+    isSerial(what) && !fileExists(what) ? showIssued(what, options) : show(what, options),
+  );
+  const listed = group
+    .command('list')
+    .description('list the certificates in the PKI folder, or all that a tenant was issued')
+    .option('--tenant <tenant>', "what this tenant's CA has signed");
+  addPlace(listed).action((options: PlaceOptions & { tenant?: string }) =>
+    options.tenant === undefined ? list(options) : listIssued(options.tenant, options),
   );
 }
 
@@ -180,30 +186,6 @@ function leafOptions(options: IssueOptions): LeafOptions {
       ? {}
       : { request: { bytes: readBytesRequired(csr, 'name a certificate request'), what: csr } }),
   };
-}
-
-async function makeTenantCa(
-  options: PlaceOptions & KeyOptions & { readonly tenant: string },
-): Promise<void> {
-  asUsage(() => checkTenantName(options.tenant));
-  const keys = keyOptions(options);
-  const { certificatePath, keyPath, certificate } = await withPki(options, (pki) =>
-    createTenantCa(pki, options.tenant, keys),
-  );
-  const notAfter = new Date(certificate.validTo).toISOString();
-  if (options.json === true) {
-    const { serialNumber: serial } = certificate;
-    printJson({
-      tenant: options.tenant,
-      certificate: certificatePath,
-      key: keyPath,
-      serial,
-      notAfter,
-    });
-    return;
-  }
-  printLine(`${certificatePath}  certificate, until ${notAfter}`);
-  printLine(`${keyPath}  private key: the broker does not need it`);
 }
 
 function show(file: string, options: { readonly json?: boolean }): void {

@@ -30,7 +30,7 @@ import { type BulkPlanOptions, planBulk } from './bulk-plan.ts';
 import type { FromWorker, ToWorker } from './bulk-worker.ts';
 import type { ListedIdentity } from './device-list.ts';
 import { type LeafOptions, leafFileOptionsOf, serverCaOf } from './issue.ts';
-import { recordIssued } from './issue-record.ts';
+import { keyIsShared, recordIssued } from './issue-record.ts';
 import { DEFAULT_KEY_TYPE } from './key-pair.ts';
 import { sharedFiles } from './leaf-files.ts';
 import { loadTenantCa, type Pki } from './pki-directory.ts';
@@ -39,6 +39,8 @@ export interface BulkOptions extends Omit<LeafOptions, 'request' | 'keepKey' | '
   readonly outDir: string;
   /** Certify the requests `<name>.csr` of this folder; no keys are made. */
   readonly requestsDir?: string;
+  /** Certificates that end within it are made anew. */
+  readonly renewsWithinMs?: number;
   /** Threads; one for each core when absent, 0 for none. */
   readonly threads?: number;
   readonly onProgress?: (done: number, total: number) => void;
@@ -100,6 +102,7 @@ const planOptionsOf = (options: BulkOptions): BulkPlanOptions => ({
   outputs: options.outputs ?? [],
   keysAreTheirs: options.requestsDir !== undefined,
   force: options.force ?? false,
+  renewsWithinMs: options.renewsWithinMs ?? 0,
 });
 
 async function lock(pki: Pki, directory: string): Promise<DataDirectoryLock> {
@@ -212,7 +215,7 @@ class BulkRun {
     const accepted = records.filter(({ name, keyId }) => {
       const holder = this.#holders.get(keyId ?? '');
       if (holder !== undefined && holder !== name && this.#options.force !== true) {
-        this.#failures.push({ name, message: `${name} has the key of ${holder}` });
+        this.#failures.push({ name, message: keyIsShared(name, holder) });
         except.push(name);
         return false;
       }

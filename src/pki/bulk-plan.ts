@@ -26,6 +26,8 @@ export interface BulkPlanOptions {
   /** Keys belong to requests: none is written. */
   readonly keysAreTheirs: boolean;
   readonly force: boolean;
+  /** What ends within it counts as missing. */
+  readonly renewsWithinMs: number;
 }
 
 export interface BulkPlan {
@@ -106,13 +108,16 @@ function stateOf(
     (extension) => present.has(`${name}.${extension}`) && !(keysAreTheirs && extension === 'key'),
   );
   if (there.length === 0) return 'new';
-  const valid = mine.filter((record) => record.expiresAtMs > nowMs);
+  const stays = nowMs + options.renewsWithinMs;
+  const valid = mine.filter((record) => record.expiresAtMs > stays);
   const wanted = ['crt', ...(keysAreTheirs ? [] : ['key']), ...outputs.flatMap(extensionOf)];
   const path = (extension: string): string => join(outDir, `${name}.${extension}`);
   const isThere = wanted.every((extension) => there.includes(extension));
   if (isThere && isWhole(path('crt'), keysAreTheirs ? null : path('key'), valid)) return 'whole';
   refuseToReplaceCa({ dir: outDir, baseName: name });
   if (force) return 'replace';
+  const ends = mine.filter((record) => record.expiresAtMs <= stays);
+  if (there.includes('crt') && isWhole(path('crt'), null, ends)) return 'replace';
   const isLeftOver = mine.length > 0 && !there.includes('crt');
   if (isLeftOver && (!there.includes('key') || isKeyOf(path('key'), mine))) return 'replace';
   throw new PkiError(

@@ -84,11 +84,15 @@ interface RequestParts {
 
 function partsOf(der: Buffer): RequestParts | null {
   try {
-    const [info, algorithm, signature, ...more] = childrenOf(fromDer(der));
+    const whole = fromDer(der);
+    const [info, algorithm, signature, ...more] = childrenOf(whole);
     if (!info || !algorithm || !signature || more.length > 0) return null;
+    if (![whole, info, algorithm].every((node) => isUniversal(node, Tag.SEQUENCE))) return null;
     const [version, subject, key, attributes, ...rest] = childrenOf(info);
     if (!version || !isUniversal(version, Tag.INTEGER) || !subject || !key) return null;
     if (rest.length > 0 || !isUniversal(signature, Tag.BIT_STRING)) return null;
+    const [oid] = childrenOf(algorithm);
+    if (bytesOf(signature)[0] !== 0 || !oid || !isUniversal(oid, Tag.OID)) return null;
     const subjectPublicKey = toDer(key);
     // Two encodings of one request would make "what was signed" a matter of opinion.
     if (!toDer(fromDer(der)).equals(der)) return null;
@@ -97,7 +101,7 @@ function partsOf(der: Buffer): RequestParts | null {
       subjectPublicKey,
       attributes:
         attributes !== undefined && isContext(attributes, 0) ? childrenOf(attributes) : [],
-      algorithm: objectIdOf(childrenOf(algorithm)[0]!),
+      algorithm: objectIdOf(oid),
       signature: bytesOf(signature).subarray(1),
     };
   } catch {

@@ -136,6 +136,25 @@ export function checkNameIsFree(pki: Pki, identity: Identity): void {
   if (holder !== undefined) throw nameIsTaken(holder, identity.tenant);
 }
 
+/** Throws PkiError when the key of a request was certified for another name: keys are not shared. */
+export function checkKeyIsFree(
+  pki: Pki,
+  tenant: string | null,
+  name: string,
+  publicKey: KeyObject,
+): void {
+  const keyId = keyIdOf(publicKey);
+  let holder = name;
+  const visit = (record: IssuedRecord): void => {
+    if (record.keyId === keyId && record.name !== name) holder = record.name;
+  };
+  forEachIssued(pki, tenant, visit, keyId);
+  if (holder !== name) throw new PkiError(keyIsShared(name, holder));
+}
+
+export const keyIsShared = (name: string, holder: string): string =>
+  `${name} has the key of ${holder}: make a key for each, or use --force`;
+
 export function nameIsTaken(holder: IssuedRecord, tenant: string): PkiError {
   const who = holder.kind === 'device' ? `a device of fleet ${holder.fleet}` : 'a service';
   const until = new Date(holder.expiresAtMs).toISOString().slice(0, 10);

@@ -27,7 +27,13 @@ import {
   DEFAULT_FLEET,
   type Identity,
 } from './identity-name.ts';
-import { checkNameIsFree, type IssuedRecord, recordIssued, recordOf } from './issue-record.ts';
+import {
+  checkKeyIsFree,
+  checkNameIsFree,
+  type IssuedRecord,
+  recordIssued,
+  recordOf,
+} from './issue-record.ts';
 import { createKeyPair, DEFAULT_KEY_TYPE, type KeyType } from './key-pair.ts';
 import {
   firstExisting,
@@ -173,7 +179,15 @@ function issueLeaf(
   if (inTheWay !== null) {
     throw new PkiError(`${inTheWay} exists and is kept: use --force to replace it`);
   }
-  const { certificate, publicKey, privateKey } = certify(pki, issuer, profile, options);
+  const { publicKey, privateKey } = keysFor(options);
+  if (options.request !== undefined && options.force !== true) {
+    checkKeyIsFree(pki, place.recordIn, place.holder.name, publicKey);
+  }
+  const certificate = issueForPublicKey(issuer, profile, publicKey, {
+    ...(options.days === undefined ? {} : { days: options.days }),
+    clock: pki.clock,
+    random: pki.random,
+  });
   const chain = [certificate, ...place.intermediates];
   const fileOptions = leafFileOptionsOf(pki, dir, options);
   const files = leafFiles({ baseName, chain, privateKey }, fileOptions);
@@ -197,21 +211,6 @@ function issueLeaf(
     paths: [...shared.map(({ path }) => path), ...paths],
     certificate,
   };
-}
-
-function certify(
-  pki: Pki,
-  issuer: CertificateAuthority,
-  profile: CertificateProfile,
-  options: LeafOptions,
-): { certificate: X509Certificate; publicKey: KeyObject; privateKey: KeyObject | null } {
-  const { publicKey, privateKey } = keysFor(options);
-  const certificate = issueForPublicKey(issuer, profile, publicKey, {
-    ...(options.days === undefined ? {} : { days: options.days }),
-    clock: pki.clock,
-    random: pki.random,
-  });
-  return { certificate, publicKey, privateKey };
 }
 
 function keysFor(options: LeafOptions): { publicKey: KeyObject; privateKey: KeyObject | null } {

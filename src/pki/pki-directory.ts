@@ -209,6 +209,18 @@ export function createTenantCa(
   if (!replace && fileExists(certificatePath)) {
     throw new PkiError(`tenant ${tenant} has a CA already, in ${certificatePath}`);
   }
+  const keyPath = join(pki.caKeysDir, tenant, 'ca.key');
+  const certificate = makeTenantCa(pki, tenant, { certificatePath, keyPath }, options);
+  return { tenant, certificatePath, keyPath, pem: pemOf(certificate), certificate };
+}
+
+/** The same at places of the caller's choice, beside a CA that the tenant has already. */
+export function makeTenantCa(
+  pki: Pki,
+  tenant: string,
+  { certificatePath, keyPath }: { readonly certificatePath: string; readonly keyPath: string },
+  options: TenantCaOptions,
+): X509Certificate {
   const made = issueCredential(loadRoot(pki, 'client'), tenantCaProfile(tenant, pki.trustDomain), {
     ...keyTypeOf(options.keyType),
     ...(options.days === undefined ? {} : { days: options.days }),
@@ -216,12 +228,10 @@ export function createTenantCa(
   });
   makeDirectory(join(pki.dir, tenant), 'public');
   makeDirectory(join(pki.caKeysDir, tenant), 'private');
-  const writing = writingTo(pki, replace);
-  const keyPath = join(pki.caKeysDir, tenant, 'ca.key');
+  const writing = writingTo(pki, options.force ?? false);
   writeCaKey(keyPath, made.privateKey, pki, writing);
   writeChain(certificatePath, [made.certificate], writing);
-  const { certificate } = made;
-  return { tenant, certificatePath, keyPath, pem: pemOf(certificate), certificate };
+  return made.certificate;
 }
 
 /** The CA of every tenant in the folder, in order of name: what the broker registers. */
