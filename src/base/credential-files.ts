@@ -5,17 +5,22 @@
  * key is never readable by others, not for a moment; without `replace` nothing is overwritten, even
  * when two processes write at once.
  */
+import { spawnSync } from 'node:child_process';
 import {
   closeSync,
   existsSync,
   fchmodSync,
+  fstatSync,
   fsyncSync,
   linkSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   renameSync,
+  rmSync,
+  statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
@@ -81,22 +86,147 @@ function writeNew(path: string, content: string | Buffer, options: WriteOptions)
   }
 }
 
-/** Appends one line to a file, which is made when it is missing. */
+/** Appends one line, or several by newlines, to a file, which is made when it is missing. */
 export function appendLine(
   path: string,
   line: string,
   options: Omit<WriteOptions, 'replace'>,
 ): void {
   try {
-    const file = openSync(path, 'a', MODE[options.access]);
+    const file = openSync(path, 'a+', MODE[options.access]);
     try {
-      writeSync(file, `${line}\n`);
+      // What a crash tore off must not swallow the line that follows it.
+      const bytes = Buffer.from(`${endsInsideLine(file) ? '\n' : ''}${line}\n`);
+      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
       if (options.durable) fsyncSync(file);
     } finally {
       closeSync(file);
     }
   } catch (cause) {
     throw new PkiError(`cannot write ${path} (${systemErrorCode(cause)})`, { cause });
+  }
+}
+
+const NEWLINE = 0x0a;
+
+function endsInsideLine(file: number): boolean {
+  const { size } = fstatSync(file);
+  const last = Buffer.alloc(1);
+  return size > 0 && readSync(file, last, 0, 1, size - 1) === 1 && last[0] !== NEWLINE;
+}
+
+const CHUNK_BYTES = 1 << 20;
+
+/**
+ * Calls `visit` with every line of a file that ends in a newline; nothing when there is no file.
+ * Memory stays that of the longest line.
+ */
+export function forEachLine(path: string, visit: (line: string) => void): void {
+  let file: number;
+  try {
+    file = openSync(path, 'r');
+  } catch (cause) {
+    const code = systemErrorCode(cause);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return;
+    throw new PkiError(`cannot read ${path} (${code}): check its owner and mode`, { cause });
+  }
+  try {
+    const chunk = Buffer.alloc(CHUNK_BYTES);
+    let rest = Buffer.alloc(0);
+    for (let read = readSync(file, chunk); read > 0; read = readSync(file, chunk)) {
+      const text = Buffer.concat([rest, chunk.subarray(0, read)]);
+      const end = text.lastIndexOf(NEWLINE) + 1;
+      for (const line of text.toString('utf8', 0, end).split('\n').slice(0, -1)) visit(line);
+      rest = text.subarray(end);
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+export interface NewFile {
+  readonly path: string;
+  readonly content: string | Buffer;
+  readonly access: FileAccess;
+  /** Overwrite what is there. */
+  readonly replace: boolean;
+}
+
+/** Files of an unfinished `writeTogether` begin so: nobody needs them once its process has ended. */
+export const ASIDE_PREFIX = '.breakwater-aside-';
+
+/**
+ * Writes several files, each whole or not at all, appearing in the order given. Throws PkiError when
+ * one exists that may not be replaced; those before it are then there.
+ */
+export function writeTogether(files: readonly NewFile[], durable: boolean): void {
+  const run = `${ASIDE_PREFIX}${systemRandom.bytes(6).toString('hex')}`;
+  const asides = files.map(({ path }, at) => join(dirname(path), `${run}-${at}`));
+  const left = new Set<string>();
+  let path = '';
+  try {
+    for (const [at, file] of files.entries()) {
+      path = file.path;
+      left.add(asides[at]!);
+      writeNew(asides[at]!, file.content, { ...file, durable: false });
+    }
+    if (durable) syncFiles(asides);
+    for (const [at, file] of files.entries()) {
+      path = file.path;
+      if (file.replace) renameSync(asides[at]!, path);
+      else {
+        linkSync(asides[at]!, path);
+        unlinkSync(asides[at]!);
+      }
+      left.delete(asides[at]!);
+    }
+  } catch (cause) {
+    for (const aside of left) rmSync(aside, { force: true });
+    if (systemErrorCode(cause) === 'EEXIST') {
+      throw new PkiError(`${path} exists and is kept: use --force to replace it`, { cause });
+    }
+    throw new PkiError(`cannot write ${path} (${systemErrorCode(cause)})`, { cause });
+  }
+  if (!durable) return;
+  for (const directory of new Set(files.map((file) => dirname(file.path)))) {
+    syncDirectory(directory);
+  }
+}
+
+/** Renames a file, replacing what is at `to`, durably. */
+export function moveFile(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+    for (const directory of new Set([dirname(from), dirname(to)])) syncDirectory(directory);
+  } catch (cause) {
+    throw new PkiError(`cannot move ${from} to ${to} (${systemErrorCode(cause)})`, { cause });
+  }
+}
+
+/** Removes a file that is there. */
+export function removeFile(path: string): void {
+  rmSync(path, { force: true });
+}
+
+/** From here on one flush of the whole file system costs less than one for each file. */
+const FLUSH_FILES_MIN = 64;
+
+function syncFiles(paths: readonly string[]): void {
+  if (paths.length >= FLUSH_FILES_MIN && flushFileSystemOf(paths[0]!)) return;
+  for (const path of paths) syncFile(path);
+}
+
+/** syncfs(2), which Node does not offer, by coreutils or busybox; false where there is none. */
+function flushFileSystemOf(path: string): boolean {
+  return spawnSync('sync', ['-f', path], { stdio: 'ignore' }).status === 0;
+}
+
+function syncFile(path: string): void {
+  const file = openSync(path, 'r+');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
   }
 }
 
@@ -125,6 +255,22 @@ export function readRequired(path: string, remedy: string): string {
   const text = readIfThere(path);
   if (text === null) throw new PkiError(`${path} is missing: ${remedy}`);
   return text;
+}
+
+/** Whether users other than the owner may write to the file. */
+export function isChangeableByOthers(path: string): boolean {
+  return (statSync(path).mode & 0o022) !== 0;
+}
+
+/** The bytes of a file that must be there. */
+export function readBytesRequired(path: string, remedy: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    const code = systemErrorCode(cause);
+    if (code === 'ENOENT') throw new PkiError(`${path} is missing: ${remedy}`, { cause });
+    throw new PkiError(`cannot read ${path} (${code}): check its owner and mode`, { cause });
+  }
 }
 
 export const fileExists = (path: string): boolean => existsSync(path);

@@ -3,10 +3,14 @@
  * running broker; `issue` and `ca` need the CA keys. Revoking is in cert-revoke.ts.
  */
 import { join } from 'node:path';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { systemClock } from '../base/clock.ts';
-import { fileExists, listDirectory, readRequired } from '../base/credential-files.ts';
-import { PkiError } from '../base/errors.ts';
+import {
+  fileExists,
+  listDirectory,
+  readBytesRequired,
+  readRequired,
+} from '../base/credential-files.ts';
 import { checkBrokerNames } from '../pki/certificate-profile.ts';
 import { type CertificateDescription, describeCertificate } from '../pki/describe-certificate.ts';
 import { checkSubjectName, checkTenantName, isTenantName } from '../pki/identity-name.ts';
@@ -18,27 +22,31 @@ import {
   issueService,
   type LeafOptions,
 } from '../pki/issue.ts';
-import { checkKeyType, DEFAULT_KEY_TYPE, KEY_TYPES, type KeyType } from '../pki/key-pair.ts';
-import { createTenantCa, openPki, type Pki, parseChain } from '../pki/pki-directory.ts';
+import { type Pki, parseChain } from '../pki/pki-directory.ts';
 import { asUsage } from './as-usage.ts';
+import { registerCertBulk } from './cert-bulk.ts';
+import { registerCertCa } from './cert-ca.ts';
 import { registerCrl } from './cert-crl.ts';
+import {
+  addCaPassphrase,
+  addKey,
+  addOutputs,
+  addPlace,
+  type KeyOptions,
+  keyOptions,
+  type OutputOptions,
+  open,
+  outputOptions,
+  type PlaceOptions,
+  withPki,
+} from './cert-options.ts';
+import { isSerial, listIssued, registerCertRegistry, showIssued } from './cert-registry.ts';
+import { registerCertRenew } from './cert-renew.ts';
 import { registerRevocation } from './cert-revoke.ts';
 import { UsageError } from './command-error.ts';
 import { printJson, printLine, printTable } from './output.ts';
 
-interface PlaceOptions {
-  readonly pki: string;
-  readonly caKeys?: string;
-  readonly json?: boolean;
-}
-
-interface KeyOptions {
-  readonly keyType: string;
-  readonly days?: string;
-  readonly force?: boolean;
-}
-
-interface IssueOptions extends PlaceOptions, KeyOptions {
+interface IssueOptions extends PlaceOptions, KeyOptions, OutputOptions {
   readonly tenant?: string;
   readonly device?: string;
   readonly fleet?: string;
@@ -47,11 +55,8 @@ interface IssueOptions extends PlaceOptions, KeyOptions {
   readonly broker?: boolean;
   readonly name?: string;
   readonly out?: string;
-  readonly p12PasswordFile?: string;
+  readonly csr?: string;
 }
-
-/** keytool opens nothing below six characters. */
-const P12_PASSWORD_LENGTH_MIN = 6;
 
 export function registerCertCommands(program: Command): void {
   const group = program
@@ -59,21 +64,25 @@ export function registerCertCommands(program: Command): void {
     .description('make and read certificates')
     .helpCommand(false);
   registerIssue(group);
-  const ca = group
-    .command('ca')
-    .description("make a tenant's CA, under the client root")
-    .requiredOption('--tenant <tenant>', 'the tenant');
-  addPlace(addKey(ca)).action((options: PlaceOptions & KeyOptions & { tenant: string }) =>
-    makeTenantCa(options),
-  );
-  group
+  registerCertBulk(group);
+  registerCertRenew(group);
+  registerCertCa(group);
+  registerCertRegistry(group);
+  const shown = group
     .command('show')
-    .description('print what the certificates in a PEM file say')
-    .argument('<file>', 'a .crt file')
-    .option('--json', 'print JSON')
-    .action((file: string, options: { json?: boolean }) => show(file, options));
-  addPlace(group.command('list').description('list the certificates in the PKI folder')).action(
-    (options: PlaceOptions) => list(options),
+    .description(
+      'print what the certificates in a PEM file say, or what is known of a serial number',
+    )
+    .argument('<file or serial>', 'a .crt file, or the serial number of an issued certificate');
+  addPlace(shown).action((what: string, options: PlaceOptions) =>
+    isSerial(what) && !fileExists(what) ? showIssued(what, options) : show(what, options),
+  );
+  const listed = group
+    .command('list')
+    .description('list the certificates in the PKI folder, or all that a tenant was issued')
+    .option('--tenant <tenant>', "what this tenant's CA has signed");
+  addPlace(listed).action((options: PlaceOptions & { tenant?: string }) =>
+    options.tenant === undefined ? list(options) : listIssued(options.tenant, options),
   );
   registerRevocation(group);
   registerCrl(group);
@@ -95,32 +104,16 @@ function registerIssue(group: Command): void {
     )
     .option('--operator <name>', 'for an operator of the installation')
     .option('--out <dir>', 'folder for the files (the place in the PKI folder when left out)')
-    .option('--p12-password-file <file>', 'the first line is the password of the .p12');
-  addPlace(addKey(issue)).action((options: IssueOptions) => issueLeaf(options));
+    .option('--csr <file>', 'certify the key of this request (PKCS #10), which is made elsewhere');
+  addOutputs(addCaPassphrase(addPlace(addKey(issue)))).action((options: IssueOptions) =>
+    issueLeaf(options),
+  );
 }
 
-function addKey(command: Command): Command {
-  const keyType = new Option('--key-type <type>', 'kind of key').default(DEFAULT_KEY_TYPE);
-  return command
-    .addOption(keyType.choices(KEY_TYPES))
-    .option('--days <days>', 'lifetime in days')
-    .option('--force', 'replace files that exist');
-}
-
-function addPlace(command: Command): Command {
-  const pki = new Option('--pki <dir>', 'the PKI folder').env('BREAKWATER_CERTS_DIR');
-  return command
-    .addOption(pki.default('./certs-dev'))
-    .option('--ca-keys <dir>', 'folder of the CA keys (the PKI folder when left out)')
-    .option('--json', 'print JSON');
-}
-
-const open = (options: PlaceOptions): Pki =>
-  openPki(options.pki, options.caKeys === undefined ? {} : { caKeysDir: options.caKeys });
-
-function issueLeaf(options: IssueOptions): void {
+async function issueLeaf(options: IssueOptions): Promise<void> {
   const issue = chooseIssue(options);
-  const issued = issue(open(options), leafOptions(options));
+  const leaf = leafOptions(options);
+  const issued = await withPki(options, (pki) => issue(pki, leaf));
   const [description] = describeFile(issued.certificatePath, null);
   if (options.json === true) {
     printJson({
@@ -135,8 +128,8 @@ function issueLeaf(options: IssueOptions): void {
     return;
   }
   printLine(`${issued.certificatePath}  certificate and chain, until ${description!.notAfter}`);
-  printLine(`${issued.keyPath}  private key`);
-  printLine(`${issued.p12Path}  both, for Java`);
+  if (issued.keyPath !== null) printLine(`${issued.keyPath}  private key`);
+  if (issued.p12Path !== null) printLine(`${issued.p12Path}  both, for Java`);
   if (issued.p12PasswordPath !== null) printLine(`${issued.p12PasswordPath}  its password`);
 }
 
@@ -188,58 +181,15 @@ function namesInPlace(pki: Pki, { outDir = pki.dir }: LeafOptions): string[] | u
 }
 
 function leafOptions(options: IssueOptions): LeafOptions {
-  const { out, p12PasswordFile } = options;
+  const { out, csr } = options;
   return {
     ...keyOptions(options),
+    ...outputOptions(options, csr === undefined ? ['p12'] : []),
     ...(out === undefined ? {} : { outDir: out }),
-    ...(p12PasswordFile === undefined ? {} : { p12Password: readPassword(p12PasswordFile) }),
+    ...(csr === undefined
+      ? {}
+      : { request: { bytes: readBytesRequired(csr, 'name a certificate request'), what: csr } }),
   };
-}
-
-function keyOptions(options: KeyOptions): { keyType: KeyType; days?: number; force: boolean } {
-  const { days } = options;
-  if (days !== undefined && !/^[1-9]\d{0,4}$/.test(days)) {
-    throw new UsageError(`--days ${days} is not a number of days`);
-  }
-  return {
-    keyType: checkKeyType(options.keyType),
-    ...(days === undefined ? {} : { days: Number(days) }),
-    force: options.force === true,
-  };
-}
-
-function readPassword(path: string): string {
-  const [line = ''] = readRequired(path, 'write the password into its first line').split(/\r?\n/);
-  if (line.length < P12_PASSWORD_LENGTH_MIN) {
-    throw new PkiError(
-      `the first line of ${path} is too short for a password: ` +
-        `use ${P12_PASSWORD_LENGTH_MIN} characters or more`,
-    );
-  }
-  return line;
-}
-
-function makeTenantCa(options: PlaceOptions & KeyOptions & { readonly tenant: string }): void {
-  asUsage(() => checkTenantName(options.tenant));
-  const { certificatePath, keyPath, certificate } = createTenantCa(
-    open(options),
-    options.tenant,
-    keyOptions(options),
-  );
-  const notAfter = new Date(certificate.validTo).toISOString();
-  if (options.json === true) {
-    const { serialNumber: serial } = certificate;
-    printJson({
-      tenant: options.tenant,
-      certificate: certificatePath,
-      key: keyPath,
-      serial,
-      notAfter,
-    });
-    return;
-  }
-  printLine(`${certificatePath}  certificate, until ${notAfter}`);
-  printLine(`${keyPath}  private key: the broker does not need it`);
 }
 
 function show(file: string, options: { readonly json?: boolean }): void {

@@ -32,6 +32,7 @@ interface Options {
   readonly names: string;
   readonly trustDomain?: string;
   readonly tenantDomain?: string;
+  readonly caPassphraseFile?: string;
   readonly json?: boolean;
 }
 
@@ -49,6 +50,10 @@ export function registerInit(program: Command): void {
     .option('--names <names>', 'DNS names and addresses of the broker, by comma', LOCAL_NAMES)
     .option('--trust-domain <domain>', 'domain in the URI names of certificates')
     .option('--tenant-domain <domain>', 'server names <tenant>.<domain> name a tenant')
+    .option(
+      '--ca-passphrase-file <file>',
+      'encrypt the CA keys under its first line (or set BREAKWATER_CA_PASSPHRASE)',
+    )
     .option('--json', 'print JSON')
     .action((dir: string, options: Options) => init(dir, options));
 }
@@ -117,13 +122,16 @@ function policyTemplates(): { name: string; text: string }[] {
 async function makeCertificates(
   root: string,
   names: readonly string[],
-  { trustDomain }: Options,
+  { trustDomain, caPassphraseFile }: Options,
 ): Promise<void> {
   const { createPki } = await import('../pki/pki-directory.ts');
   const { issueBroker, issueOperator } = await import('../pki/issue.ts');
+  const { caPassphraseOf } = await import('./cert-options.ts');
+  const caPassphrase = caPassphraseOf(caPassphraseFile === undefined ? {} : { caPassphraseFile });
   const pki = createPki(join(root, 'pki'), {
     caKeysDir: join(root, 'ca-keys'),
     ...(trustDomain === undefined ? {} : { trustDomain }),
+    ...(caPassphrase === null ? {} : { caPassphrase }),
   });
   issueOperator(pki, OPERATOR);
   const issued = issueBroker(pki, names, { outDir: join(root, 'broker') });

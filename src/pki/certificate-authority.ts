@@ -1,8 +1,8 @@
 /**
- * Owns a signing certificate with its key, and what it signs.
+ * Owns a signing certificate with what signs for it, and what it signs.
  *
- * Invariant: nothing that it signs outlives it. The key exists only in the process that issues: the
- * broker never holds one of these.
+ * Invariant: nothing that it signs outlives it. The key exists only in the process that issues, or
+ * in the device behind its Signer: the broker never holds one of these.
  */
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { type Clock, systemClock } from '../base/clock.ts';
@@ -11,14 +11,17 @@ import { type Random, systemRandom } from '../base/random.ts';
 import { buildCertificate } from './certificate-builder.ts';
 import type { CertificateProfile } from './certificate-profile.ts';
 import { createKeyPair, DEFAULT_KEY_TYPE, type KeyType } from './key-pair.ts';
+import { keySigner, type Signer } from './signer.ts';
 
 export interface CertificateAuthority {
   readonly certificate: X509Certificate;
-  readonly privateKey: KeyObject;
+  readonly signer: Signer;
 }
 
 /** A certificate with its key; a leaf and a CA differ in the profile only. */
-export type Credential = CertificateAuthority;
+export interface Credential extends CertificateAuthority {
+  readonly privateKey: KeyObject;
+}
 
 export interface IssueOptions {
   readonly keyType?: KeyType;
@@ -37,7 +40,10 @@ const DAYS_MAX = 36_500;
 
 /** A self-signed root. */
 export function createRoot(profile: CertificateProfile, options: IssueOptions = {}): Credential {
-  return create(profile, null, options);
+  const keys = createKeyPair(options.keyType ?? DEFAULT_KEY_TYPE);
+  const signer = keySigner(keys.privateKey);
+  const certificate = create(profile, keys.publicKey, { certificate: null, signer }, options);
+  return { certificate, signer, privateKey: keys.privateKey };
 }
 
 /** A certificate signed by `issuer`, with a new key. Throws PkiError when it would outlive it. */
@@ -46,25 +52,36 @@ export function issueCredential(
   profile: CertificateProfile,
   options: IssueOptions = {},
 ): Credential {
-  return create(profile, issuer, options);
+  const { publicKey, privateKey } = createKeyPair(options.keyType ?? DEFAULT_KEY_TYPE);
+  const certificate = create(profile, publicKey, issuer, options);
+  return { certificate, signer: keySigner(privateKey), privateKey };
+}
+
+/** The same for a key whose private half is elsewhere: the caller has had proof of possession. */
+export function issueForPublicKey(
+  issuer: CertificateAuthority,
+  profile: CertificateProfile,
+  publicKey: KeyObject,
+  options: IssueOptions = {},
+): X509Certificate {
+  return create(profile, publicKey, issuer, options);
 }
 
 function create(
   profile: CertificateProfile,
-  issuer: CertificateAuthority | null,
+  publicKey: KeyObject,
+  issuer: { readonly certificate: X509Certificate | null; readonly signer: Signer },
   options: IssueOptions,
-): Credential {
+): X509Certificate {
   const nowMs = (options.clock ?? systemClock).nowMs();
-  const { publicKey, privateKey } = createKeyPair(options.keyType ?? DEFAULT_KEY_TYPE);
-  const certificate = buildCertificate({
+  return buildCertificate({
     profile,
     publicKey,
-    issuer: issuer?.certificate ?? null,
-    signingKey: issuer?.privateKey ?? privateKey,
-    ...validity(profile, issuer?.certificate ?? null, nowMs, options),
+    issuer: issuer.certificate,
+    signer: issuer.signer,
+    ...validity(profile, issuer.certificate, nowMs, options),
     random: options.random ?? systemRandom,
   });
-  return { certificate, privateKey };
 }
 
 function validity(

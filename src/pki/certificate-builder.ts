@@ -26,14 +26,15 @@ import {
   toDer,
   utf8String,
 } from './der.ts';
-import { signatureSchemeOf } from './key-pair.ts';
+import { spkiOf } from './key-pair.ts';
+import type { Signer } from './signer.ts';
 
 export interface CertificateRequest {
   readonly profile: CertificateProfile;
   readonly publicKey: KeyObject;
-  /** null: self-signed by `signingKey`, which must then belong to `publicKey`. */
+  /** null: self-signed by `signer`, whose key must then be `publicKey`. */
   readonly issuer: X509Certificate | null;
-  readonly signingKey: KeyObject;
+  readonly signer: Signer;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly random: Random;
@@ -54,23 +55,22 @@ const USAGE_OF_CA = bitString(Buffer.from([0x06]), 1);
 const VERSION_3 = 2;
 
 export function buildCertificate(request: CertificateRequest): X509Certificate {
-  const scheme = signatureSchemeOf(request.signingKey);
-  const subjectPublicKey = request.publicKey.export({ format: 'der', type: 'spki' });
+  const { signer } = request;
+  const subjectPublicKey = spkiOf(request.publicKey);
   const subject = encodeName(request.profile.subject);
   const tbs = toDer(
     sequence(
       context(0, integer(VERSION_3)),
       integer(randomSerial(request.random)),
-      scheme.algorithm,
-      request.issuer === null ? subject : subjectOf(request.issuer),
+      signer.algorithm,
+      request.issuer === null ? subject : issuerFacts(request.issuer).subject,
       sequence(time(request.notBeforeMs), time(request.notAfterMs)),
       subject,
       fromDer(subjectPublicKey),
       context(3, sequence(...extensions(request, subjectPublicKey))),
     ),
   );
-  const signature = scheme.sign(tbs, request.signingKey);
-  const der = toDer(sequence(fromDer(tbs), scheme.algorithm, bitString(signature)));
+  const der = toDer(sequence(fromDer(tbs), signer.algorithm, bitString(signer.sign(tbs))));
   return new X509Certificate(der);
 }
 
@@ -89,6 +89,22 @@ function encodeName(name: SubjectName): Asn1 {
     ...(name.unit === undefined ? [] : [attribute(ATTRIBUTE.unit, name.unit)]),
     attribute(ATTRIBUTE.commonName, name.commonName),
   );
+}
+
+interface IssuerFacts {
+  readonly subject: Asn1;
+  readonly keyIdentifier: Buffer;
+}
+
+/** A CA signs thousands in a row: it is parsed once. */
+const factsOfIssuers = new WeakMap<X509Certificate, IssuerFacts>();
+
+function issuerFacts(certificate: X509Certificate): IssuerFacts {
+  const known = factsOfIssuers.get(certificate);
+  if (known !== undefined) return known;
+  const facts = { subject: subjectOf(certificate), keyIdentifier: keyIdentifierOf(certificate) };
+  factsOfIssuers.set(certificate, facts);
+  return facts;
 }
 
 /** The issuer's subject exactly as it was encoded, so that names compare byte for byte. */
@@ -124,7 +140,7 @@ function extensions(request: CertificateRequest, subjectPublicKey: Buffer): Asn1
     extension(
       ExtensionOid.authorityKeyIdentifier,
       false,
-      sequence(contextBytes(0, issuer === null ? subjectKeyId : keyIdentifierOf(issuer))),
+      sequence(contextBytes(0, issuer === null ? subjectKeyId : issuerFacts(issuer).keyIdentifier)),
     ),
   ];
 }
@@ -135,9 +151,7 @@ export function extension(oid: string, critical: boolean, value: Asn1): Asn1 {
 
 export function keyIdentifierOf(issuer: X509Certificate): Buffer {
   const stated = extensionValue(issuer, ExtensionOid.subjectKeyIdentifier);
-  return stated === null
-    ? keyIdentifier(issuer.publicKey.export({ format: 'der', type: 'spki' }))
-    : bytesOf(stated);
+  return stated === null ? keyIdentifier(spkiOf(issuer.publicKey)) : bytesOf(stated);
 }
 
 function encodeAlternativeNames(profile: CertificateProfile): Asn1 {

@@ -17,7 +17,6 @@ import {
   time,
   toDer,
 } from './der.ts';
-import { signatureSchemeOf } from './key-pair.ts';
 import { REVOCATION_REASONS, type RevocationReason } from './revocation-reason.ts';
 
 export interface CrlEntry {
@@ -40,11 +39,11 @@ const VERSION_2 = 1;
 /** DER. */
 export function buildCrl(issuer: CertificateAuthority, content: CrlContent): Buffer {
   const { entries, number, thisUpdateMs, nextUpdateMs } = content;
-  const scheme = signatureSchemeOf(issuer.privateKey);
+  const { signer } = issuer;
   const authorityKey = sequence(contextBytes(0, keyIdentifierOf(issuer.certificate)));
   const tbs = sequence(
     integer(VERSION_2),
-    scheme.algorithm,
+    signer.algorithm,
     subjectOf(issuer.certificate),
     time(thisUpdateMs),
     time(nextUpdateMs),
@@ -59,8 +58,8 @@ export function buildCrl(issuer: CertificateAuthority, content: CrlContent): Buf
     ),
   );
   const bytes = toDer(tbs);
-  const signature = scheme.sign(bytes, issuer.privateKey);
-  return toDer(sequence(fromDer(bytes), scheme.algorithm, bitString(signature)));
+  const signature = signer.sign(bytes);
+  return toDer(sequence(fromDer(bytes), signer.algorithm, bitString(signature)));
 }
 
 function magnitudeOf(number: bigint): Buffer {

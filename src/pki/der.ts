@@ -136,7 +136,13 @@ export const isUniversal = (node: Asn1, tag: number): boolean =>
 export const isContext = (node: Asn1, tag: number): boolean =>
   node.tagClass === Class.CONTEXT_SPECIFIC && node.type === tag;
 
-export type PemLabel = 'CERTIFICATE' | 'PRIVATE KEY' | 'X509 CRL';
+export type PemLabel =
+  | 'CERTIFICATE'
+  | 'PRIVATE KEY'
+  | 'ENCRYPTED PRIVATE KEY'
+  | 'CERTIFICATE REQUEST'
+  | 'NEW CERTIFICATE REQUEST'
+  | 'X509 CRL';
 
 export function toPem(label: PemLabel, der: Buffer): string {
   const lines = der.toString('base64').match(/.{1,64}/g) ?? [];

@@ -12,6 +12,7 @@ import { fileExists, makeDirectory, readIfThere } from '../base/credential-files
 import { type DataDirectoryLock, lockDataDirectory } from '../base/data-directory-lock.ts';
 import { ConfigError, PkiError } from '../base/errors.ts';
 import { systemRandom } from '../base/random.ts';
+import { parsePrivateKey } from './ca-key.ts';
 import { DAY_MS } from './certificate-authority.ts';
 import { issueBroker, issueDevice, issueOperator, issueService } from './issue.ts';
 import {
@@ -21,7 +22,6 @@ import {
   type Pki,
   type PkiSeams,
   parseChain,
-  parsePrivateKey,
   ROOTS,
 } from './pki-directory.ts';
 

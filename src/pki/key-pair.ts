@@ -1,5 +1,5 @@
 /** Owns key generation and the signature algorithm that goes with each kind of key. */
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { PkiError } from '../base/errors.ts';
 import { type Asn1, nothing, objectId, sequence } from './der.ts';
 
@@ -11,6 +11,21 @@ export interface KeyPair {
   readonly publicKey: KeyObject;
   readonly privateKey: KeyObject;
 }
+
+const spkis = new WeakMap<KeyObject, Buffer>();
+
+/** A public key as it stands in certificates; encoded once for each object, which is slow. */
+export function spkiOf(publicKey: KeyObject): Buffer {
+  const known = spkis.get(publicKey);
+  if (known !== undefined) return known;
+  const spki = publicKey.export({ format: 'der', type: 'spki' });
+  spkis.set(publicKey, spki);
+  return spki;
+}
+
+/** Names a public key in the list of what was issued: SHA-256 of it, hexadecimal. */
+export const keyIdOf = (publicKey: KeyObject): string =>
+  createHash('sha256').update(spkiOf(publicKey)).digest('hex');
 
 export function checkKeyType(text: string): KeyType {
   const found = KEY_TYPES.find((type) => type === text);
@@ -41,6 +56,8 @@ export function createKeyPair(type: KeyType): KeyPair {
 export interface SignatureScheme {
   /** The AlgorithmIdentifier, parameters as RFC 3279, 5758 and 8410 want them. */
   readonly algorithm: Asn1;
+  /** null: the algorithm hashes by itself. */
+  readonly digest: string | null;
   sign(bytes: Buffer, key: KeyObject): Buffer;
 }
 
@@ -51,9 +68,10 @@ const ED25519 = scheme('1.3.101.112', null, false);
 
 function scheme(oid: string, digest: string | null, nullParameters: boolean): SignatureScheme {
   const algorithm = nullParameters ? sequence(objectId(oid), nothing()) : sequence(objectId(oid));
-  return { algorithm, sign: (bytes, key) => sign(digest, bytes, key) };
+  return { algorithm, digest, sign: (bytes, key) => sign(digest, bytes, key) };
 }
 
+/** Of a private key, or of the public one that belongs to it. */
 export function signatureSchemeOf(key: KeyObject): SignatureScheme {
   const curve = key.asymmetricKeyDetails?.namedCurve;
   switch (key.asymmetricKeyType) {

@@ -6,7 +6,7 @@
  */
 
 import type { X509Certificate } from 'node:crypto';
-import { createCipheriv, createHash, createHmac, type KeyObject, pbkdf2Sync } from 'node:crypto';
+import { createHash, createHmac, type KeyObject } from 'node:crypto';
 import { type Random, systemRandom } from '../base/random.ts';
 import {
   type Asn1,
@@ -21,6 +21,7 @@ import {
   setOf,
   toDer,
 } from './der.ts';
+import { encrypt, SALT_BYTES, type Sealing } from './pbes2.ts';
 
 const Oid = {
   data: '1.2.840.113549.1.7.1',
@@ -33,10 +34,6 @@ const Oid = {
   /** Oracle's trustedKeyUsage: without it keytool shows a truststore as empty. */
   trustedKeyUsage: '2.16.840.1.113894.746875.1.1',
   anyExtendedKeyUsage: '2.5.29.37.0',
-  pbes2: '1.2.840.113549.1.5.13',
-  pbkdf2: '1.2.840.113549.1.5.12',
-  hmacSha256: '1.2.840.113549.2.9',
-  aes256Cbc: '2.16.840.1.101.3.4.1.42',
   sha256: '2.16.840.1.101.3.4.2.1',
 } as const;
 
@@ -48,13 +45,6 @@ export interface Pkcs12Options {
 }
 
 const DEFAULT_ITERATIONS = 10_000;
-const SALT_BYTES = 16;
-
-interface Sealing {
-  readonly password: string;
-  readonly iterations: number;
-  readonly random: Random;
-}
 
 const sealingOf = (options: Pkcs12Options): Sealing => ({
   password: options.password,
@@ -120,28 +110,6 @@ function encryptedSafe(bags: Asn1[], sealing: Sealing): Asn1 {
   const { algorithm, ciphertext } = encrypt(toDer(sequence(...bags)), sealing);
   const content = sequence(objectId(Oid.data), algorithm, contextBytes(0, ciphertext));
   return sequence(objectId(Oid.encryptedData), context(0, sequence(integer(0), content)));
-}
-
-/** PBES2 (RFC 8018, 6.2) and its AlgorithmIdentifier. */
-function encrypt(plaintext: Buffer, sealing: Sealing): { algorithm: Asn1; ciphertext: Buffer } {
-  const salt = sealing.random.bytes(SALT_BYTES);
-  const iv = sealing.random.bytes(16);
-  const key = pbkdf2Sync(sealing.password, salt, sealing.iterations, 32, 'sha256');
-  const cipher = createCipheriv('aes-256-cbc', key, iv);
-  const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
-  const derivation = sequence(
-    octetString(salt),
-    integer(sealing.iterations),
-    sequence(objectId(Oid.hmacSha256), nothing()),
-  );
-  const algorithm = sequence(
-    objectId(Oid.pbes2),
-    sequence(
-      sequence(objectId(Oid.pbkdf2), derivation),
-      sequence(objectId(Oid.aes256Cbc), octetString(iv)),
-    ),
-  );
-  return { algorithm, ciphertext };
 }
 
 /** The PFX: the safes under one MAC. */

@@ -10,12 +10,15 @@
  *   <tenant>/ca.crt              a tenant's CA, signed by the client root
  *   <tenant>/<name>.crt|key|p12  a device's or service's; the .crt holds the chain
  *   server-ca.key, client-ca.key, operator-ca.key, <tenant>/ca.key
- *                                in `caKeysDir`, which may be another folder, on another machine
+ *                                in `caKeysDir`, which may be another folder, on another machine;
+ *                                see ca-key.ts
+ *   issued.ndjson, <tenant>/issued.ndjson
+ *                                there too: what was signed, see issue-record.ts
  *
  * Invariant: no existing key is overwritten unless asked to; the broker reads certificates and its
  * own key only. One process issues at a time.
  */
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { type KeyObject, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.ts';
 import {
@@ -29,6 +32,7 @@ import {
 } from '../base/credential-files.ts';
 import { PkiError } from '../base/errors.ts';
 import { type Random, systemRandom } from '../base/random.ts';
+import { loadSigner, writeCaKey } from './ca-key.ts';
 import {
   type CertificateAuthority,
   type Credential,
@@ -57,7 +61,7 @@ export type PkiMode = 'dev' | 'production';
 
 export const DEV_P12_PASSWORD = 'changeit';
 /** The development password is public: rounds would only cost start-up time. */
-const DEV_P12_ITERATIONS = 1000;
+export const DEV_P12_ITERATIONS = 1000;
 const STATE_FILE = 'pki.json';
 const STATE_VERSION = 1;
 
@@ -66,6 +70,8 @@ export interface Pki {
   readonly caKeysDir: string;
   readonly trustDomain: string;
   readonly mode: PkiMode;
+  /** Opens encrypted CA keys, and encrypts new ones; null when none was given. */
+  readonly caPassphrase: string | null;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -81,6 +87,8 @@ export interface CreatePkiOptions extends PkiSeams {
   readonly mode?: PkiMode;
   /** Where CA keys live; the PKI folder itself when absent. */
   readonly caKeysDir?: string;
+  /** Encrypts the CA keys. */
+  readonly caPassphrase?: string;
   readonly keyType?: KeyType;
   /** Password of truststore.p12, which holds nothing secret; `changeit` when absent. */
   readonly trustStorePassword?: string;
@@ -104,6 +112,7 @@ export function createPki(dir: string, options: CreatePkiOptions = {}): Pki {
     caKeysDir: options.caKeysDir ?? dir,
     trustDomain,
     mode: options.mode ?? 'production',
+    caPassphrase: options.caPassphrase ?? null,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
   };
@@ -116,7 +125,7 @@ export function createPki(dir: string, options: CreatePkiOptions = {}): Pki {
   makeDirectory(pki.caKeysDir, 'private');
   const root = (name: RootName, profile: CertificateProfile): Credential => {
     const made = createRoot(profile, { ...keyTypeOf(options.keyType), ...seamsOf(pki) });
-    writeKey(join(pki.caKeysDir, ROOTS[name].key), made.privateKey, writing);
+    writeCaKey(join(pki.caKeysDir, ROOTS[name].key), made.privateKey, pki, writing);
     writeChain(join(dir, ROOTS[name].certificate), [made.certificate], writing);
     return made;
   };
@@ -135,6 +144,7 @@ export function createPki(dir: string, options: CreatePkiOptions = {}): Pki {
 
 export interface OpenPkiOptions extends PkiSeams {
   readonly caKeysDir?: string;
+  readonly caPassphrase?: string;
 }
 
 /** The PKI of a folder. Throws PkiError when there is none. */
@@ -148,6 +158,7 @@ export function openPki(dir: string, options: OpenPkiOptions = {}): Pki {
     dir,
     caKeysDir: options.caKeysDir ?? dir,
     ...parseState(text, path),
+    caPassphrase: options.caPassphrase ?? null,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
   };
@@ -198,6 +209,18 @@ export function createTenantCa(
   if (!replace && fileExists(certificatePath)) {
     throw new PkiError(`tenant ${tenant} has a CA already, in ${certificatePath}`);
   }
+  const keyPath = join(pki.caKeysDir, tenant, 'ca.key');
+  const certificate = makeTenantCa(pki, tenant, { certificatePath, keyPath }, options);
+  return { tenant, certificatePath, keyPath, pem: pemOf(certificate), certificate };
+}
+
+/** The same at places of the caller's choice, beside a CA that the tenant has already. */
+export function makeTenantCa(
+  pki: Pki,
+  tenant: string,
+  { certificatePath, keyPath }: { readonly certificatePath: string; readonly keyPath: string },
+  options: TenantCaOptions,
+): X509Certificate {
   const made = issueCredential(loadRoot(pki, 'client'), tenantCaProfile(tenant, pki.trustDomain), {
     ...keyTypeOf(options.keyType),
     ...(options.days === undefined ? {} : { days: options.days }),
@@ -205,12 +228,10 @@ export function createTenantCa(
   });
   makeDirectory(join(pki.dir, tenant), 'public');
   makeDirectory(join(pki.caKeysDir, tenant), 'private');
-  const writing = writingTo(pki, replace);
-  const keyPath = join(pki.caKeysDir, tenant, 'ca.key');
-  writeKey(keyPath, made.privateKey, writing);
+  const writing = writingTo(pki, options.force ?? false);
+  writeCaKey(keyPath, made.privateKey, pki, writing);
   writeChain(certificatePath, [made.certificate], writing);
-  const { certificate } = made;
-  return { tenant, certificatePath, keyPath, pem: pemOf(certificate), certificate };
+  return made.certificate;
 }
 
 /** The CA of every tenant in the folder, in order of name: what the broker registers. */
@@ -236,7 +257,7 @@ export function listTenantCas(dir: string): TenantCa[] {
 /** One of the three roots with its key, to sign with. */
 export function loadRoot(pki: Pki, name: RootName): CertificateAuthority {
   const { certificate, key } = ROOTS[name];
-  return loadAuthority(join(pki.dir, certificate), join(pki.caKeysDir, key));
+  return loadAuthority(join(pki.dir, certificate), join(pki.caKeysDir, key), pki);
 }
 
 /** A tenant's CA with its key, to sign with. */
@@ -248,20 +269,17 @@ export function loadTenantCa(pki: Pki, tenant: string): CertificateAuthority {
       `tenant ${tenant} has no CA in ${pki.dir}: run "breakwater cert ca --tenant ${tenant}" first`,
     );
   }
-  return loadAuthority(certificatePath, join(pki.caKeysDir, tenant, 'ca.key'));
+  return loadAuthority(certificatePath, join(pki.caKeysDir, tenant, 'ca.key'), pki);
 }
 
-function loadAuthority(certificatePath: string, keyPath: string): CertificateAuthority {
+function loadAuthority(
+  certificatePath: string,
+  keyPath: string,
+  { caPassphrase }: Pki,
+): CertificateAuthority {
   const text = readRequired(certificatePath, 'restore the PKI folder from a backup');
   const certificate = parseChain(text, certificatePath)[0]!;
-  const privateKey = parsePrivateKey(
-    readRequired(keyPath, 'name the folder that holds the CA keys with --ca-keys'),
-    keyPath,
-  );
-  if (!certificate.checkPrivateKey(privateKey)) {
-    throw new PkiError(`${keyPath} is not the key of ${certificatePath}`);
-  }
-  return { certificate, privateKey };
+  return { certificate, signer: loadSigner(certificate, certificatePath, keyPath, caPassphrase) };
 }
 
 /** The certificates of a PEM text, leaf first. Throws PkiError when there is none or one is broken. */
@@ -272,16 +290,6 @@ export function parseChain(text: string, path: string): X509Certificate[] {
     return blocks.map((block) => new X509Certificate(block));
   } catch (cause) {
     throw new PkiError(`${path} holds a certificate that cannot be read`, { cause });
-  }
-}
-
-export function parsePrivateKey(text: string, path: string): KeyObject {
-  try {
-    return createPrivateKey(text);
-  } catch (cause) {
-    throw new PkiError(`${path} holds no private key that can be read without a password`, {
-      cause,
-    });
   }
 }
 

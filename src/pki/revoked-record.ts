@@ -28,13 +28,19 @@ export function recordRevokedName(
 
 /** When the next certificate of the name may begin, a whole second; null: at any time. */
 export function earliestStartMs(pki: Pki, tenant: string, name: string): number | null {
-  let lastMs: number | null = null;
+  return earliestStartsMs(pki, tenant).get(name) ?? null;
+}
+
+/** The same of every name that was revoked. */
+export function earliestStartsMs(pki: Pki, tenant: string): ReadonlyMap<string, number> {
+  const startsMs = new Map<string, number>();
   for (const line of (readIfThere(recordPath(pki, tenant)) ?? '').split('\n')) {
     const record = parseLine(line);
-    if (record?.name !== name) continue;
-    lastMs = Math.max(lastMs ?? 0, record.revokedAtMs);
+    if (record === null) continue;
+    const startMs = (Math.floor(record.revokedAtMs / SECOND_MS) + 1) * SECOND_MS;
+    startsMs.set(record.name, Math.max(startsMs.get(record.name) ?? 0, startMs));
   }
-  return lastMs === null ? null : (Math.floor(lastMs / SECOND_MS) + 1) * SECOND_MS;
+  return startsMs;
 }
 
 function parseLine(line: string): { name: string; revokedAtMs: number } | null {

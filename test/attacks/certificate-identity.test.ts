@@ -119,7 +119,7 @@ const fakeNames = (): ClientCredential => {
 /** Name and key identifier of the real CA, the signature of another key. */
 const forged = (): ClientCredential => {
   const { certificate } = acme;
-  const leaf = issueCredential({ certificate, privateKey: globex.privateKey }, acmeDevice);
+  const leaf = issueCredential({ certificate, signer: globex.signer }, acmeDevice);
   return { chain: [leaf.certificate, certificate], privateKey: leaf.privateKey };
 };
 

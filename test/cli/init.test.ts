@@ -32,6 +32,7 @@ describe('a production set-up', () => {
   test('keeps the CA keys apart from what the broker reads', () => {
     expect(readdirSync(join(dir, 'ca-keys')).sort()).toEqual([
       'client-ca.key',
+      'issued.ndjson',
       'operator-ca.key',
       'server-ca.key',
     ]);

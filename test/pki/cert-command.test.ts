@@ -174,5 +174,8 @@ it('advertises only what it does', async () => {
   const program = new Command();
   registerCertCommands(program);
   const names = program.commands[0]!.commands.map((command) => command.name());
-  expect(names).toEqual(['issue', 'ca', 'show', 'list', 'revoke', 'revocations', 'crl']);
+  expect(names).toEqual([
+    ...['issue', 'bulk', 'renew', 'ca', 'search', 'expiring', 'show', 'list'],
+    ...['revoke', 'revocations', 'crl'],
+  ]);
 });

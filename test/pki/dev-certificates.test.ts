@@ -89,9 +89,9 @@ it("keeps a person's own certificates", async () => {
   const dir = newDir();
   const { pki } = await ensureDevCertificates(dir);
   const { keyPath } = issueDevice(pki, { tenant: 'acme', device: 'pump-17' });
-  const before = readFileSync(keyPath, 'utf8');
+  const before = readFileSync(keyPath!, 'utf8');
   await ensureDevCertificates(dir, { clock: clockAt(61 * DAY_MS) });
-  expect(readFileSync(keyPath, 'utf8')).toBe(before);
+  expect(readFileSync(keyPath!, 'utf8')).toBe(before);
 });
 
 it('makes a new set for another trust domain', async () => {

@@ -26,9 +26,9 @@ export function opensslLeaf(ca: CertificateAuthority, options: OpensslLeafOption
   const dir = testDirectory('openssl');
   const file = (name: string): string => join(dir, name);
   writeFileSync(file('ca.crt'), pemOf(ca.certificate));
-  writeFileSync(file('ca.key'), ca.privateKey.export({ format: 'pem', type: 'pkcs8' }), {
-    mode: 0o600,
-  });
+  if (ca.signer.spec?.kind !== 'key') throw new Error('the key of the CA is not at hand');
+  const key = ca.signer.spec.privateKey.export({ format: 'pem', type: 'pkcs8' });
+  writeFileSync(file('ca.key'), key, { mode: 0o600 });
   writeFileSync(file('extensions'), extensionLines(options));
   const made = runTool('openssl', [
     ...['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-utf8'],

@@ -33,7 +33,13 @@ describe('a PKI folder', () => {
     issueOperator(pki, 'operator');
     issueDevice(pki, PUMP);
     const files = ['broker.crt', 'broker.key', 'broker.p12', 'ca.crt', 'client-ca.crt'];
-    files.push('client-ca.key', 'operator-ca.crt', 'operator-ca.key', 'operator.crt');
+    files.push(
+      'issued.ndjson',
+      'client-ca.key',
+      'operator-ca.crt',
+      'operator-ca.key',
+      'operator.crt',
+    );
     files.push('operator.key', 'operator.p12', 'pki.json', 'server-ca.key', 'truststore.p12');
     expect(readdirSync(pki.dir).sort()).toEqual([...files, 'acme'].sort());
     const acme = ['ca.crt', 'ca.key', 'issued.ndjson', 'pump-17.crt', 'pump-17.key', 'pump-17.p12'];
@@ -142,9 +148,9 @@ describe('a leaf', () => {
       'CN=pump-17',
       'CN=Breakwater tenant CA',
     ]);
-    const [cert, key] = [issued.certificatePath, issued.keyPath].map((path) => readFileSync(path));
+    const [cert, key] = [issued.certificatePath, issued.keyPath!].map((path) => readFileSync(path));
     expect(() => createSecureContext({ cert: cert!, key: key! })).not.toThrow();
-    const pfx = readFileSync(issued.p12Path);
+    const pfx = readFileSync(issued.p12Path!);
     expect(() => createSecureContext({ pfx, passphrase: 'changeit' })).not.toThrow();
     expect(issued.p12PasswordPath).toBeNull();
   });
@@ -155,22 +161,22 @@ describe('a leaf', () => {
     expect(modeOf(random.p12PasswordPath!)).toBe('600');
     const passphrase = readFileSync(random.p12PasswordPath!, 'utf8').trim();
     expect(passphrase).toMatch(/^[A-Za-z0-9_-]{24}$/);
-    const pfx = readFileSync(random.p12Path);
+    const pfx = readFileSync(random.p12Path!);
     expect(() => createSecureContext({ pfx, passphrase })).not.toThrow();
     const given = issueService(pki, { tenant: 'acme', service: 's' }, { p12Password: 'secret-1' });
     expect(given.p12PasswordPath).toBeNull();
-    const own = readFileSync(given.p12Path);
+    const own = readFileSync(given.p12Path!);
     expect(() => createSecureContext({ pfx: own, passphrase: 'secret-1' })).not.toThrow();
   });
 
   it('never replaces a key without force, and with it replaces the whole set', () => {
     const pki = withAcme();
     const { keyPath, certificatePath } = issueDevice(pki, PUMP);
-    const before = readFileSync(keyPath, 'utf8');
+    const before = readFileSync(keyPath!, 'utf8');
     expect(() => issueDevice(pki, PUMP)).toThrow(/exists and is kept: use --force/);
-    expect(readFileSync(keyPath, 'utf8')).toBe(before);
+    expect(readFileSync(keyPath!, 'utf8')).toBe(before);
     issueDevice(pki, PUMP, { force: true });
-    const key = readFileSync(keyPath, 'utf8');
+    const key = readFileSync(keyPath!, 'utf8');
     expect(key).not.toBe(before);
     const cert = readFileSync(certificatePath, 'utf8');
     expect(() => createSecureContext({ cert, key })).not.toThrow();

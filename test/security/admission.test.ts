@@ -68,12 +68,12 @@ describe('admission', () => {
     const shortCa = issueCredential(pki.clientRoot, tenantCaProfile('acme', TRUST_DOMAIN), {
       days: 1,
     });
-    const { certificate, privateKey } = shortCa;
+    const { certificate, signer } = shortCa;
     const long = buildCertificate({
       profile: profileOf(device('acme')),
       publicKey: leaf.publicKey,
       issuer: certificate,
-      signingKey: privateKey,
+      signer,
       notBeforeMs: nowMs - DAY_MS,
       notAfterMs: nowMs + 90 * DAY_MS,
       random: systemRandom,
@@ -234,7 +234,7 @@ describe('the registry of tenant CAs', () => {
       profile: tenantCaProfile('globex', TRUST_DOMAIN),
       publicKey: acme.certificate.publicKey,
       issuer: pki.clientRoot.certificate,
-      signingKey: pki.clientRoot.privateKey,
+      signer: pki.clientRoot.signer,
       notBeforeMs: nowMs - DAY_MS,
       notAfterMs: nowMs + DAY_MS,
       random: systemRandom,
@@ -249,7 +249,7 @@ describe('the registry of tenant CAs', () => {
       profile: tenantCaProfile('acme', TRUST_DOMAIN),
       publicKey: acme.certificate.publicKey,
       issuer: pki.clientRoot.certificate,
-      signingKey: pki.clientRoot.privateKey,
+      signer: pki.clientRoot.signer,
       notBeforeMs: nowMs - DAY_MS,
       notAfterMs: nowMs + DAY_MS,
       random: systemRandom,

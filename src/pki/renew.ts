@@ -1,0 +1,57 @@
+/**
+ * Owns renewal: a new certificate for a name that holds one, in the fleet and kind of the old one.
+ *
+ * Invariant: only who is on the list of what was issued is renewed, and nobody whose name has gone
+ * to another holder since.
+ */
+import { join } from 'node:path';
+import { readRequired } from '../base/credential-files.ts';
+import { PkiError } from '../base/errors.ts';
+import { parsePrivateKey } from './ca-key.ts';
+import type { ListedIdentity } from './device-list.ts';
+import { checkSubjectName, checkTenantName } from './identity-name.ts';
+import { type IssuedFiles, issueDevice, issueService, type LeafOptions } from './issue.ts';
+import { forEachIssued, type IssuedRecord } from './issue-record.ts';
+import { expiringIssued } from './issue-search.ts';
+import type { Pki } from './pki-directory.ts';
+
+export interface RenewOptions extends Omit<LeafOptions, 'force' | 'keepKey'> {
+  /** Certify the key again that lies beside the certificate, instead of a new one. */
+  readonly keepsKey?: boolean;
+}
+
+/** Renews the certificate of one device or service, replacing its files. */
+export function renewCertificate(
+  pki: Pki,
+  tenant: string,
+  name: string,
+  options: RenewOptions = {},
+): IssuedFiles {
+  const { keepsKey, ...rest } = options;
+  const holder = newestHolder(pki, checkTenantName(tenant), checkSubjectName('device', name));
+  const keyPath = join(options.outDir ?? join(pki.dir, tenant), `${name}.key`);
+  const keepKey =
+    keepsKey === true
+      ? parsePrivateKey(readRequired(keyPath, 'name its folder with --out'), keyPath)
+      : undefined;
+  const leaf = { ...rest, ...(keepKey === undefined ? {} : { keepKey }), force: true };
+  return holder.kind === 'device'
+    ? issueDevice(pki, { tenant, device: name, fleet: holder.fleet ?? '' }, leaf)
+    : issueService(pki, { tenant, service: name }, leaf);
+}
+
+function newestHolder(pki: Pki, tenant: string, name: string): IssuedRecord {
+  let newest: IssuedRecord | undefined;
+  const visit = (record: IssuedRecord): void => {
+    if (record.name === name) newest = record;
+  };
+  forEachIssued(pki, tenant, visit, JSON.stringify(name));
+  if (newest !== undefined) return newest;
+  throw new PkiError(`nothing was issued to ${name} of tenant ${tenant}: use "cert issue"`);
+}
+
+/** Whose newest certificate ends within that time, as a list for a bulk issue. */
+export const dueForRenewal = (pki: Pki, tenant: string, withinMs: number): ListedIdentity[] =>
+  expiringIssued(pki, withinMs, { tenant }).flatMap(({ kind, name, fleet }) =>
+    kind === 'device' || kind === 'service' ? [{ kind, name, fleet }] : [],
+  );
