@@ -115,7 +115,7 @@ async function start(
     certificates: certificates[0],
     registry,
     security: tenantSecurity(state),
-    mechanisms: enabledMechanisms(config, state),
+    mechanisms: await enabledMechanisms(config, state, { audit, logger }),
     viewOf: (tenant) => views.get(tenant),
   });
   follow(state, views, authorizer, servers);
