@@ -119,8 +119,7 @@ function checkReplayCache(environment: NodeJS.ProcessEnv): void {
 
 async function loadPackage(): Promise<KerberosPackage> {
   try {
-    const loaded: unknown = await import(PACKAGE);
-    const found = loaded instanceof Object && 'default' in loaded ? loaded.default : loaded;
+    const { default: found } = (await import(PACKAGE)) as { readonly default: unknown };
     if (isKerberosPackage(found)) return found;
     throw new Error('it is another package of that name');
   } catch (cause) {
