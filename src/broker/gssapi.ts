@@ -30,8 +30,19 @@ export interface GssapiParts {
   readonly logger: Logger;
 }
 
+export type KerberosConfig = Pick<
+  Config,
+  | 'sasl.kerberos.keytab'
+  | 'sasl.kerberos.principal.to.local.rules'
+  | 'sasl.kerberos.realms'
+  | 'sasl.kerberos.service.name'
+>;
+
 /** Rejects with ConfigError, whose sentence says what to do. */
-export async function enabledGssapi(config: Config, parts: GssapiParts): Promise<SaslMechanism> {
+export async function enabledGssapi(
+  config: KerberosConfig,
+  parts: GssapiParts,
+): Promise<SaslMechanism> {
   const realms = configuredRealms(config);
   const rules = configuredRules(config);
   const { path, keytab } = openKeytab(config, parts);
@@ -43,7 +54,7 @@ export async function enabledGssapi(config: Config, parts: GssapiParts): Promise
   return gssapiMechanism({ accept, keytab, realms, rules, clock: systemClock });
 }
 
-function configuredRealms(config: Config): KerberosRealm[] {
+function configuredRealms(config: KerberosConfig): KerberosRealm[] {
   const text = config['sasl.kerberos.realms'];
   if (text === null) {
     throw new ConfigError(
@@ -54,7 +65,7 @@ function configuredRealms(config: Config): KerberosRealm[] {
   return parsed('sasl.kerberos.realms', () => parseRealms(text));
 }
 
-function configuredRules(config: Config): NameRules {
+function configuredRules(config: KerberosConfig): NameRules {
   const key = 'sasl.kerberos.principal.to.local.rules';
   return parsed(key, () => parseNameRules(config[key]));
 }
@@ -68,8 +79,8 @@ function parsed<T>(key: string, parse: () => T): T {
 }
 
 function openKeytab(
-  config: Config,
-  { audit, logger }: GssapiParts,
+  config: KerberosConfig,
+  parts: GssapiParts,
 ): { readonly path: string; readonly keytab: Keytab } {
   const path = config['sasl.kerberos.keytab'];
   const serviceName = config['sasl.kerberos.service.name'];
@@ -80,6 +91,7 @@ function openKeytab(
   }
   const remedy = `it is named by sasl.kerberos.keytab; write it with "ktadd", ${OR_NOT}`;
   const onChange = (problem: Error | null): void => {
+    const { audit, logger } = parts;
     const isGood = problem === null;
     if (isGood) logger.info({ path }, 'keytab reloaded');
     else logger.error({ err: problem, path }, 'new keytab refused, the last good one stays');
