@@ -49,7 +49,7 @@ export async function enabledGssapi(
   checkReplayCache(process.env);
   // libkrb5 knows no other way to be told.
   process.env.KRB5_KTNAME = `FILE:${path}`;
-  const accept = libkrb5Acceptor(await loadPackage());
+  const accept = libkrb5Acceptor(await loadPackage(), systemClock);
   await checkKeys(accept, keytab.entries);
   return gssapiMechanism({ accept, keytab, realms, rules, clock: systemClock });
 }

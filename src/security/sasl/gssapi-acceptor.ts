@@ -3,10 +3,14 @@
  *
  * Invariants: one context and one step a login; the steps run on libuv's threads, where the replay
  * cache's lock can hold them up, so few run at a time and a bounded number waits: the disk, which
- * needs the same threads, is never starved.
+ * needs the same threads, is never starved; and no login waits longer than a few seconds.
  */
+import type { Clock, Timer } from '../../base/clock.ts';
+
 const STEPS_AT_ONCE_MAX = 2;
 const WAITING_MAX = 1000;
+/** Then the login is refused; the step, which nobody can stop, keeps its turn until it ends. */
+const ANSWER_WITHIN_MS = 5000;
 /** libkrb5 puts this before what it has to say. */
 const GENERIC = /^Unspecified GSS failure\. +Minor code may provide more information: /;
 
@@ -30,24 +34,41 @@ export interface Accepted {
   readonly response: Buffer;
 }
 
-/** Resolves to why not, for what libkrb5 refuses; `isBusy` when it was not asked. */
-export type Acceptor = (
-  token: Buffer,
-) => Promise<Accepted | { readonly problem: string; readonly isBusy: boolean }>;
+export interface NotAccepted {
+  /** For our own log. */
+  readonly problem: string;
+  /** libkrb5 did not answer: the fault is not the client's. */
+  readonly isBusy: boolean;
+}
+
+/** Never rejects. */
+export type Acceptor = (token: Buffer) => Promise<Accepted | NotAccepted>;
 
 /** `kerberos` finds its keytab and its replay cache in the environment of the process. */
-export function libkrb5Acceptor(kerberos: KerberosPackage): Acceptor {
+export function libkrb5Acceptor(kerberos: KerberosPackage, clock: Clock): Acceptor {
   const turns = new Turns();
   return async (token) => {
-    if (!(await turns.take())) return { problem: 'too many logins wait', isBusy: true };
-    try {
-      return await accept(kerberos, token);
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      return { problem: message.replace(GENERIC, ''), isBusy: false };
-    } finally {
-      turns.give();
-    }
+    if (turns.isFull) return { problem: 'too many logins wait for libkrb5', isBusy: true };
+    let isLate = false;
+    let timer: Timer | undefined;
+    const late = new Promise<NotAccepted>((resolve) => {
+      timer = clock.setTimer(ANSWER_WITHIN_MS, () => {
+        isLate = true;
+        resolve({ problem: 'libkrb5 did not answer in time', isBusy: true });
+      });
+    });
+    const judged = turns.inTurn(async () => {
+      if (isLate) return late;
+      try {
+        return await accept(kerberos, token);
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        return { problem: message.replace(GENERIC, ''), isBusy: false };
+      }
+    });
+    const answer = await Promise.race([judged, late]);
+    timer?.cancel();
+    return answer;
   };
 }
 
@@ -66,25 +87,25 @@ async function accept(kerberos: KerberosPackage, token: Buffer): Promise<Accepte
   };
 }
 
-/** Lets a few through at a time, the others in the order in which they came. */
+/** Lets a few run at a time, the others in the order in which they came. */
 class Turns {
   #running = 0;
   readonly #waiting: (() => void)[] = [];
 
-  /** False, at once, when too many wait already. */
-  async take(): Promise<boolean> {
-    if (this.#running < STEPS_AT_ONCE_MAX) {
-      this.#running += 1;
-      return true;
-    }
-    if (this.#waiting.length >= WAITING_MAX) return false;
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    return true;
+  get isFull(): boolean {
+    return this.#waiting.length >= WAITING_MAX;
   }
 
-  give(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#running -= 1;
-    else next();
+  async inTurn<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#running < STEPS_AT_ONCE_MAX) this.#running += 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await run();
+    } finally {
+      // The turn goes on to the next one, or comes back.
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#running -= 1;
+      else next();
+    }
   }
 }

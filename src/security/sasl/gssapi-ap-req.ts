@@ -111,6 +111,9 @@ export function openApReq(sealed: SealedApReq, serviceKey: KerberosKey): OpenedA
   const sessionKey = readKey(required(ticket, 1));
   const clientNames = readNames(required(ticket, 3));
   const clientRealm = readString(required(ticket, 2));
+  if (readOctets(required(readFields(required(ticket, 4)), 1)).length > 0) {
+    throw new MalformedKerberos('a ticket that realms between vouch for');
+  }
   const proof = decrypt(sessionKey, USAGE_AUTHENTICATOR, sealed.authenticatorCipher);
   const authenticator = readFields(readOnly(proof, applicationTag(AUTHENTICATOR)));
   const proved = [readString(required(authenticator, 1)), ...readNames(required(authenticator, 2))];

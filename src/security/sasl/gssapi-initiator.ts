@@ -49,6 +49,8 @@ export interface InitiatorParts {
   /** Of GSS-API, in the checksum; null leaves the checksum out. */
   readonly contextFlags: number | null;
   readonly apOptions?: number;
+  /** The realms between the client's and the service's, as RFC 4120 section 3.3.3.2 writes them. */
+  readonly transited?: string;
   readonly random: Random;
 }
 
@@ -81,7 +83,7 @@ function encTicketPart(parts: InitiatorParts): Buffer {
   const { clientNames, clientRealm, startsAtMs, endsAtMs, sessionKey } = parts;
   const transited = sequenceOf([
     [0, integer(1)],
-    [1, octets(Buffer.alloc(0))],
+    [1, octets(Buffer.from(parts.transited ?? '', 'latin1'))],
   ]);
   const part = sequenceOf([
     [0, flags32(FLAG_INITIAL)],

@@ -64,7 +64,7 @@ describeRequiring(['kerberos-addon'], 'GSSAPI by libkrb5', () => {
     process.env.KRB5_KTNAME = `FILE:${keytab}`;
     process.env.KRB5RCACHENAME = `file2:${join(directory, 'rcache', 'replay')}`;
     const require = createRequire(import.meta.url);
-    accept = libkrb5Acceptor(require('kerberos') as KerberosPackage);
+    accept = libkrb5Acceptor(require('kerberos') as KerberosPackage, systemClock);
   });
   afterAll(() => {
     for (const name of ['KRB5_CONFIG', 'KRB5_KTNAME', 'KRB5RCACHENAME']) {
