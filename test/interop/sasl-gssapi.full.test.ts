@@ -18,6 +18,7 @@ import { WireClient } from '../tools/wire-client.ts';
 
 const REALM = 'FLEET.TEST';
 const OTHER_REALM = 'OTHER.TEST';
+const UNKNOWN_REALM = 'UNKNOWN.TEST';
 const MUTUAL = 2;
 const SEQUENCE = 8;
 /** In seconds; long enough to be got and short enough to be waited for. */
@@ -38,6 +39,27 @@ interface KerberosClientPackage {
   }>;
 }
 
+const sendBare = ({ socket }: WireClient, token: Buffer): void => {
+  const size = Buffer.alloc(4);
+  size.writeInt32BE(token.length);
+  socket.write(Buffer.concat([size, token]));
+};
+
+/** The frame that answers the token. */
+const bareExchange = (wire: WireClient, token: Buffer): Promise<Buffer> =>
+  new Promise((resolve, reject) => {
+    let all = Buffer.alloc(0);
+    const take = (chunk: Buffer): void => {
+      all = Buffer.concat([all, chunk]);
+      if (all.length < 4 || all.length < 4 + all.readInt32BE(0)) return;
+      wire.socket.off('data', take);
+      resolve(all.subarray(4));
+    };
+    wire.socket.on('data', take);
+    void wire.closed.then(() => reject(new Error('the broker closed the connection')));
+    sendBare(wire, token);
+  });
+
 describeRequiring(
   ['built-broker', 'kerberos-addon', 'krb5kdc', 'kcat', 'sasl-gssapi', 'java-tools'],
   'GSSAPI',
@@ -50,20 +72,23 @@ describeRequiring(
     const environment = { ...process.env };
 
     beforeAll(async () => {
-      kdc = await startKdc([REALM, OTHER_REALM]);
+      kdc = await startKdc([REALM, OTHER_REALM, UNKNOWN_REALM]);
       keytab = join(kdc.directory, 'broker.keytab');
       // The broker's keytab holds a second service, whose tickets libkrb5 would take as well.
       for (const service of ['kafka/localhost', 'http/localhost']) {
         await kdc.administer(`addprinc -randkey ${service}@${REALM}`);
         await kdc.administer(`ktadd -k ${keytab} ${service}@${REALM}`);
       }
-      for (const realm of [REALM, OTHER_REALM]) {
-        await kdc.administer(`addprinc -pw between krbtgt/${REALM}@${OTHER_REALM}`, realm);
+      for (const from of [OTHER_REALM, UNKNOWN_REALM]) {
+        for (const realm of [REALM, from]) {
+          await kdc.administer(`addprinc -pw between krbtgt/${REALM}@${from}`, realm);
+        }
       }
       for (const user of ['service-1', 'stranger', 'odd.name', 'service-1/host']) {
         await logIn(user, REALM);
       }
-      await logIn('service-1', OTHER_REALM, 'outsider');
+      await logIn('service-1', OTHER_REALM, 'neighbour');
+      await logIn('service-1', UNKNOWN_REALM, 'outsider');
       Object.assign(process.env, kdc.env);
       broker = await startBroker({
         env: {
@@ -71,7 +96,7 @@ describeRequiring(
           BREAKWATER_ADVERTISED_HOST: 'localhost',
           BREAKWATER_SASL_ENABLED_MECHANISMS: 'GSSAPI',
           BREAKWATER_SASL_KERBEROS_KEYTAB: keytab,
-          BREAKWATER_SASL_KERBEROS_REALMS: `${REALM}=acme`,
+          BREAKWATER_SASL_KERBEROS_REALMS: `${REALM}=acme, ${OTHER_REALM}=globex`,
         },
       });
     });
@@ -130,6 +155,14 @@ describeRequiring(
     test('user/host is the same user, by the rule DEFAULT', async () => {
       const written = await kcat('service-1/host', produce, { input: 'from a host\n' });
       expect(written.code, written.text).toBe(0);
+    });
+
+    test('the same name of the realm of another tenant is the user of that tenant', async () => {
+      const written = await kcat('neighbour', produce, { input: 'of globex\n' });
+      expect(written.code, written.text).toBe(0);
+      const read = (user: string) => kcat(user, ['-C', '-q', '-e', '-t', 'telemetry']);
+      expect((await read('neighbour')).stdout.toString()).toBe('of globex\n');
+      expect((await read('service-1')).stdout.toString()).not.toContain('globex');
     });
 
     test('a principal that nobody gave rights gets in, and is allowed nothing', async () => {
@@ -219,6 +252,19 @@ describeRequiring(
       await client.wrap(Buffer.from([1, 0, 0, 0]).toString('base64'));
       return send(Buffer.from(client.response ?? '', 'base64'));
     };
+
+    test('SaslHandshake 0: the same tokens in bare frames', async () => {
+      const wire = await connect();
+      await wire.call(ApiKey.SaslHandshake, 0, { mechanism: 'GSSAPI' });
+      const { client, token } = await firstToken(caches.get('service-1') ?? '', MUTUAL);
+      await client.step((await bareExchange(wire, token)).toString('base64'));
+      await client.unwrap((await bareExchange(wire, Buffer.alloc(0))).toString('base64'));
+      await client.wrap(Buffer.from([1, 0, 0, 0]).toString('base64'));
+      sendBare(wire, Buffer.from(client.response ?? '', 'base64'));
+      const { topics } = await wire.call(ApiKey.Metadata, 12, { topics: null });
+      expect(topics.map(({ name }) => name)).toEqual(['telemetry']);
+      wire.close();
+    });
 
     const shortTicket = async (): Promise<string> => {
       const file = join(kdc.directory, 'short.keytab');
