@@ -20,6 +20,8 @@ export const applicationTag = (number: number): number => 0x60 | number;
 const CONTEXT = 0xa0;
 const LOW_TAG_MASK = 0x1f;
 const LENGTH_BYTES_MAX = 3;
+/** More components than any principal has. */
+const NAMES_MAX = 8;
 const TIME = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/;
 
 export interface DerElement {
@@ -117,6 +119,7 @@ export function readNames(bytes: Buffer): string[] {
   const names: string[] = [];
   for (let at = 0; at < list.length; ) {
     const { end } = readElement(list, at);
+    if (names.length === NAMES_MAX) throw new MalformedKerberos('a name of very many components');
     names.push(readString(list.subarray(at, end)));
     at = end;
   }

@@ -166,6 +166,10 @@ describeRequiring(['kerberos-addon'], 'GSSAPI by libkrb5', () => {
     process.env.KRB5RCACHENAME = 'none:';
     expect(await kerberosProblem(accept, service, parts)).toMatch(/replay cache is off/);
     process.env.KRB5RCACHENAME = cache;
+    const config = process.env.KRB5_CONFIG!;
+    process.env.KRB5_CONFIG = '/dev/null';
+    expect(await kerberosProblem(accept, service, parts), 'without krb5.conf').toBeNull();
+    process.env.KRB5_CONFIG = config;
     const stranger = { ...service, key: randomKey(18) };
     expect(await kerberosProblem(accept, stranger, parts)).toMatch(/check the keytab/);
   });

@@ -73,6 +73,11 @@ export const REFUSED_BY_US: readonly GssapiCase[] = [
     forgery: () => ({ clientNames: [name] }),
     step: nobody,
   })),
+  {
+    title: 'very many components',
+    forgery: () => ({ clientNames: Array.from({ length: 9 }, () => 'a') }),
+    step: malformed,
+  },
   { title: 'three components', forgery: () => ({ clientNames: ['a', 'b', 'c'] }), step: nobody },
   {
     title: 'a name that no user may have',
