@@ -20,6 +20,8 @@ export type Forgery = Partial<InitiatorParts> & {
   readonly sequenceBy?: number;
   readonly flagsBy?: number;
   readonly rotation?: number;
+  /** A bit of the last token that changes on its way. */
+  readonly changedBit?: number;
   /** Instead of the empty token after the AP-REP. */
   readonly acknowledgement?: Buffer;
 };
@@ -67,7 +69,10 @@ export const loginForged = async (
   const choice = forgery.choice ?? Buffer.from([1, 0, 0, 0]);
   const sequence = parts.sequence + (forgery.sequenceBy ?? 0);
   const token = wrapToken(key, flags ^ (forgery.flagsBy ?? 0), sequence, choice);
-  return exchange.evaluate(rotated(token, forgery.rotation ?? 0));
+  const sent = Buffer.from(rotated(token, forgery.rotation ?? 0));
+  const { changedBit } = forgery;
+  if (changedBit !== undefined) sent[changedBit >> 3]! ^= 1 << (changedBit & 7);
+  return exchange.evaluate(sent);
 };
 
 /** As Windows sends it: the body turned to the right by RRC bytes (RFC 4121 section 4.2.5). */

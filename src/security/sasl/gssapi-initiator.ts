@@ -48,6 +48,8 @@ export interface InitiatorParts {
   readonly sequence: number;
   /** Of GSS-API, in the checksum; null leaves the checksum out. */
   readonly contextFlags: number | null;
+  /** Of the checksum that carries the flags; GSS-API's own unless told. */
+  readonly checksumType?: number;
   readonly apOptions?: number;
   /** The realms between the client's and the service's, as RFC 4120 section 3.3.3.2 writes them. */
   readonly transited?: string;
@@ -99,12 +101,13 @@ function encTicketPart(parts: InitiatorParts): Buffer {
 }
 
 function authenticator(parts: InitiatorParts): Buffer {
-  const { clientNames, clientRealm, nowMs, subkey, sequence, contextFlags, random } = parts;
+  const { clientNames, clientRealm, nowMs, subkey, sequence, contextFlags, checksumType, random } =
+    parts;
   const part = sequenceOf([
     [0, integer(5)],
     [1, string(clientRealm)],
     [2, principalName(clientNames)],
-    ...(contextFlags === null ? [] : ([[3, contextChecksum(contextFlags)]] as const)),
+    ...(contextFlags === null ? [] : ([[3, contextChecksum(contextFlags, checksumType)]] as const)),
     [4, integer(random.bytes(4).readUInt32BE() % 1_000_000)],
     [5, time(nowMs)],
     ...(subkey === undefined ? [] : ([[6, keyOf(subkey)]] as const)),
@@ -114,12 +117,12 @@ function authenticator(parts: InitiatorParts): Buffer {
 }
 
 /** RFC 4121 section 4.1.1: no channel bindings, then the flags. */
-function contextChecksum(flags: number): Buffer {
+function contextChecksum(flags: number, type = GSS_CHECKSUM_TYPE): Buffer {
   const bytes = Buffer.alloc(GSS_CHECKSUM_BYTES_MIN);
   bytes.writeUInt32LE(16);
   bytes.writeUInt32LE(flags, bytes.length - 4);
   return sequenceOf([
-    [0, integer(GSS_CHECKSUM_TYPE)],
+    [0, integer(type)],
     [1, octets(bytes)],
   ]);
 }

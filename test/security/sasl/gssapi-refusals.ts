@@ -90,6 +90,11 @@ export const REFUSED_BY_US: readonly GssapiCase[] = [
     step: malformed,
   },
   {
+    title: 'an authenticator with a checksum of another kind',
+    forgery: () => ({ checksumType: 7 }),
+    step: { kind: 'failure' },
+  },
+  {
     title: 'DCE style',
     forgery: () => ({ contextFlags: 0x1000 }),
     // By libkrb5 where there is no mutual authentication, by us where there is.
