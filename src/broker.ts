@@ -138,7 +138,7 @@ async function start(
     certificates: certificates[0],
     registry,
     security: tenantSecurity(state),
-    mechanisms: enabledMechanisms(config, state),
+    mechanisms: await enabledMechanisms(config, state, { audit, logger }),
     viewOf: (tenant) => views.get(tenant),
     revocationsOf: (tenant) => state.image.tenants.get(tenant)?.revocations ?? Revocations.NONE,
     isRevoked: clientCrl.isRevoked,

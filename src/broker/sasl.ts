@@ -22,15 +22,21 @@ import { oauthBearerMechanism } from '../security/sasl/oauthbearer-exchange.ts';
 import type { SaslMechanism } from '../security/sasl/sasl-mechanism.ts';
 import { type ScramLookup, scramSaslMechanism } from '../security/sasl/scram-exchange.ts';
 import { scramMechanismByName } from '../security/scram/scram-mechanism.ts';
+import { enabledGssapi, type GssapiParts } from './gssapi.ts';
 
 const DECOY_SECRET_FILE = 'scram-decoy.key';
 const DECOY_SECRET_BYTES = 32;
+const GSSAPI = 'GSSAPI';
 const OAUTHBEARER = 'OAUTHBEARER';
 const LOOPBACK = new Set(['127.0.0.1', '[::1]', 'localhost']);
 const SECOND_MS = 1000;
 
 /** In the order in which they are enabled; empty: there is no SASL listener. */
-export function enabledMechanisms(config: Config, state: SecurityState): SaslMechanism[] {
+export async function enabledMechanisms(
+  config: Config,
+  state: SecurityState,
+  parts: GssapiParts,
+): Promise<SaslMechanism[]> {
   const names = (config['sasl.enabled.mechanisms'] ?? '')
     .split(',')
     .map((name) => name.trim())
@@ -38,7 +44,11 @@ export function enabledMechanisms(config: Config, state: SecurityState): SaslMec
   if (new Set(names).size < names.length) {
     throw new ConfigError('sasl.enabled.mechanisms names a mechanism twice');
   }
-  return names.map((name) => mechanismNamed(name, config, state));
+  return Promise.all(
+    names.map((name) =>
+      name === GSSAPI ? enabledGssapi(config, parts) : mechanismNamed(name, config, state),
+    ),
+  );
 }
 
 function mechanismNamed(name: string, config: Config, state: SecurityState): SaslMechanism {
@@ -58,7 +68,7 @@ function mechanismNamed(name: string, config: Config, state: SecurityState): Sas
   }
   throw new ConfigError(
     `sasl.enabled.mechanisms: ${JSON.stringify(name)} is not served; ` +
-      `use SCRAM-SHA-256, SCRAM-SHA-512 or ${OAUTHBEARER}`,
+      `use SCRAM-SHA-256, SCRAM-SHA-512, ${OAUTHBEARER} or ${GSSAPI}`,
   );
 }
 

@@ -93,7 +93,7 @@ const sasl = {
   'sasl.enabled.mechanisms': optionalText({
     pattern: /^[A-Z0-9-]+(?:, ?[A-Z0-9-]+)*$/,
     allowed: 'names of mechanisms with commas between',
-    doc: 'SASL mechanisms of the SASL_SSL listener: SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER; empty means that there is no such listener.',
+    doc: 'SASL mechanisms of the SASL_SSL listener: SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, GSSAPI; empty means that there is no such listener.',
   }),
   'sasl.server.max.receive.size': integer({
     default: 64 * KIB,
@@ -115,6 +115,26 @@ const sasl = {
   }),
   'sasl.oauthbearer.issuers.file': optionalPath({
     doc: 'YAML file of the OAuth issuers that OAUTHBEARER trusts, each with its keys, audience and the tenants that it speaks for.',
+  }),
+  'sasl.kerberos.service.name': text({
+    default: 'kafka',
+    pattern: /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/,
+    allowed: 'the first part of a Kerberos service principal, such as kafka',
+    doc: 'The service that Kerberos clients ask a ticket for; the keytab holds it for every host name that the broker is reached by.',
+  }),
+  'sasl.kerberos.keytab': optionalPath({
+    doc: 'Keytab with the keys of the service; a changed file is used within a second. Required for GSSAPI.',
+  }),
+  'sasl.kerberos.realms': optionalText({
+    pattern: /^[A-Za-z0-9][A-Za-z0-9._=+, -]*$/,
+    allowed: 'realms of the form REALM=tenant+tenant with commas between',
+    doc: 'The Kerberos realms that are believed, each with the tenants that it speaks for, such as FLEET.EXAMPLE=acme; clients of any other realm are refused. Required for GSSAPI.',
+  }),
+  'sasl.kerberos.principal.to.local.rules': text({
+    default: 'DEFAULT',
+    pattern: /^\P{Cc}*[A-Z]\P{Cc}*$/u,
+    allowed: 'rules with commas between',
+    doc: "How Kerberos principals become user names, in Kafka's syntax: DEFAULT takes the first part of a principal of the tenant's first realm.",
   }),
 };
 

@@ -6,7 +6,7 @@
  * run; with BREAKWATER_TEST_REQUIRE=all it fails.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'vitest';
@@ -17,8 +17,13 @@ const onPath = (name: string): boolean =>
     .split(':')
     .some((directory) => directory !== '' && existsSync(join(directory, name)));
 
-const startsCleanly = (command: string, args: readonly string[]): boolean =>
-  spawnSync(command, args, { stdio: 'ignore', timeout: 20_000 }).status === 0;
+const startsCleanly = (command: string, args: readonly string[], cwd?: string): boolean =>
+  spawnSync(command, args, { stdio: 'ignore', timeout: 20_000, ...(cwd && { cwd }) }).status === 0;
+
+/** Where librdkafka's SASL library looks for mechanisms. */
+const saslPluginFolders = (): string[] =>
+  process.env.SASL_PATH?.split(':') ??
+  readdirSync('/usr/lib').map((name) => join('/usr/lib', name, 'sasl2'));
 
 const fileNamedBy = (variable: string): boolean => {
   const path = process.env[variable];
@@ -50,6 +55,14 @@ const tools = {
   krb5kdc: {
     found: () => existsSync('/usr/sbin/krb5kdc') || onPath('krb5kdc'),
     advice: 'Debian packages krb5-kdc, krb5-admin-server, krb5-user',
+  },
+  'kerberos-addon': {
+    found: () => startsCleanly(process.execPath, ['-e', "require('kerberos')"], projectRoot),
+    advice: 'Debian package libkrb5-dev, then: npm run build:kerberos',
+  },
+  'sasl-gssapi': {
+    found: () => saslPluginFolders().some((folder) => existsSync(join(folder, 'libgssapiv2.so'))),
+    advice: 'Debian package libsasl2-modules-gssapi-mit',
   },
   'java-tools': {
     found: () =>
