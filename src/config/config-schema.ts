@@ -198,7 +198,7 @@ const topics = {
   'log.index.interval.bytes': integer({
     default: 4 * KIB,
     min: KIB,
-    max: INT32_MAX,
+    max: 64 * KIB,
     doc: 'Bytes of log between two entries of the offset index.',
   }),
   'log.index.size.max.bytes': integer({

@@ -177,7 +177,7 @@ describeRequiring(['built-broker'], 'the beginning of a log, over the wire', () 
     expect((await produce(acme, 'ageing', 1)).baseOffset).toBe(3);
   });
 
-  it('compression.type compresses anew, and settings that flood the disk are refused', async () => {
+  it('compression.type compresses anew, and settings that flood the disk or slow reads are refused', async () => {
     const client = await fixture.connect('acme', 'admin-1');
     await createTopic(client, 'squeezed', { 'compression.type': 'zstd' });
     await produce(client, 'squeezed', 1);
@@ -187,6 +187,7 @@ describeRequiring(['built-broker'], 'the beginning of a log, over the wire', () 
       ['segment.ms', '1'],
       ['segment.index.bytes', '4'],
       ['index.interval.bytes', '0'],
+      ['index.interval.bytes', '2147483647'],
     ] as const) {
       const refused = await createTopic(client, 'flooding', { [name]: value });
       expect(refused.errorCode).toBe(ErrorCode.INVALID_CONFIG);
