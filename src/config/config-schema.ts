@@ -186,7 +186,7 @@ const topics = {
   }),
   'log.segment.bytes': integer({
     default: GIB,
-    min: 1 * KIB,
+    min: MIB,
     max: INT32_MAX,
     doc: 'Size at which a log segment is closed and the next one begun.',
   }),
