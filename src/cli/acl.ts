@@ -140,7 +140,11 @@ async function list(options: ListOptions): Promise<void> {
   ];
   const rows = listIn(answer, 'acls').map((rule) => columns.map((column) => cell(rule, column)));
   const header = ['', 'PRINCIPAL', 'OPERATION', 'TYPE', 'PATTERN', 'NAME', 'HOST', 'ORIGIN'];
-  printTable(header, rows, 'no rules: everything is denied');
+  const none =
+    query === ''
+      ? 'no rules: everything is denied'
+      : 'no such rules; "acl explain" says what all rules together allow';
+  printTable(header, rows, none);
 }
 
 function rulesOf(options: RuleOptions): Record<string, string>[] {

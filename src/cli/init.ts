@@ -188,9 +188,10 @@ function printNextSteps(root: string, configFile: string): void {
     '  3. Make a tenant and its first device, from another terminal:',
     `       export BREAKWATER_CERTS_DIR=${pki}`,
     `       breakwater tenant create acme --ca-keys ${keys}`,
-    `       breakwater cert issue --tenant acme --device pump-1 --ca-keys ${keys} --out .`,
+    `       breakwater cert issue --tenant acme --device pump-1 --fleet sensors \\`,
+    `         --ca-keys ${keys} --out .`,
     `     Its rights: copy ${join(root, 'policies', 'tenant.csv.template')} to acme.csv beside it`,
-    '     and adapt it; the broker takes it over by itself.',
+    '     and adapt it (its samples are for the fleet sensors); the broker takes it over by itself.',
     `  4. Move ${keys} off this machine: whoever has it can make any certificate, and the broker`,
     '     never reads it. Name its folder with --ca-keys when you issue.',
   ];

@@ -8,7 +8,7 @@ import {
   loadFromOptions,
 } from './configuration-options.ts';
 import { devDefaults } from './dev-defaults.ts';
-import { printJson, printLine } from './output.ts';
+import { counted, printJson, printLine } from './output.ts';
 
 interface Options extends ConfigurationOptions {
   readonly json?: boolean;
@@ -38,5 +38,8 @@ async function checkPolicy(dir: string | undefined, options: Options): Promise<v
   const { files, fileRules } = authorizer.policyStatus();
   authorizer.close();
   if (options.json === true) printJson({ ok: true, directory: policyDirectory, files, fileRules });
-  else printLine(`${fileRules} rules in ${files.length} files are in order: ${files.join(', ')}`);
+  else {
+    const read = `${counted(fileRules, 'rule')} in ${counted(files.length, 'file')}`;
+    printLine(`in order: ${read}: ${files.join(', ')}`);
+  }
 }

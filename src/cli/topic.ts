@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { addConnectionOptions, type ConnectionOptions, pathOf, withAdmin } from './admin-client.ts';
 import { asObject, cell, listIn } from './answer-fields.ts';
 import { UsageError } from './command-error.ts';
-import { printJson, printLine, printTable } from './output.ts';
+import { counted, printJson, printLine, printTable } from './output.ts';
 
 interface Options extends ConnectionOptions {
   readonly tenant: string;
@@ -68,7 +68,10 @@ async function create(topic: string, options: CreateOptions): Promise<void> {
   };
   const answer = await withAdmin(options, (client) => client.call('POST', pathTo(tenant), body));
   if (options.json === true) printJson(answer);
-  else printLine(`topic ${topic} of ${tenant}: ${cell(asObject(answer), 'partitions')} partitions`);
+  else {
+    const made = counted(cell(asObject(answer), 'partitions'), 'partition');
+    printLine(`topic ${topic} of ${tenant}: ${made}`);
+  }
 }
 
 async function list(options: Options): Promise<void> {

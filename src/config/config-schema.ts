@@ -245,7 +245,7 @@ const topics = {
   }),
   'log.segment.bytes': integer({
     default: GIB,
-    min: 1 * KIB,
+    min: MIB,
     max: INT32_MAX,
     doc: 'Size at which a log segment is closed and the next one begun.',
   }),
@@ -257,7 +257,7 @@ const topics = {
   'log.index.interval.bytes': integer({
     default: 4 * KIB,
     min: KIB,
-    max: INT32_MAX,
+    max: 64 * KIB,
     doc: 'Bytes of log between two entries of the offset index.',
   }),
   'log.index.size.max.bytes': integer({

@@ -67,6 +67,8 @@ describe('a production set-up', () => {
   test('the example of a tenant policy is no policy', async () => {
     const { stdout } = await run(`policy check ${join(dir, 'policies')} --json`);
     expect(JSON.parse(stdout).files).toEqual(['operators.csv']);
+    const { stdout: text } = await run(`policy check ${join(dir, 'policies')}`);
+    expect(text).toBe('in order: 6 rules in 1 file: operators.csv\n');
   });
 
   test.each(['a file', 'a folder', 'a hidden file'])('%s in the way is kept', async (what) => {

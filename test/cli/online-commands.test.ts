@@ -95,7 +95,11 @@ describeRequiring(['built-broker'], 'online commands', () => {
   });
 
   test('topics: settings are taken, unknown ones and bad names refused', async () => {
-    await good('topic create --tenant acme logs --topic-config segment.bytes=1048576');
+    expect(
+      await good(
+        'topic create --tenant acme logs --partitions 1 --topic-config segment.bytes=1048576',
+      ),
+    ).toBe('topic logs of acme: 1 partition\n');
     const { configs } = await json('topic describe --tenant acme logs');
     const segment = configs.find(({ name }: { name: string }) => name === 'segment.bytes');
     expect(segment).toMatchObject({ value: '1048576', isDefault: false });
@@ -111,6 +115,8 @@ describeRequiring(['built-broker'], 'online commands', () => {
     const rule = '--tenant initech --allow User:pump-17 --operation write --topic alarms';
     await good('tenant create initech');
     expect(await good(question)).toMatch(/^denied: /);
+    const none = await good('acl list --tenant initech --principal User:pump-17');
+    expect(none).toMatch(/^no such rules; /);
     await good(`acl add ${rule}`);
     expect(await good(question)).toMatch(/^allowed: .*\(dynamic\)/);
     expect(await good('acl list --tenant initech --principal User:pump-17')).toMatch(

@@ -107,9 +107,9 @@ describe('precedence', () => {
 
 describe('the file', () => {
   test('nested maps flatten to the same keys', async () => {
-    const yaml = 'log:\n  segment.bytes: 2048\n  flush:\n    interval:\n      ms: 7\n';
+    const yaml = 'log:\n  segment.bytes: 2097152\n  flush:\n    interval:\n      ms: 7\n';
     const { config, sources } = await load({ yaml });
-    expect(config['log.segment.bytes']).toBe(2048);
+    expect(config['log.segment.bytes']).toBe(2_097_152);
     expect(config['log.flush.interval.ms']).toBe(7);
     expect(sources['log.flush.interval.ms']).toBe(`${FILE}:5`);
   });

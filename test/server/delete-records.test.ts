@@ -111,6 +111,24 @@ describeRequiring(['built-broker'], 'the beginning of a log, over the wire', () 
     expect(await fixture.audited('security', isTold)).toMatchObject({ tenant: 'acme' });
   });
 
+  it('tells the access log of every partition, however many stand before it', async () => {
+    const client = await fixture.connect('acme', 'admin-1');
+    await createTopic(client, 'hidden');
+    await produce(client, 'hidden', 3);
+    const chaff = Array.from({ length: 400 }, (_, n) => ({ partitionIndex: n + 1, offset: 12345 }));
+    const { topics } = await client.call(ApiKey.DeleteRecords, 2, {
+      topics: [{ name: 'hidden', partitions: [...chaff, { partitionIndex: 0, offset: 2 }] }],
+      timeoutMs: 10_000,
+    });
+    expect(topics[0]!.partitions.at(-1)).toMatchObject({ errorCode: NONE, lowWatermark: 2 });
+    const told = fixture
+      .audit('security')
+      .map(({ facts }) => facts as { topic?: string; before?: string } | undefined)
+      .filter((facts) => facts?.topic === 'hidden' && facts.before !== undefined)
+      .flatMap((facts) => facts!.before!.split(','));
+    expect(told).toEqual([...chaff.map((one) => `${one.partitionIndex}:12345`), '0:2']);
+  });
+
   it('refuses what lies beyond the high watermark, and what is not there', async () => {
     const client = await fixture.connect('acme', 'admin-1');
     await createTopic(client, 'bounded');
@@ -159,7 +177,7 @@ describeRequiring(['built-broker'], 'the beginning of a log, over the wire', () 
     expect((await produce(acme, 'ageing', 1)).baseOffset).toBe(3);
   });
 
-  it('compression.type compresses anew, and settings that flood the disk are refused', async () => {
+  it('compression.type compresses anew, and settings that flood the disk or slow reads are refused', async () => {
     const client = await fixture.connect('acme', 'admin-1');
     await createTopic(client, 'squeezed', { 'compression.type': 'zstd' });
     await produce(client, 'squeezed', 1);
@@ -169,6 +187,7 @@ describeRequiring(['built-broker'], 'the beginning of a log, over the wire', () 
       ['segment.ms', '1'],
       ['segment.index.bytes', '4'],
       ['index.interval.bytes', '0'],
+      ['index.interval.bytes', '2147483647'],
     ] as const) {
       const refused = await createTopic(client, 'flooding', { [name]: value });
       expect(refused.errorCode).toBe(ErrorCode.INVALID_CONFIG);

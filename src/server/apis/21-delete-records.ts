@@ -2,7 +2,7 @@
  * DeleteRecords (key 21): deletes the records of partitions before an offset; -1 means all that
  * consumers can see.
  * - DELETE on each topic.
- * - The deletion is in the audit log, durably, before it is made.
+ * - The deletion is in the audit log, durably and with all its offsets, before it is made.
  * - An offset below 0 (other than -1) or above the high watermark: OFFSET_OUT_OF_RANGE.
  */
 import { ApiKey } from '../../protocol/api-keys.ts';
@@ -13,7 +13,8 @@ import type {
   DeleteRecordsTopicResult,
 } from '../../protocol/schemas/21-delete-records.ts';
 import { defineApi, perResource } from '../define-api.ts';
-import { splitByTopic } from './per-topic.ts';
+import { changeLines } from './change-lines.ts';
+import { forEachInTurns, splitByTopic } from './per-topic.ts';
 
 export const deleteRecordsApi = defineApi({
   key: ApiKey.DeleteRecords,
@@ -27,10 +28,12 @@ export const deleteRecordsApi = defineApi({
     );
     if (split.accepted.length === 0) return { throttleTimeMs: 0, topics: refused };
 
-    for (const { name, partitions } of split.accepted) {
-      const before = partitions.map(({ partitionIndex, offset }) => `${partitionIndex}:${offset}`);
-      ctx.administration('records-delete', { topic: name, before: before.join(',') });
-    }
+    await forEachInTurns(ctx, split.accepted, ({ name, partitions }) => {
+      const items = partitions.map(({ partitionIndex, offset }) => `${partitionIndex}:${offset}`);
+      for (const before of changeLines(items)) {
+        ctx.administration('records-delete', { topic: name, before });
+      }
+    });
     await ctx.recorded();
 
     request.topics = split.accepted;

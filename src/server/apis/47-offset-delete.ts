@@ -12,6 +12,7 @@ import type {
   OffsetDeleteResponseTopic,
 } from '../../protocol/schemas/47-offset-delete.ts';
 import { defineApi, perResource } from '../define-api.ts';
+import { changeLines } from './change-lines.ts';
 import { inBatches, splitByTopic } from './per-topic.ts';
 
 const TOPICS_PER_BATCH = 256;
@@ -36,8 +37,10 @@ export const offsetDeleteApi = defineApi({
     const deleteOffsets = async (batch: OffsetDeleteRequestTopic[]): Promise<void> => {
       if (errorCode !== ErrorCode.NONE) return;
       for (const { name, partitions } of batch) {
-        const indexes = partitions.map(({ partitionIndex }) => partitionIndex).join(',');
-        ctx.administration('offsets-delete', { group, topic: name, partitions: indexes });
+        const indexes = partitions.map(({ partitionIndex }) => String(partitionIndex));
+        for (const line of changeLines(indexes)) {
+          ctx.administration('offsets-delete', { group, topic: name, partitions: line });
+        }
       }
       await ctx.recorded();
       const deleted = await ctx.engine.offsetDelete({ groupId: group, topics: batch }, ctx.call);
