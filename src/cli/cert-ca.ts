@@ -109,7 +109,7 @@ async function rotate(options: CaOptions): Promise<void> {
   }
   printLine(`${ca.certificatePath}  new CA of ${tenant}, until ${notAfter}`);
   printLine(
-    'Register it with the broker before you issue; certificates of the CA before stay good.',
+    'The broker must have it before you issue from it; certificates of the CA before stay good.',
   );
   printLine(
     `"cert renew --tenant ${tenant}" moves devices to it, "cert ca retire" ends the old one.`,
