@@ -50,13 +50,10 @@ interface ProtectOptions extends PlaceOptions {
 export function registerCertCa(group: Command): void {
   const ca = group
     .command('ca')
-    .description("make, rotate and retire tenants' CAs; encrypt CA keys")
-    .enablePositionalOptions()
-    .option('--tenant <tenant>', 'the tenant (without a command below: make its CA)');
-  addCaPassphrase(addPlace(addKey(ca))).action((options: CaOptions) => create(options));
+    .description("make, rotate and retire tenants' CAs; encrypt CA keys");
   const tenantOf = (command: Command): Command =>
     addCaPassphrase(addPlace(command)).requiredOption('--tenant <tenant>', 'the tenant');
-  tenantOf(addKey(ca.command('create')))
+  tenantOf(addKey(ca.command('create', { isDefault: true })))
     .description("make a tenant's CA, under the client root")
     .action((options: CaOptions) => create(options));
   tenantOf(ca.command('list'))
@@ -112,7 +109,7 @@ async function rotate(options: CaOptions): Promise<void> {
   }
   printLine(`${ca.certificatePath}  new CA of ${tenant}, until ${notAfter}`);
   printLine(
-    'Register it with the broker before you issue; certificates of the CA before stay good.',
+    'The broker must have it before you issue from it; certificates of the CA before stay good.',
   );
   printLine(
     `"cert renew --tenant ${tenant}" moves devices to it, "cert ca retire" ends the old one.`,

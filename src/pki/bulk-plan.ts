@@ -19,7 +19,8 @@ import { forEachIssued, type IssuedRecord, nameIsTaken } from './issue-record.ts
 import { keyIdOf } from './key-pair.ts';
 import { isReservedBaseName, LEAF_EXTENSIONS, type LeafOutput } from './leaf-files.ts';
 import type { Pki } from './pki-directory.ts';
-import { earliestStartsMs } from './revoked-record.ts';
+import { wasRevoked } from './renew.ts';
+import { earliestStartsMs, isRevoked } from './revoked-record.ts';
 
 export interface BulkPlanOptions {
   readonly outDir: string;
@@ -57,6 +58,10 @@ export function planBulk(
   for (const entry of list) {
     try {
       const records = byName.get(entry.name) ?? [];
+      const newest = records.at(-1);
+      if (newest !== undefined && !options.force && isRevoked(startsMs, newest)) {
+        throw wasRevoked(entry.name, tenant);
+      }
       const state = stateOf(pki, tenant, entry, records, present, options);
       if (state === 'whole') kept++;
       else

@@ -1,8 +1,8 @@
 /**
  * Owns renewal: a new certificate for a name that holds one, in the fleet and kind of the old one.
  *
- * Invariant: only who is on the list of what was issued is renewed, and nobody whose name has gone
- * to another holder since.
+ * Invariant: only who is on the list of what was issued is renewed, and nobody whose name was
+ * revoked, or has gone to another holder since.
  */
 import { join } from 'node:path';
 import { readRequired } from '../base/credential-files.ts';
@@ -14,6 +14,7 @@ import { type IssuedFiles, issueDevice, issueService, type LeafOptions } from '.
 import { forEachIssued, type IssuedRecord } from './issue-record.ts';
 import { expiringIssued } from './issue-search.ts';
 import type { Pki } from './pki-directory.ts';
+import { earliestStartsMs, isRevoked } from './revoked-record.ts';
 
 export interface RenewOptions extends Omit<LeafOptions, 'force' | 'keepKey'> {
   /** Certify the key again that lies beside the certificate, instead of a new one. */
@@ -29,6 +30,7 @@ export function renewCertificate(
 ): IssuedFiles {
   const { keepsKey, ...rest } = options;
   const holder = newestHolder(pki, checkTenantName(tenant), checkSubjectName('device', name));
+  if (isRevoked(earliestStartsMs(pki, tenant), holder)) throw wasRevoked(name, tenant);
   const keyPath = join(options.outDir ?? join(pki.dir, tenant), `${name}.key`);
   const keepKey =
     keepsKey === true
@@ -50,8 +52,21 @@ function newestHolder(pki: Pki, tenant: string, name: string): IssuedRecord {
   throw new PkiError(`nothing was issued to ${name} of tenant ${tenant}: use "cert issue"`);
 }
 
-/** Whose newest certificate ends within that time, as a list for a bulk issue. */
-export const dueForRenewal = (pki: Pki, tenant: string, withinMs: number): ListedIdentity[] =>
-  expiringIssued(pki, withinMs, { tenant }).flatMap(({ kind, name, fleet }) =>
-    kind === 'device' || kind === 'service' ? [{ kind, name, fleet }] : [],
+/** A revoked name comes back by a decision about it, never by the way. */
+export function wasRevoked(name: string, tenant: string): PkiError {
+  return new PkiError(
+    `${name} of tenant ${tenant} was revoked: to let it in again, use "cert issue --force"`,
   );
+}
+
+/**
+ * Whose newest certificate ends within that time and was not revoked, as a list for a bulk issue.
+ */
+export function dueForRenewal(pki: Pki, tenant: string, withinMs: number): ListedIdentity[] {
+  const startsMs = earliestStartsMs(pki, tenant);
+  return expiringIssued(pki, withinMs, { tenant }).flatMap((record) => {
+    const { kind, name, fleet } = record;
+    const isClient = kind === 'device' || kind === 'service';
+    return isClient && !isRevoked(startsMs, record) ? [{ kind, name, fleet }] : [];
+  });
+}

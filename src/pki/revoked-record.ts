@@ -31,6 +31,14 @@ export function earliestStartMs(pki: Pki, tenant: string, name: string): number 
   return earliestStartsMs(pki, tenant).get(name) ?? null;
 }
 
+/** Whether all certificates of the name, the newest given, are revoked with it. */
+export function isRevoked(
+  startsMs: ReadonlyMap<string, number>,
+  { name, validFromMs }: { readonly name: string; readonly validFromMs: number | null },
+): boolean {
+  return (validFromMs ?? 0) < (startsMs.get(name) ?? 0);
+}
+
 /** The same of every name that was revoked. */
 export function earliestStartsMs(pki: Pki, tenant: string): ReadonlyMap<string, number> {
   const startsMs = new Map<string, number>();

@@ -61,9 +61,8 @@ describe('a rotation', () => {
     for (const step of ['key only', 'both', 'key moved'] as const) {
       const pki = withAcme();
       const before = loadTenantCa(pki, 'acme').certificate.serialNumber;
-      const other = withAcme();
       const files = (ofPki: Pki, name: string) => join(ofPki.dir, 'acme', name);
-      // What a run that was killed had done by then, with a CA of the same root.
+      // What a run that was killed had done by then.
       rotateTenantCa(pki, 'acme', {});
       const next = loadTenantCa(pki, 'acme').certificate.serialNumber;
       renameSync(files(pki, 'ca.crt'), files(pki, 'ca-next.crt'));
@@ -80,7 +79,6 @@ describe('a rotation', () => {
       expect(readdirSync(join(pki.dir, 'acme')).filter((name) => name.includes('next'))).toEqual(
         [],
       );
-      expect(loadTenantCa(other, 'acme').certificate.serialNumber).not.toBe(made);
     }
   });
 

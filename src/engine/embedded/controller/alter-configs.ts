@@ -159,7 +159,8 @@ export class ConfigAlterer {
   }
 
   async #alter(asked: readonly Asked[], validateOnly: boolean) {
-    const turn = await this.#parts.changes.run(async () => {
+    const namespace = namespaceOf(asked[0]?.resourceName ?? '');
+    const turn = await this.#parts.changes.run(namespace, async () => {
       const verdicts: Verdict[] = [];
       await inTurns(this.#parts.clock, this.#plan(asked, verdicts));
       if (!validateOnly) await this.#carryOut(verdicts);

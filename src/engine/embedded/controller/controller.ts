@@ -7,7 +7,7 @@
  * only orphans, which the next start removes. What a request reads, it reads from the image, which
  * holds durable facts only.
  *
- * Concurrency: changes run one at a time, in order (ChangeQueue); reads never wait.
+ * Concurrency: changes run one at a time, the namespaces in turn (ChangeQueue); reads never wait.
  */
 import type { Clock } from '../../../base/clock.ts';
 import { ConfigError, StorageError } from '../../../base/errors.ts';
@@ -54,7 +54,7 @@ import type {
 import type { StateLog } from '../../engine.ts';
 import { ConfigAlterer } from './alter-configs.ts';
 import { BrokerConfigs } from './broker-configs.ts';
-import { ChangeQueue, type Turn } from './change-queue.ts';
+import { ChangeQueue, ENGINE, type Turn } from './change-queue.ts';
 import { type ClusterRecord, toStateRecord } from './cluster-records.ts';
 import { ClusterState, topicRecord } from './cluster-state.ts';
 import type { ControllerSettings } from './controller-settings.ts';
@@ -74,6 +74,7 @@ import { PartitionFolders } from './partition-folders.ts';
 import type { PartitionLogs } from './partition-logs.ts';
 import { ProducerIdAllocator } from './producer-id-allocator.ts';
 import { checkTopicDefaults } from './topic-config.ts';
+import { namespaceOf } from './topic-names.ts';
 import type { PartitionLeader, Topic } from './topics-image.ts';
 
 export interface ControllerOptions {
@@ -224,16 +225,20 @@ export class Controller {
       topics: [...names.keys()].map((name) => refusedResult(name, refusal)),
     });
     if (names.size > this.#settings.limits.topicsPerRequestMax) return refuseAll(TOO_MANY);
-    const turn = await this.#changes.run(async () => {
-      const planner = this.#planner(request.validateOnly);
-      const verdicts = new Map<string, Topic | Refusal>();
-      for (const asked of request.topics) {
-        const isTwice = names.get(asked.name)! > 1;
-        verdicts.set(asked.name, isTwice ? NAMED_TWICE : planner.planTopic(asked));
-      }
-      if (!request.validateOnly) await this.#carryOut(verdicts, topicRecord);
-      return verdicts;
-    }, request.timeoutMs);
+    const turn = await this.#changes.run(
+      namespaceOfFirst(request.topics),
+      async () => {
+        const planner = this.#planner(request.validateOnly);
+        const verdicts = new Map<string, Topic | Refusal>();
+        for (const asked of request.topics) {
+          const isTwice = names.get(asked.name)! > 1;
+          verdicts.set(asked.name, isTwice ? NAMED_TWICE : planner.planTopic(asked));
+        }
+        if (!request.validateOnly) await this.#carryOut(verdicts, topicRecord);
+        return verdicts;
+      },
+      request.timeoutMs,
+    );
     const verdicts = this.#outcome(turn);
     if (verdicts === undefined) return refuseAll(TIMED_OUT);
     return {
@@ -248,18 +253,22 @@ export class Controller {
 
   async createPartitions(request: CreatePartitionsRequest): Promise<CreatePartitionsResponse> {
     const names = namesOf(request.topics);
-    const turn = await this.#changes.run(async () => {
-      const planner = this.#planner(request.validateOnly);
-      const verdicts = new Map<string, Topic | Refusal>();
-      for (const asked of request.topics) {
-        const isTwice = names.get(asked.name)! > 1;
-        verdicts.set(asked.name, isTwice ? NAMED_TWICE : planner.planPartitions(asked));
-      }
-      if (!request.validateOnly) {
-        await this.#carryOut(verdicts, (topic) => this.#partitionsAdded(topic));
-      }
-      return verdicts;
-    }, request.timeoutMs);
+    const turn = await this.#changes.run(
+      namespaceOfFirst(request.topics),
+      async () => {
+        const planner = this.#planner(request.validateOnly);
+        const verdicts = new Map<string, Topic | Refusal>();
+        for (const asked of request.topics) {
+          const isTwice = names.get(asked.name)! > 1;
+          verdicts.set(asked.name, isTwice ? NAMED_TWICE : planner.planPartitions(asked));
+        }
+        if (!request.validateOnly) {
+          await this.#carryOut(verdicts, (topic) => this.#partitionsAdded(topic));
+        }
+        return verdicts;
+      },
+      request.timeoutMs,
+    );
     const verdicts = this.#outcome(turn);
     return {
       throttleTimeMs: 0,
@@ -273,21 +282,25 @@ export class Controller {
 
   /** Results stand in the request's order; the caller shuffles them where order would tell. */
   async deleteTopics(request: DeleteTopicsRequest): Promise<DeleteTopicsResponse> {
-    const turn = await this.#changes.run(async () => {
-      const plan = planDeletions(request, this.#state.topics);
-      const topics = plan.topics.map(({ topic }) => topic);
-      const isStored = await this.#store(
-        topics.map(({ topicId }) => ({ type: 'topic-removed', topicId })),
-      );
-      if (!isStored) {
-        for (const { resultIndex } of plan.topics) {
-          Object.assign(plan.results[resultIndex]!, NOT_STORED);
+    const turn = await this.#changes.run(
+      this.#namespaceOfDeletion(request),
+      async () => {
+        const plan = planDeletions(request, this.#state.topics);
+        const topics = plan.topics.map(({ topic }) => topic);
+        const isStored = await this.#store(
+          topics.map(({ topicId }) => ({ type: 'topic-removed', topicId })),
+        );
+        if (!isStored) {
+          for (const { resultIndex } of plan.topics) {
+            Object.assign(plan.results[resultIndex]!, NOT_STORED);
+          }
+          return plan.results;
         }
+        for (const topic of topics) await this.#folders.remove(topic, 0);
         return plan.results;
-      }
-      for (const topic of topics) await this.#folders.remove(topic, 0);
-      return plan.results;
-    }, request.timeoutMs);
+      },
+      request.timeoutMs,
+    );
     const responses = this.#outcome(turn);
     if (responses !== undefined) return { throttleTimeMs: 0, responses };
     const { results } = planDeletions(request, this.#state.topics);
@@ -366,14 +379,27 @@ export class Controller {
     }
   }
 
+  #namespaceOfDeletion({ topics, topicNames }: DeleteTopicsRequest): string {
+    const [first] = topics;
+    const byId = first === undefined ? undefined : this.#state.topics.byId(first.topicId);
+    return namespaceOf(first?.name ?? topicNames[0] ?? byId?.name ?? '');
+  }
+
   async #reserveProducerNumbers(next: number): Promise<void> {
-    const turn = await this.#changes.run(() => this.#append([{ type: 'producer-numbers', next }]));
+    const turn = await this.#changes.run(ENGINE, () =>
+      this.#append([{ type: 'producer-numbers', next }]),
+    );
     if ('refused' in turn) throw new StorageError('too many changes of the metadata are waiting');
   }
 
   #outcome<T>(turn: Turn<T>): T | undefined {
     return 'refused' in turn ? undefined : turn.outcome;
   }
+}
+
+/** Whose request it is: all names in one are of one namespace. */
+function namespaceOfFirst(topics: readonly { readonly name: string | null }[]): string {
+  return namespaceOf(topics[0]?.name ?? '');
 }
 
 /** How often each name stands in a request, in the order of first mention. */

@@ -314,7 +314,7 @@ describe('creating topics', () => {
 
   it('has a bounded number of changes waiting', async () => {
     const under = await open({ limits: { ...DEFAULT_TOPIC_LIMITS, waitingChangesMax: 3 } });
-    const names = Array.from({ length: 10 }, (_, n) => `acme.t${n}`);
+    const names = Array.from({ length: 10 }, (_, n) => `tenant-${n}.t`);
     const codes = await Promise.all(names.map((name) => create(under, { name })));
     const refused = codes.flatMap(Object.values).filter((code) => code !== 0);
     expect(refused.length).toBe(7);
