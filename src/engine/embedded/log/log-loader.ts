@@ -256,7 +256,9 @@ class LogLoader {
       const isBelow = next !== undefined && next.baseOffset <= recoveryPoint;
       if (!isBelow && (!wasClean || next !== undefined)) return index;
       segment.sizeBytes = segment.file.handle().sizeBytesSync();
-      const end = await this.#adopt(segment, next === undefined);
+      const end = isBelow
+        ? await this.#adoptUpTo(segment, next.baseOffset)
+        : await this.#adopt(segment, next === undefined);
       if (!isBelow && end !== recoveryPoint) return index;
       if (next !== undefined && end !== next.baseOffset) {
         throw this.#damage(`${segment.file.path} ends at ${end}, the next begins elsewhere`);
@@ -287,6 +289,47 @@ class LogLoader {
     segment.sizeBytes = position;
     segment.readMaxTimestamp();
     this.#endOffset = recoveryPoint;
+    return true;
+  }
+
+  /**
+   * As `#adopt`, for a segment whose successor begins at `next`. What a failed write left behind was
+   * cut off before that one was begun; a power cut may bring it back, and it is cut off again.
+   */
+  async #adoptUpTo(segment: LogSegment, next: number): Promise<number> {
+    const { sizeBytes } = segment;
+    let end = -1;
+    let damage: unknown;
+    try {
+      end = await this.#adopt(segment, false);
+    } catch (error) {
+      if (!(error instanceof DamagedLogError)) throw error;
+      damage = error;
+    }
+    if (end === next || (await this.#cutOverhang(segment, sizeBytes, next))) return next;
+    if (damage !== undefined) throw damage;
+    return end;
+  }
+
+  /** True when sound batches lead to `next` exactly: then nothing that counts lies behind them. */
+  async #cutOverhang(segment: LogSegment, sizeBytes: number, next: number): Promise<boolean> {
+    const { indexIntervalBytes } = this.#request.config;
+    let end = segment.baseOffset;
+    segment.resetForScan();
+    await segment.file.whilePinned((handle) =>
+      walkBatches(handle, 0, sizeBytes, (buffer, at) => {
+        const isOurs = end < next && batchOf.baseOffset(buffer, at) >= end;
+        if (!isOurs || !isCrcValid(buffer, at)) return false;
+        segment.noteBatch(buffer, at, batchOf.batchSizeBytes(buffer, at), indexIntervalBytes);
+        end = batchOf.nextOffset(buffer, at);
+        return true;
+      }),
+    );
+    if (end !== next) return false;
+    segment.cutFailedWrite();
+    await segment.file.datasync();
+    segment.writeIndexes();
+    await segment.syncIndexes();
     return true;
   }
 

@@ -503,3 +503,42 @@ describe('indexes that a checkpoint left', () => {
     expect(names.filter((name) => name.endsWith('.snapshot'))).toHaveLength(2);
   });
 });
+
+describe('a closed segment with more than its successor leaves it', () => {
+  /** Two segments, all durable and checkpointed; then killed. */
+  async function rolled(): Promise<{ bench: LogBench; path: string; whole: Buffer }> {
+    const bench = new LogBench({ segmentBytes: 250 });
+    const manager = await filled(bench, 5);
+    await manager.checkpoint();
+    bench.kill();
+    const path = bench.path(`${FIRST}.log`);
+    return { bench, path, whole: bench.files.readFileSync(path) };
+  }
+
+  test.each([
+    ['a torn write', Buffer.alloc(40, 7)],
+    ['a whole batch that was refused', batchOf({ values: ['old'] })],
+  ])('loses %s that a power cut brought back', async (_what, overhang) => {
+    const { bench, path, whole } = await rolled();
+    bench.overwrite(path, Buffer.concat([whole, overhang]));
+    const manager = await bench.open();
+    expect([...manager.offlinePartitions]).toEqual([]);
+    expect(await contents(manager.get('t', 0)!)).toEqual(values(5));
+    expect(bench.files.statSync(path)?.sizeBytes).toBe(whole.length);
+  });
+
+  test('is damaged all the same when a batch of its own is missing or broken', async () => {
+    const { bench, path, whole } = await rolled();
+    for (const broken of [
+      whole.subarray(0, whole.length - 10),
+      Buffer.concat([whole.subarray(0, whole.length - 10), Buffer.alloc(60, 7)]),
+      whole.subarray(0, whole.length / 3),
+    ]) {
+      bench.overwrite(path, broken);
+      const manager = await bench.open();
+      expect([...manager.offlinePartitions.keys()]).toEqual(['t-0']);
+      expect(bench.files.readFileSync(path)).toEqual(broken);
+      bench.kill();
+    }
+  });
+});
