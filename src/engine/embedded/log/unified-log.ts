@@ -275,7 +275,10 @@ export class UnifiedLog implements FlushTarget {
     const { clock, config } = this.local.directory;
     this.producers.expire(clock.nowMs(), config.producerIdExpirationMs);
     try {
+      // Its place may be another log's by now.
+      if (this.#failure !== undefined) throw this.#failure;
       if (!isLast && this.local.mustPersistIndexes) await this.#persistIndexes();
+      if (this.#failure !== undefined) throw this.#failure;
       const syncedOffset = this.#highWatermark;
       if (this.epochs.isDirty) await this.#writeEpochs();
       if (!isLast) return await this.local.recoveryPoint(syncedOffset);
