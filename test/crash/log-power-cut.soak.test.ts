@@ -1,8 +1,4 @@
-/**
- * Power cuts from a random seed for ten minutes, or from BREAKWATER_POWER_CUT_SEED. Known to fail:
- * seed 669699 (an idempotent batch that is repeated after a restart is answered
- * OUT_OF_ORDER_SEQUENCE_NUMBER instead of with its offset).
- */
+/** Power cuts from a random seed for ten minutes, or from BREAKWATER_POWER_CUT_SEED. */
 import { expect, test } from 'vitest';
 import { emptyTally, runLives } from './log-power-cut.ts';
 

@@ -269,18 +269,19 @@ export class LocalLog {
 
   /**
    * Before segments below `offset` go: a restart has to know producers whose last batches go. The
-   * roll wrote a snapshot for that; where there was no room for it then, or a power cut tore it, it
-   * is written now. If there still is no room the segments go all the same: a full disk is worse
-   * than a duplicate of an idle producer.
+   * roll wrote a snapshot for that, which after a kill may be in the cache only; where there was no
+   * room for it then, or a power cut tore it, it is written now. If there still is no room the
+   * segments go all the same: a full disk is worse than a duplicate of an idle producer.
    */
   async keepProducers(offset: number, producers: ProducerState): Promise<void> {
+    if (producers.size === 0) return;
     const path = this.#snapshotPath(offset);
     const { files } = this.directory;
     const isThere = files.statSync(path) !== undefined && isSoundSnapshot(files.readFileSync(path));
-    if (producers.size === 0 || isThere) return;
     try {
-      this.writeSnapshot(offset, snapshotAsOf(producers.entries(), offset));
+      if (!isThere) this.writeSnapshot(offset, snapshotAsOf(producers.entries(), offset));
       await this.#syncSnapshot(offset);
+      this.#entriesChange = this.#entries.noteChange();
       await this.syncEntries();
     } catch (error) {
       if (!isPassing(error)) throw error;
