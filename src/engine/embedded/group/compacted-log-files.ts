@@ -90,37 +90,60 @@ export interface FileRange {
   readonly isDense: boolean;
 }
 
-/** Visits every record of a file up to its end or the first batch that is not sound. */
+/**
+ * Visits every record of a file up to its end or the first batch that is not sound. The base offset
+ * is outside the checksum: a torn write may lack it alone.
+ */
 function walkFile(bytes: Buffer, range: FileRange, visit: RecordVisitor): WalkedFile {
   let endOffset = range.firstOffset;
   let at = 0;
   for (;;) {
     const batch = stateBatchAt(bytes, at);
-    if (batch === undefined) return { endOffset, endPosition: at };
-    const { baseOffset } = batch;
-    if (range.isDense ? baseOffset !== endOffset : baseOffset < endOffset) {
-      throw new StorageError(`record ${endOffset} is expected at byte ${at}, not ${baseOffset}`);
-    }
+    const isNext =
+      batch !== undefined &&
+      (range.isDense ? batch.baseOffset === endOffset : batch.baseOffset >= endOffset);
+    if (!isNext) return { endOffset, endPosition: at };
     visitBatch(bytes, at, visit);
     endOffset = batchOf.nextOffset(bytes, at);
     at = batch.endPosition;
   }
 }
 
+export type WholeRange = FileRange & { readonly endOffset: number };
+
 /** As walkFile, for a file that was synced as a whole: it must be sound to its end. */
 export function walkWholeFile(
   name: string,
   bytes: Buffer,
-  range: FileRange & { readonly endOffset: number },
+  range: WholeRange,
   visit: RecordVisitor,
 ): void {
-  const { endOffset, endPosition } = walkFile(bytes, range, visit);
+  const endPosition = walkClosedFile(name, bytes, range, visit);
   if (endPosition < bytes.length) {
     throw new StorageError(`${name} is damaged at byte ${endPosition}`);
   }
+}
+
+/**
+ * As walkFile, for a segment that another one follows: every record up to that one must be there.
+ * Returns the byte behind the last; what stands there was left by a write that was refused, cut off,
+ * and brought back by a power cut.
+ */
+export function walkClosedFile(
+  name: string,
+  bytes: Buffer,
+  range: WholeRange,
+  visit: RecordVisitor,
+): number {
+  const { endOffset, endPosition } = walkFile(bytes, range, visit);
   if (endOffset !== range.endOffset) {
-    throw new StorageError(`${name} ends with record ${endOffset}, not with ${range.endOffset}`);
+    throw new StorageError(
+      endPosition < bytes.length
+        ? `${name} is damaged at byte ${endPosition}`
+        : `${name} ends with record ${endOffset}, not with ${range.endOffset}`,
+    );
   }
+  return endPosition;
 }
 
 /** As walkFile, for the segment that was appended to: its tail may be torn past `acknowledged`. */

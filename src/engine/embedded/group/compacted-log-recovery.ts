@@ -17,6 +17,7 @@ import {
   type RecordVisitor,
   readContents,
   segmentName,
+  walkClosedFile,
   walkTail,
   walkWholeFile,
 } from './compacted-log-files.ts';
@@ -50,7 +51,7 @@ export async function recoverLog(
   try {
     const contents = readContents(files.readdirSync(folder));
     const compactedBytes = readCompacted(files, folder, contents, visit);
-    const closedBytes = readClosed(files, folder, contents, visit);
+    const closedBytes = await readClosed(files, folder, contents, visit);
     const firstOffset = contents.segments.at(-1) ?? contents.compactedEnd;
     const path = join(folder, segmentName(firstOffset));
     const isThere = contents.segments.length > 0;
@@ -102,12 +103,12 @@ function readCompacted(
   return bytes.length;
 }
 
-function readClosed(
+async function readClosed(
   files: FileSystem,
   folder: string,
   { compactedEnd, segments }: FolderContents,
   visit: RecordVisitor,
-): number {
+): Promise<number> {
   const [first = compactedEnd] = segments;
   if (first !== compactedEnd) {
     throw new StorageError(`the records ${compactedEnd} to ${first - 1} are missing`);
@@ -115,10 +116,12 @@ function readClosed(
   let closedBytes = 0;
   for (const [index, firstOffset] of segments.slice(0, -1).entries()) {
     const name = segmentName(firstOffset);
-    const bytes = files.readFileSync(join(folder, name));
-    const endOffset = segments[index + 1]!;
-    walkWholeFile(name, bytes, { firstOffset, endOffset, isDense: true }, visit);
-    closedBytes += bytes.length;
+    const path = join(folder, name);
+    const bytes = files.readFileSync(path);
+    const range = { firstOffset, endOffset: segments[index + 1]!, isDense: true };
+    const sizeBytes = walkClosedFile(name, bytes, range, visit);
+    if (sizeBytes < bytes.length) await replaceFile(files, path, bytes.subarray(0, sizeBytes));
+    closedBytes += sizeBytes;
   }
   return closedBytes;
 }

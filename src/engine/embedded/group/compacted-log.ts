@@ -72,8 +72,6 @@ export class CompactedLog {
   #compactAtBytes: number;
   #failure: StorageError | null = null;
   #isClosing = false;
-  /** A refused write was cut off, and no sync has followed yet. */
-  #hasUndone = false;
 
   private constructor(options: CompactedLogOptions, log: RecoveredLog | null) {
     this.#options = options;
@@ -172,7 +170,6 @@ export class CompactedLog {
     } catch (error) {
       return this.#goOffline(error);
     }
-    this.#hasUndone = false;
     log.endPosition += batch.length;
     log.endOffset += records.length;
     try {
@@ -199,7 +196,6 @@ export class CompactedLog {
     if (!isOutOfSpace(error)) return this.#goOffline(error);
     try {
       log.segment.truncateSync(log.endPosition);
-      this.#hasUndone = true;
     } catch (truncation) {
       return this.#goOffline(truncation);
     }
@@ -225,14 +221,6 @@ export class CompactedLog {
   async #beginSegment(log: OpenLog): Promise<boolean> {
     const { files, folder } = this.#options;
     let next: OpenLog['segment'] | null = null;
-    try {
-      // A write that was taken back must not come back behind a segment's end.
-      if (this.#hasUndone) await log.segment.datasync();
-      this.#hasUndone = false;
-    } catch (error) {
-      this.#goOffline(error);
-      return false;
-    }
     try {
       next = files.openSync(join(folder, segmentName(log.endOffset)), 'create');
       next.truncateSync(0);
