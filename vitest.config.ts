@@ -6,7 +6,12 @@ import { defineConfig } from 'vitest/config';
  *
  * BREAKWATER_TEST_REPORT names a file for a JSON report (CI counts from it).
  */
-const common = { environment: 'node' as const, pool: 'forks' as const, maxWorkers: 2 };
+const common = {
+  environment: 'node' as const,
+  pool: 'forks' as const,
+  maxWorkers: 2,
+  setupFiles: ['./test/tools/fast-check-seed.ts'],
+};
 
 const report = process.env.BREAKWATER_TEST_REPORT;
 const reporters = ['default', './test/tools/could-not-run-reporter.ts'];

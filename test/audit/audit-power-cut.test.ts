@@ -5,6 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { type FileAuditLog, openFileAuditLog } from '../../src/audit/file-audit-log.ts';
 import { PowerCutFileSystem, seededRandom } from '../crash/power-cut-file-system.ts';
+import { testSeed } from '../tools/test-seed.ts';
 import { access, denied, ManualClock, subject } from './audit-fixture.ts';
 
 const ROUNDS = 60;
@@ -75,8 +76,7 @@ async function live(world: World): Promise<void> {
 
 describe('the audit log on a disk that fails, forgets and dies', () => {
   it('keeps every confirmed record and only whole lines', async () => {
-    const seed = Number(process.env.BREAKWATER_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
-    process.stdout.write(`audit-power-cut seed ${seed}\n`);
+    const seed = testSeed('audit-power-cut', 4_312_019);
     const random = seededRandom(seed);
     let confirmed = 0;
     let torn = 0;

@@ -3,8 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { FloodSource, Repeats } from '../../src/audit/audit-record.ts';
 import { FloodGuard } from '../../src/audit/flood-guard.ts';
+import { testSeed } from '../tools/test-seed.ts';
 
-const SEED = Number(process.env.BREAKWATER_TEST_SEED ?? Date.now() % 1_000_000);
+const SEED = testSeed('flood-guard', 6_460_434);
 console.info(`flood-guard seed ${SEED}`);
 
 const LIMITS = { buckets: 6, bucketsPerTenant: 3 };

@@ -1,13 +1,10 @@
 /** Power cuts, short: the same as log-power-cut.full.test.ts with fewer of them. */
 import { expect, test } from 'vitest';
+import { testSeed } from '../tools/test-seed.ts';
 import { emptyTally, runLives } from './log-power-cut.ts';
 
-/** The same each time, so that a red run is a change's fault; log-power-cut.soak.test.ts looks for new ones. */
-const FIRST_SEED = 349988;
-
 test('100 power cuts lose nothing that was acknowledged as durable', async () => {
-  const firstSeed = FIRST_SEED;
-  console.log(`power cuts: seeds from ${firstSeed}`);
+  const firstSeed = testSeed('log-power-cut', 349_988);
   const tally = emptyTally();
   for (let seed = firstSeed; tally.cuts < 100; seed += 1) await runLives(seed, tally);
   console.log(`power cuts: ${JSON.stringify(tally)}`);

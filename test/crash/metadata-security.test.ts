@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
@@ -11,6 +10,7 @@ import type { ClientQuotaAlteration } from '../../src/quota/client-quota-entity.
 import type { AclBinding } from '../../src/security/acl/acl-binding.ts';
 import type { ScramChange } from '../../src/security/scram/scram-credentials.ts';
 import { createTestPki, type TestPki, tenantCa } from '../pki/test-pki.ts';
+import { testSeed } from '../tools/test-seed.ts';
 import { PowerCutFileSystem, type SeededRandom, seededRandom } from './power-cut-file-system.ts';
 
 /**
@@ -245,7 +245,7 @@ class SecurityLives {
 
 describe('tenants, rules, quotas, credentials and revocations when the power is cut', () => {
   it('are as they were confirmed', async () => {
-    const base = randomInt(2 ** 31);
+    const base = testSeed('metadata-security', 1_720_977);
     for (let n = 0; n < 30; n++) {
       try {
         await new SecurityLives(base + n).run();

@@ -7,6 +7,7 @@ import { fewEnough } from '../../src/security/policy-few.ts';
 import { type PolicyModel, readPolicyModel } from '../../src/security/policy-model.ts';
 import { PolicyRoles } from '../../src/security/policy-roles.ts';
 import type { PolicyRule } from '../../src/security/policy-rule.ts';
+import { testSeed } from '../tools/test-seed.ts';
 import {
   device,
   MODEL_FILE,
@@ -16,7 +17,7 @@ import {
   service,
 } from './policy-fixture.ts';
 
-const SEED = Number(process.env.BREAKWATER_TEST_SEED ?? Date.now() % 1_000_000);
+const SEED = testSeed('dynamic-rules', 1_405_055);
 console.info(`dynamic-rules seed ${SEED}`);
 
 let folder: PolicyFolderFixture;

@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest';
 import type { AclBinding } from '../../src/security/acl/acl-binding.ts';
 import type { AclFilter } from '../../src/security/acl/acl-filter.ts';
 import { matchesOfEach, type SearchLimits } from '../../src/server/acl-search.ts';
+import { testSeed } from '../tools/test-seed.ts';
 
-const SEED = Number(process.env.BREAKWATER_TEST_SEED ?? Date.now() % 1_000_000);
+const SEED = testSeed('acl-search', 3_716_506);
 console.info(`acl-search seed ${SEED}`);
 
 /** Few values of each field, so that filters meet rules. */

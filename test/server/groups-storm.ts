@@ -3,7 +3,6 @@
  * no partition has two owners in a generation, nobody begins before what was committed, and
  * afterwards the group settles within the protocol's bounds.
  */
-import { randomInt } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { ApiKey } from '../../src/protocol/api-keys.ts';
@@ -11,6 +10,7 @@ import { buildRecordBatch } from '../../src/protocol/records/record-batch-builde
 import { seededRandom } from '../crash/power-cut-file-system.ts';
 import type { BrokerFixture } from '../tools/broker-fixture.ts';
 import { GroupConsumer, type Witness } from '../tools/group-consumer.ts';
+import { testSeed } from '../tools/test-seed.ts';
 import type { WireClient } from '../tools/wire-client.ts';
 
 const MEMBERS = 50;
@@ -157,10 +157,9 @@ class Storm {
   }
 }
 
-/** A storm of so long on the fixture's broker; BREAKWATER_STORM_SEED repeats one's choices. */
+/** A storm of so long on the fixture's broker; BREAKWATER_TEST_SEED repeats one's choices. */
 export async function weatherStorm(fixture: BrokerFixture, durationMs: number): Promise<void> {
-  const seed = Number(process.env.BREAKWATER_STORM_SEED ?? randomInt(2 ** 31));
-  console.log(`storm of ${durationMs / 1000} s, seed ${seed}`);
+  const seed = testSeed('groups-storm', 1_486_530);
   const storm = new Storm(fixture, seed);
   const { witness } = storm;
   const admin = await fixture.connect('acme', 'admin-1');
