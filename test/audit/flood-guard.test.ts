@@ -6,7 +6,6 @@ import { FloodGuard } from '../../src/audit/flood-guard.ts';
 import { testSeed } from '../tools/test-seed.ts';
 
 const SEED = testSeed('flood-guard', 6_460_434);
-console.info(`flood-guard seed ${SEED}`);
 
 const LIMITS = { buckets: 6, bucketsPerTenant: 3 };
 const BUDGET = { ofSource: 2, ofTenant: 5 };

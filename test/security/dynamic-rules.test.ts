@@ -18,7 +18,6 @@ import {
 } from './policy-fixture.ts';
 
 const SEED = testSeed('dynamic-rules', 1_405_055);
-console.info(`dynamic-rules seed ${SEED}`);
 
 let folder: PolicyFolderFixture;
 let model: PolicyModel;

@@ -7,7 +7,6 @@ import { matchesOfEach, type SearchLimits } from '../../src/server/acl-search.ts
 import { testSeed } from '../tools/test-seed.ts';
 
 const SEED = testSeed('acl-search', 3_716_506);
-console.info(`acl-search seed ${SEED}`);
 
 /** Few values of each field, so that filters meet rules. */
 const NAMES = ['*', 'a', 'ab', 'abc', 'b', 'abcd'];
