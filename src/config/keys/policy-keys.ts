@@ -1,0 +1,18 @@
+/** Owns the keys of authorization: where the policies are and how often they are looked at. */
+import { integer, optionalPath } from '../config-spec.ts';
+import { HOUR_MS, SECOND_MS } from './units.ts';
+
+export const POLICY_KEYS = {
+  'policy.dir': optionalPath({
+    doc: 'Folder of the policy files (*.csv), one a tenant. Watched: a file is taken over when it is complete (its last line is "# end") and valid.',
+  }),
+  'policy.model': optionalPath({
+    doc: 'The Casbin model; empty means the one that Breakwater ships.',
+  }),
+  'policy.reload.interval.ms': integer({
+    default: SECOND_MS,
+    min: 50,
+    max: HOUR_MS,
+    doc: 'How often the policy files are looked at for changes.',
+  }),
+};

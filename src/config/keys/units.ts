@@ -1,0 +1,11 @@
+/** Owns the units that defaults and bounds of keys are written in. */
+
+export const KIB = 1024;
+export const MIB = 1024 * KIB;
+export const GIB = 1024 * MIB;
+
+export const SECOND_MS = 1000;
+export const MINUTE_MS = 60 * SECOND_MS;
+export const HOUR_MS = 60 * MINUTE_MS;
+
+export const INT32_MAX = 2 ** 31 - 1;
