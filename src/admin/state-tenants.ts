@@ -18,6 +18,7 @@ const STATUS: Readonly<Record<MetadataRefusal, number>> = {
   'ca-taken': 409,
   limit: 409,
   busy: 503,
+  denied: 403,
 };
 
 export class StateTenants implements AdminTenants {

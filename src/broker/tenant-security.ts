@@ -10,6 +10,7 @@ const CODES: Readonly<Partial<Record<MetadataRefusal, number>>> = {
   invalid: ErrorCode.INVALID_REQUEST,
   limit: ErrorCode.POLICY_VIOLATION,
   busy: ErrorCode.REQUEST_TIMED_OUT,
+  denied: ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
 };
 
 export function tenantSecurity(state: SecurityState): TenantSecurity {
@@ -23,8 +24,8 @@ export function tenantSecurity(state: SecurityState): TenantSecurity {
     alterClientQuotas: (tenant, alterations, options) =>
       state.alterClientQuotas(tenant, alterations, options).catch(asKafkaError),
     scramCredentials: (tenant) => tenantNamed(tenant).scramCredentials,
-    alterScramCredentials: (tenant, change) =>
-      state.alterScramCredentials(tenant, change).catch(asKafkaError),
+    alterScramCredentials: (tenant, change, options) =>
+      state.alterScramCredentials(tenant, change, options).catch(asKafkaError),
   };
 }
 

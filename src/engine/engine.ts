@@ -128,6 +128,11 @@ export interface EngineCall {
   readonly clientHost?: string;
   /** Produce only: called once every batch has its place in the log, durable or not yet. */
   readonly ordered?: () => void;
+  /**
+   * Asked when the turn of a change has come: false once who asked may not make it any more, and
+   * nothing is changed then. Absent where nobody's right can go.
+   */
+  readonly isStillPermitted?: () => boolean;
 }
 
 /** A topic as the engine's metadata knows it. */

@@ -9,7 +9,9 @@ export type MetadataRefusal =
   /** The CA, or its key, speaks for another tenant already. */
   | 'ca-taken'
   | 'limit'
-  | 'busy';
+  | 'busy'
+  /** Who asked for the change lost the right to it while it waited. */
+  | 'denied';
 
 export class MetadataError extends Error {
   readonly code = 'METADATA_ERROR';

@@ -6,8 +6,11 @@
  * before the caller does; a refused or failed change changes nothing; asking for what is so already
  * succeeds and writes nothing. Who may change what is the caller's to settle, and to audit, before.
  *
- * Concurrency: changes run one at a time, in the order of the calls; reading never waits.
+ * Concurrency: changes run one at a time, in the turns of the ChangeQueue: a tenant's own (rules,
+ * quotas, credentials) in its turn, those that only operators make before all of them. Reading never
+ * waits.
  */
+import { ChangeQueue, OWN } from '../base/change-queue.ts';
 import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
@@ -83,6 +86,11 @@ export interface SecurityStateOptions {
   readonly snapshotAfterBytes?: number;
 }
 
+/** `isPermitted` is asked when the change's turn has come; false: MetadataError 'denied'. */
+export interface AlterOptions {
+  readonly isPermitted?: () => boolean;
+}
+
 /** Called with the new image and what led to it. It must not throw. */
 export type MetadataListener = (image: MetadataImage, changes: readonly MetadataRecord[]) => void;
 
@@ -97,8 +105,7 @@ export class SecurityState {
   readonly #snapshotAfterBytes: number;
   readonly #state: MetadataState;
   readonly #listeners = new Set<MetadataListener>();
-  #last: Promise<unknown> = Promise.resolve();
-  #waiting = 0;
+  readonly #changes: ChangeQueue;
   /** The last append failed. */
   #isUncertain = false;
 
@@ -110,6 +117,7 @@ export class SecurityState {
     this.#limits = options.limits ?? DEFAULT_SECURITY_LIMITS;
     this.#snapshotAfterBytes = options.snapshotAfterBytes ?? SNAPSHOT_AFTER_BYTES;
     this.#state = state;
+    this.#changes = new ChangeQueue(options.clock, this.#limits.waitingChangesMax);
   }
 
   /** Replays the log; rejects with a StorageError when a record is not understood. */
@@ -135,7 +143,7 @@ export class SecurityState {
    * 'invalid' or 'private-key'.
    */
   createTenant(name: string, caCertificatePem: string): Promise<Tenant> {
-    return this.#change(async () => {
+    return this.#change(OWN, async () => {
       if (!TENANT_GRAMMAR.test(name)) {
         const message = 'A tenant name is 1 to 63 lower-case letters, digits and "-".';
         throw new MetadataError('invalid', message);
@@ -162,7 +170,7 @@ export class SecurityState {
 
   /** Suspends or resumes the tenant. Rejects with MetadataError 'no-such-tenant'. */
   setTenantState(name: string, state: TenantState): Promise<Tenant> {
-    return this.#change(async () => {
+    return this.#change(OWN, async () => {
       const tenant = this.#tenant(name);
       if (tenant.state === state) return this.#asItIs(tenant);
       await this.#store({ type: 'tenant-state', tenant: name, state });
@@ -172,7 +180,7 @@ export class SecurityState {
 
   /** One more CA for the tenant, beside those it has: for the change from one to the next. */
   addTenantCa(name: string, caCertificatePem: string): Promise<Tenant> {
-    return this.#change(async () => {
+    return this.#change(OWN, async () => {
       const ca = readTenantCa(caCertificatePem);
       const tenant = this.#tenant(name);
       if (hasCa(tenant, ca)) return this.#asItIs(tenant);
@@ -183,9 +191,16 @@ export class SecurityState {
     });
   }
 
-  /** Adds all of the rules or none; answers how many were not there before. */
-  addAcls(tenant: string, bindings: readonly AclBinding[]): Promise<number> {
-    return this.#change(async () => {
+  /**
+   * Adds all of the rules or none; answers how many were not there before. `beforeStoring` is called
+   * in the turn of the change, once it is sure that something is stored; nothing is when it rejects.
+   */
+  addAcls(
+    tenant: string,
+    bindings: readonly AclBinding[],
+    beforeStoring?: () => Promise<void>,
+  ): Promise<number> {
+    return this.#change(tenant, async () => {
       this.#tenant(tenant);
       const wanted = this.#inOrder(tenant, bindings);
       const missing = wanted.filter((binding) => !this.#state.hasAcl(tenant, binding));
@@ -197,6 +212,7 @@ export class SecurityState {
           throw new MetadataError('limit', message);
         },
       );
+      await beforeStoring?.();
       await this.#store({ type: 'acls-added', tenant, bindings: missing });
       return missing.length;
     });
@@ -222,13 +238,18 @@ export class SecurityState {
     });
   }
 
-  /** Removes all of the rules that are there; answers how many. */
-  removeAcls(tenant: string, bindings: readonly AclBinding[]): Promise<number> {
-    return this.#change(async () => {
+  /** Removes all of the rules that are there; answers how many. `beforeStoring` as for addAcls. */
+  removeAcls(
+    tenant: string,
+    bindings: readonly AclBinding[],
+    beforeStoring?: () => Promise<void>,
+  ): Promise<number> {
+    return this.#change(tenant, async () => {
       this.#tenant(tenant);
       const wanted = this.#inOrder(tenant, bindings);
       const present = wanted.filter((binding) => this.#state.hasAcl(tenant, binding));
       if (present.length === 0) return this.#asItIs(0);
+      await beforeStoring?.();
       await this.#store({ type: 'acls-removed', tenant, bindings: present });
       return present.length;
     });
@@ -241,33 +262,45 @@ export class SecurityState {
   alterClientQuotas(
     tenant: string,
     wanted: readonly ClientQuotaAlteration[],
-    { validateOnly = false }: { readonly validateOnly?: boolean } = {},
+    { validateOnly = false, isPermitted }: AlterOptions & { readonly validateOnly?: boolean } = {},
   ): Promise<void> {
-    return this.#change(async () => {
-      const { clientQuotas } = this.#tenant(tenant);
-      const alterations = effectiveAlterations(clientQuotas, wanted);
-      const count = entitiesAfter(clientQuotas, alterations);
-      if (count > clientQuotas.size) {
-        this.#refuseBeyond(count, this.#limits.quotaEntitiesPerTenantMax, 'client quotas');
-      }
-      if (validateOnly) return;
-      if (alterations.length === 0) return this.#asItIs(undefined);
-      await this.#store({ type: 'client-quotas', tenant, alterations });
-    });
+    return this.#change(
+      tenant,
+      async () => {
+        const { clientQuotas } = this.#tenant(tenant);
+        const alterations = effectiveAlterations(clientQuotas, wanted);
+        const count = entitiesAfter(clientQuotas, alterations);
+        if (count > clientQuotas.size) {
+          this.#refuseBeyond(count, this.#limits.quotaEntitiesPerTenantMax, 'client quotas');
+        }
+        if (validateOnly) return;
+        if (alterations.length === 0) return this.#asItIs(undefined);
+        await this.#store({ type: 'client-quotas', tenant, alterations });
+      },
+      isPermitted,
+    );
   }
 
   /** Makes the deletions of what is there, and the upsertions: all or nothing, else 'limit'. */
-  alterScramCredentials(tenant: string, wanted: ScramChange): Promise<void> {
-    return this.#change(async () => {
-      const { scramCredentials } = this.#tenant(tenant);
-      const change = effectiveScramChange(scramCredentials, wanted);
-      const count = credentialsAfter(scramCredentials, change);
-      if (count > scramCredentials.size) {
-        this.#refuseBeyond(count, this.#limits.scramCredentialsPerTenantMax, 'SCRAM credentials');
-      }
-      if (change.deleted.length + change.upserted.length === 0) return this.#asItIs(undefined);
-      await this.#store({ type: 'scram-credentials', tenant, ...change });
-    });
+  alterScramCredentials(
+    tenant: string,
+    wanted: ScramChange,
+    { isPermitted }: AlterOptions = {},
+  ): Promise<void> {
+    return this.#change(
+      tenant,
+      async () => {
+        const { scramCredentials } = this.#tenant(tenant);
+        const change = effectiveScramChange(scramCredentials, wanted);
+        const count = credentialsAfter(scramCredentials, change);
+        if (count > scramCredentials.size) {
+          this.#refuseBeyond(count, this.#limits.scramCredentialsPerTenantMax, 'SCRAM credentials');
+        }
+        if (change.deleted.length + change.upserted.length === 0) return this.#asItIs(undefined);
+        await this.#store({ type: 'scram-credentials', tenant, ...change });
+      },
+      isPermitted,
+    );
   }
 
   /**
@@ -275,7 +308,7 @@ export class SecurityState {
    * with MetadataError 'invalid' or 'limit', and nothing is revoked then.
    */
   revokeCertificates(tenant: string, wanted: WantedRevocation): Promise<CertificatesRevokedRecord> {
-    return this.#change(async () => {
+    return this.#change(OWN, async () => {
       const nowMs = this.#clock.nowMs();
       const record = revocationOf(this.#tenant(tenant), wanted, nowMs, this.#limits);
       if (record.certificates.length + record.names.length === 0) return this.#asItIs(record);
@@ -286,7 +319,7 @@ export class SecurityState {
 
   /** Suspends or resumes a name, or a fleet. Rejects with MetadataError 'invalid' or 'limit'. */
   setSuspended(tenant: string, id: SuspendedId, isSuspended: boolean): Promise<void> {
-    return this.#change(async () => {
+    return this.#change(OWN, async () => {
       const nowMs = this.#clock.nowMs();
       const record = suspensionOf(this.#tenant(tenant), id, isSuspended, nowMs, this.#limits);
       if (record === null) return this.#asItIs(undefined);
@@ -296,21 +329,20 @@ export class SecurityState {
 
   /** Resolves when the changes that were begun have ended; the log is its owner's to close. */
   async close(): Promise<void> {
-    await this.#last;
+    await this.#changes.idle();
   }
 
-  #change<T>(change: () => Promise<T>): Promise<T> {
-    if (this.#waiting >= this.#limits.waitingChangesMax) {
-      const refusal = new MetadataError('busy', 'Too many changes are waiting: try again later.');
-      return Promise.reject(refusal);
+  async #change<T>(
+    namespace: string,
+    change: () => Promise<T>,
+    isPermitted?: () => boolean,
+  ): Promise<T> {
+    const turn = await this.#changes.run(namespace, change, { isPermitted });
+    if ('outcome' in turn) return turn.outcome;
+    if (turn.refused === 'denied') {
+      throw new MetadataError('denied', 'The right to this change was taken away meanwhile.');
     }
-    this.#waiting += 1;
-    const result = this.#last.then(() => {
-      this.#waiting -= 1;
-      return change();
-    });
-    this.#last = result.catch(() => {});
-    return result;
+    throw new MetadataError('busy', 'Too many changes are waiting: try again later.');
   }
 
   /**

@@ -2,9 +2,9 @@
  * Owns how a tenant's dynamic rules change, whoever asks: judged, recorded, stored, in force.
  *
  * Invariants: the requests of one tenant run one after the other, and a bounded number of them wait;
- * rules are changed a few hundred at a time, and only one such portion of all tenants is between its
- * audit record and its storage, so that no tenant can fill the queue of the audit log or hold up the
- * changes of another for longer than a portion.
+ * rules are changed a few hundred at a time, and each such portion has its audit record and its
+ * storage in one turn of the tenant at the SecurityState, so that no tenant can fill the queue of the
+ * audit log or hold up the changes of another for longer than a portion.
  */
 import { StorageError } from '../base/errors.ts';
 import { nextTurn } from '../protocol/records/event-loop-slices.ts';
@@ -45,7 +45,6 @@ export class StateAcls implements TenantAcls {
   readonly #state: SecurityState;
   readonly #authorizer: CasbinAuthorizer;
   readonly #queues = new Map<string, Queue>();
-  #lastPortion: Promise<unknown> = Promise.resolve();
 
   constructor(state: SecurityState, authorizer: CasbinAuthorizer) {
     this.#state = state;
@@ -138,9 +137,7 @@ export class StateAcls implements TenantAcls {
     for (let at = 0; at < wanted.length; at += PORTION) {
       const portion = wanted.slice(at, at + PORTION);
       const bindings = portion.map(({ binding }) => binding);
-      const refusal = await this.#exclusively(() =>
-        this.#changePortion(change, tenant, bindings, recorder),
-      );
+      const refusal = await this.#changePortion(change, tenant, bindings, recorder);
       if (refusal === null) {
         changed += portion.length;
         continue;
@@ -161,26 +158,20 @@ export class StateAcls implements TenantAcls {
     bindings: readonly AclBinding[],
     recorder: AclChangeRecorder,
   ): Promise<AclRefusal | null> {
-    try {
+    let isRecorded = false;
+    const record = async (): Promise<void> => {
       await recorder.record(change, bindings);
-    } catch (error) {
-      return refusalOf(error);
-    }
+      isRecorded = true;
+    };
     try {
-      if (change === 'acl-add') await this.#state.addAcls(tenant, bindings);
-      else await this.#state.removeAcls(tenant, bindings);
+      if (change === 'acl-add') await this.#state.addAcls(tenant, bindings, record);
+      else await this.#state.removeAcls(tenant, bindings, record);
       return null;
     } catch (error) {
       const refusal = refusalOf(error);
-      recorder.failed(change, bindings, refusal);
+      if (isRecorded) recorder.failed(change, bindings, refusal);
       return refusal;
     }
-  }
-
-  #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#lastPortion.then(work);
-    this.#lastPortion = done.catch(() => {});
-    return done;
   }
 }
 

@@ -19,13 +19,11 @@ const factsOf = (binding: AclBinding) => ({
   origin: 'dynamic',
 });
 
-/** For a request that was let in under the policy of `epoch`. */
-export function recorderOf(ctx: RequestContext, epoch: number): AclChangeRecorder {
+export function recorderOf(ctx: RequestContext): AclChangeRecorder {
   return {
     begin() {
       // It may have waited: whoever lost the right, or the connection, meanwhile changes nothing.
-      const { aborted } = ctx.session.closing;
-      if (!aborted && (ctx.policyEpoch === epoch || ctx.authorizeCluster('ALTER'))) return;
+      if (ctx.isStillPermitted()) return;
       throw new KafkaError(ErrorCode.CLUSTER_AUTHORIZATION_FAILED, 'Cluster authorization failed.');
     },
     async record(change, bindings) {

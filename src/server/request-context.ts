@@ -66,6 +66,9 @@ export class RequestContext {
   /** Tells the connection that a later Produce may begin: this one has its place in the log. */
   readonly ordered: () => void;
   #denied = false;
+  /** What the request was let in for, and under which policy the first of it was decided. */
+  #grants: AccessEvent[] = [];
+  #grantedEpoch = -1;
   #changes: SecurityEvent[] = [];
 
   constructor(
@@ -96,6 +99,7 @@ export class RequestContext {
       clientId,
       clientHost: `/${session.host}`,
       ordered,
+      isStillPermitted: () => this.isStillPermitted(),
     };
   }
 
@@ -112,6 +116,7 @@ export class RequestContext {
     const known = session.recall(epoch, slot, resourceName);
     if (known !== undefined && known.clientId === this.clientId && audit.healthy) {
       audit.access(session.subject, known);
+      this.#granted(epoch, known);
       return true;
     }
     const result = authorizer.authorize(session.principal, session.host, {
@@ -132,9 +137,36 @@ export class RequestContext {
       origin: result.origin,
     };
     audit.access(session.subject, event);
-    if (allowed) session.remember(epoch, slot, event);
-    else this.#denied = true;
+    if (allowed) {
+      session.remember(epoch, slot, event);
+      this.#granted(epoch, event);
+    } else this.#denied = true;
     return allowed;
+  }
+
+  /**
+   * Asked when a change has waited: is the connection still there, and may its principal still do
+   * all that this request was let in for? Decided again, and recorded, where the policy has changed.
+   */
+  isStillPermitted(): boolean {
+    if (this.session.isGone) return false;
+    if (this.policyEpoch === this.#grantedEpoch) return true;
+    const grants = this.#grants;
+    this.#grants = [];
+    const isPermitted = grants.every(({ operation, resourceType, resourceName }) =>
+      this.authorize(operation, resourceType, resourceName),
+    );
+    if (!isPermitted) {
+      // Asked again, it is decided again.
+      this.#grants = grants;
+      this.#grantedEpoch = -1;
+    }
+    return isPermitted;
+  }
+
+  #granted(epoch: number, event: AccessEvent): void {
+    if (this.#grants.length === 0) this.#grantedEpoch = epoch;
+    this.#grants.push(event);
   }
 
   authorizeCluster(operation: Operation): boolean {

@@ -192,7 +192,7 @@ export class Server {
     // Parked fetches end now, with what there is: their clients are answered, not cut off.
     for (const { session, connection } of [...this.#live]) {
       connection.drain();
-      session.close();
+      session.drain();
     }
     const deadlineMs = this.#services.clock.monotonicMs() + this.#options.shutdownGraceMs;
     while (this.#live.size > 0 && this.#services.clock.monotonicMs() < deadlineMs) {

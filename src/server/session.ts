@@ -30,6 +30,7 @@ export class Session {
   /** How a login is renewed; null where a certificate was the proof. */
   reauthentication: SaslReauthentication | null = null;
   readonly #closing = new AbortController();
+  #isGone = false;
   #epoch = -1;
   #cached = 0;
   readonly #allowed = new Map<number, Map<string, AccessEvent>>();
@@ -52,12 +53,23 @@ export class Session {
     return this.subject.remoteAddress;
   }
 
-  /** Aborted when the connection is gone: parked calls end early. */
+  /** Aborted when the connection is gone, or about to be: parked calls end early. */
   get closing(): AbortSignal {
     return this.#closing.signal;
   }
 
+  /** The connection is gone: what was asked for over it has nobody's authority any more. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  /** Ends parked calls; what was begun goes on, and is answered. */
+  drain(): void {
+    this.#closing.abort();
+  }
+
   close(): void {
+    this.#isGone = true;
     this.#closing.abort();
   }
 

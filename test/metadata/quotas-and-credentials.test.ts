@@ -177,6 +177,45 @@ describe('SCRAM credentials', () => {
     expect(credentialsOf(state.image).map(({ user }) => user)).toEqual(['b']);
   });
 
+  it('wait for one change of another tenant, however many it asks for; operators wait for none', async () => {
+    const { state } = await open();
+    const done: string[] = [];
+    const note = (name: string) => () => void done.push(name);
+    const flood = Array.from({ length: 50 }, (_, n) =>
+      state.alterScramCredentials('acme', upsert(credential(`u${n}`))).then(note('acme')),
+    );
+    const mine = state.alterScramCredentials('globex', upsert(credential('ada')));
+    const revoked = state.setSuspended('acme', { kind: 'device', name: 'eve' }, true);
+    await Promise.all([...flood, mine.then(note('globex')), revoked.then(note('operator'))]);
+    expect(done.indexOf('operator')).toBeLessThanOrEqual(1);
+    expect(done.indexOf('globex')).toBeLessThanOrEqual(3);
+  });
+
+  it('find places, however many changes another tenant has waiting', async () => {
+    const limits = { ...DEFAULT_SECURITY_LIMITS, waitingChangesMax: 50 };
+    const { state } = await open({ limits });
+    const flood = Array.from({ length: 80 }, (_, n) =>
+      state.alterScramCredentials('acme', upsert(credential(`u${n}`))),
+    );
+    const mine = state.alterScramCredentials('globex', upsert(credential('ada')));
+    const outcomes = await Promise.allSettled(flood);
+    await expect(mine).resolves.toBeUndefined();
+    expect(outcomes.at(-1)).toMatchObject({ status: 'rejected', reason: refused('busy') });
+  });
+
+  it('are left alone when the right is gone by the time of their turn', async () => {
+    const { state } = await open();
+    let isPermitted = true;
+    const options = { isPermitted: () => isPermitted };
+    const changes = [
+      state.alterScramCredentials('acme', upsert(credential('ada')), options),
+      state.alterClientQuotas('acme', [quota('ada', 1)], options),
+    ];
+    isPermitted = false;
+    for (const change of changes) await expect(change).rejects.toMatchObject(refused('denied'));
+    expect([credentialsOf(state.image), quotasOf(state.image)]).toEqual([[], []]);
+  });
+
   it('lie in files that only the broker reads', async () => {
     const directory = newDirectory();
     const { state } = await open({ snapshotAfterBytes: 1 }, directory);

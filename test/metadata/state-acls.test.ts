@@ -56,6 +56,7 @@ let folder: PolicyFolderFixture;
 let authorizer: CasbinAuthorizer;
 let log: MemoryLog;
 let story: string[];
+let state: SecurityState;
 
 beforeEach(async () => {
   pki ??= createTestPki();
@@ -68,7 +69,7 @@ beforeEach(async () => {
 afterEach(() => folder.close());
 
 async function open(limits: Partial<SecurityLimits> = {}): Promise<StateAcls> {
-  const state = await SecurityState.open({
+  state = await SecurityState.open({
     log,
     clock: systemClock,
     random: systemRandom,
@@ -211,6 +212,23 @@ describe('a change of rules', () => {
     expect(done).toEqual(['globex', 'acme']);
     expect(acls.rules('acme').dynamic).toHaveLength(3000);
     expect(acls.rules('globex').dynamic).toHaveLength(300);
+  });
+
+  it('does not wait for all that another tenant has waiting, of rules or of anything else', async () => {
+    const acls = await open();
+    const done: string[] = [];
+    const flood = Array.from({ length: 60 }, (_, n) =>
+      state.alterClientQuotas('acme', [
+        { entity: { user: `u${n}` }, values: { producer_byte_rate: 1 } },
+      ]),
+    );
+    await Promise.all([
+      Promise.all(flood).then(() => done.push('quotas of acme')),
+      acls.add('acme', [rule()], recorder()).then(() => done.push('rule of acme')),
+      acls.add('globex', many(300), recorder()).then(() => done.push('rules of globex')),
+    ]);
+    expect(done[0]).toBe('rules of globex');
+    expect(done).toHaveLength(3);
   });
 
   it('waits in a bounded number for its turn', async () => {

@@ -215,12 +215,15 @@ export class EmbeddedEngine implements Engine {
     return this.#controller.describeTopicPartitions(request);
   }
 
-  createTopics(request: CreateTopicsRequest) {
-    return this.#controller.createTopics(request);
+  createTopics(request: CreateTopicsRequest, call?: EngineCall) {
+    return this.#controller.createTopics(request, call);
   }
 
-  async deleteTopics(request: DeleteTopicsRequest): Promise<DeleteTopicsResponse> {
-    const answer = await this.#controller.deleteTopics(request);
+  async deleteTopics(
+    request: DeleteTopicsRequest,
+    call?: EngineCall,
+  ): Promise<DeleteTopicsResponse> {
+    const answer = await this.#controller.deleteTopics(request, call);
     const deleted = answer.responses.flatMap(({ name, errorCode }) =>
       name !== null && errorCode === ErrorCode.NONE ? [name] : [],
     );
@@ -237,20 +240,20 @@ export class EmbeddedEngine implements Engine {
     return this.#deletingRecords.delete(request);
   }
 
-  createPartitions(request: CreatePartitionsRequest) {
-    return this.#controller.createPartitions(request);
+  createPartitions(request: CreatePartitionsRequest, call?: EngineCall) {
+    return this.#controller.createPartitions(request, call);
   }
 
   describeConfigs(request: DescribeConfigsRequest) {
     return this.#controller.describeConfigs(request);
   }
 
-  alterConfigs(request: AlterConfigsRequest) {
-    return this.#controller.alterConfigs(request);
+  alterConfigs(request: AlterConfigsRequest, call?: EngineCall) {
+    return this.#controller.alterConfigs(request, call);
   }
 
-  incrementalAlterConfigs(request: IncrementalAlterConfigsRequest) {
-    return this.#controller.incrementalAlterConfigs(request);
+  incrementalAlterConfigs(request: IncrementalAlterConfigsRequest, call?: EngineCall) {
+    return this.#controller.incrementalAlterConfigs(request, call);
   }
 
   listConfigResources(namespace: string, request: ListConfigResourcesRequest, call: EngineCall) {

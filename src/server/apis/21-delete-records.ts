@@ -8,6 +8,7 @@
 import { ApiKey } from '../../protocol/api-keys.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
 import type {
+  DeleteRecordsRequest,
   DeleteRecordsResponse,
   DeleteRecordsTopic,
   DeleteRecordsTopicResult,
@@ -35,6 +36,9 @@ export const deleteRecordsApi = defineApi({
       }
     });
     await ctx.recorded();
+    if (!ctx.isStillPermitted()) {
+      return refuseAll(request, ErrorCode.TOPIC_AUTHORIZATION_FAILED);
+    }
 
     request.topics = split.accepted;
     const answer = await ctx.engine.deleteRecords(request, ctx.call);
@@ -42,11 +46,12 @@ export const deleteRecordsApi = defineApi({
     return answer;
   },
 
-  fail: (request, errorCode): DeleteRecordsResponse => ({
-    throttleTimeMs: 0,
-    topics: request.topics.map((topic) => refuse(topic, errorCode)),
-  }),
+  fail: refuseAll,
 });
+
+function refuseAll({ topics }: DeleteRecordsRequest, errorCode: number): DeleteRecordsResponse {
+  return { throttleTimeMs: 0, topics: topics.map((topic) => refuse(topic, errorCode)) };
+}
 
 function refuse({ name, partitions }: DeleteRecordsTopic, errorCode: number) {
   const result: DeleteRecordsTopicResult = {

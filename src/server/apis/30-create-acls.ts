@@ -25,7 +25,7 @@ export const createAclsApi = defineApi({
   async handle(ctx, { creations }) {
     const { acls, clock } = ctx.services;
     const { tenant } = ctx.session.principal;
-    const recorder = recorderOf(ctx, ctx.policyEpoch);
+    const recorder = recorderOf(ctx);
     const problemOf = (binding: AclBinding) => acls.problem(tenant, binding);
     const judged = await workInTurns(clock, judge(creations, problemOf));
 

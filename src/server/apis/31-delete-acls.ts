@@ -39,7 +39,7 @@ export const deleteAclsApi = defineApi({
   async handle(ctx, { filters }) {
     const { acls, clock } = ctx.services;
     const { tenant } = ctx.session.principal;
-    const recorder = recorderOf(ctx, ctx.policyEpoch);
+    const recorder = recorderOf(ctx);
     const { fromFiles, dynamic } = acls.rules(tenant);
     const found = await workInTurns(clock, search(filters, [...fromFiles, ...dynamic]));
 

@@ -12,6 +12,8 @@ import { inBatches, splitByGroup } from './per-topic.ts';
 
 const GROUPS_PER_BATCH = 256;
 
+const FORBIDDEN = ErrorCode.GROUP_AUTHORIZATION_FAILED;
+
 export const deleteGroupsApi = defineApi({
   key: ApiKey.DeleteGroups,
   versions: { min: 0, max: 2 },
@@ -23,12 +25,16 @@ export const deleteGroupsApi = defineApi({
     ]);
     const refused = split.refused.map((groupId) => ({
       groupId,
-      errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED,
+      errorCode: FORBIDDEN,
     }));
     const results: DeleteGroupsResponse['results'] = [];
     await inBatches(ctx, accepted, GROUPS_PER_BATCH, async (groupsNames) => {
       for (const group of groupsNames) ctx.administration('group-delete', { group });
       await ctx.recorded();
+      if (!ctx.isStillPermitted()) {
+        for (const groupId of groupsNames) results.push({ groupId, errorCode: FORBIDDEN });
+        return;
+      }
       const answer = await ctx.engine.deleteGroups({ groupsNames }, ctx.call);
       for (const result of answer.results) results.push(result);
     });

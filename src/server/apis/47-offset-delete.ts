@@ -43,6 +43,10 @@ export const offsetDeleteApi = defineApi({
         }
       }
       await ctx.recorded();
+      if (!ctx.isStillPermitted()) {
+        errorCode = ErrorCode.GROUP_AUTHORIZATION_FAILED;
+        return;
+      }
       const deleted = await ctx.engine.offsetDelete({ groupId: group, topics: batch }, ctx.call);
       errorCode = deleted.errorCode;
       for (const topic of deleted.topics) topics.push(topic);

@@ -69,7 +69,10 @@ async function alter(
 ): Promise<Outcome> {
   const { tenant } = ctx.session.principal;
   try {
-    await ctx.services.security.alterClientQuotas(tenant, alterations, { validateOnly });
+    await ctx.services.security.alterClientQuotas(tenant, alterations, {
+      validateOnly,
+      isPermitted: () => ctx.isStillPermitted(),
+    });
     return { errorCode: ErrorCode.NONE, errorMessage: null };
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error;

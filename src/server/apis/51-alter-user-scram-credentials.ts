@@ -64,10 +64,12 @@ export const alterUserScramCredentialsApi = defineApi({
 async function alter(ctx: RequestContext, accepted: readonly Planned[]): Promise<Outcome> {
   const { tenant } = ctx.session.principal;
   try {
-    await ctx.services.security.alterScramCredentials(tenant, {
+    const change = {
       deleted: accepted.flatMap((one) => ('delete' in one ? [one.delete] : [])),
       upserted: accepted.flatMap((one) => ('upsert' in one ? [one.upsert] : [])),
-    });
+    };
+    const isPermitted = (): boolean => ctx.isStillPermitted();
+    await ctx.services.security.alterScramCredentials(tenant, change, { isPermitted });
     return { errorCode: ErrorCode.NONE, errorMessage: null };
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error;

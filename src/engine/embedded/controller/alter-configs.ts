@@ -9,6 +9,7 @@
  * Concurrency: runs in the turn of the ChangeQueue, so topics neither come nor go meanwhile; what is
  * long is cut into turns of the event loop and into several appends, in the request's order.
  */
+import type { ChangeQueue, NotBegun, TurnOptions } from '../../../base/change-queue.ts';
 import type { Clock } from '../../../base/clock.ts';
 import { ConfigResourceType } from '../../../protocol/config-resource-type.ts';
 import { ErrorCode } from '../../../protocol/error-codes.ts';
@@ -26,7 +27,6 @@ import type {
   ListConfigResourcesResponse,
 } from '../../../protocol/schemas/74-list-config-resources.ts';
 import type { BrokerConfigs } from './broker-configs.ts';
-import type { ChangeQueue } from './change-queue.ts';
 import type {
   BrokerConfigsRecord,
   ClusterRecord,
@@ -70,6 +70,7 @@ const BUSY: Refusal = {
 };
 const UNKNOWN_TYPE = ErrorCode.UNSUPPORTED_VERSION;
 
+type IsPermitted = TurnOptions['isPermitted'];
 type ConfigsRecord = TopicConfigsRecord | BrokerConfigsRecord | GroupConfigsRecord;
 
 /** What is asked for one resource. */
@@ -102,25 +103,28 @@ export class ConfigAlterer {
     this.#brokerKind = brokerKind(parts.brokers);
   }
 
-  alter({ resources, validateOnly }: AlterConfigsRequest): Promise<AlterConfigsResponse> {
+  alter(
+    { resources, validateOnly }: AlterConfigsRequest,
+    isPermitted: IsPermitted,
+  ): Promise<AlterConfigsResponse> {
     const asked = resources.map(({ configs, ...resource }) => ({
       ...resource,
       changes: configs.map((set) => ({ ...set, configOperation: ConfigOperation.SET })),
       isWhole: true,
     }));
-    return this.#alter(asked, validateOnly);
+    return this.#alter(asked, validateOnly, isPermitted);
   }
 
-  alterIncrementally({
-    resources,
-    validateOnly,
-  }: IncrementalAlterConfigsRequest): Promise<IncrementalAlterConfigsResponse> {
+  alterIncrementally(
+    { resources, validateOnly }: IncrementalAlterConfigsRequest,
+    isPermitted: IsPermitted,
+  ): Promise<IncrementalAlterConfigsResponse> {
     const asked = resources.map(({ configs, ...resource }) => ({
       ...resource,
       changes: configs,
       isWhole: false,
     }));
-    return this.#alter(asked, validateOnly);
+    return this.#alter(asked, validateOnly, isPermitted);
   }
 
   /** The names in a namespace that configs can be asked for; version 0 lists client metrics only. */
@@ -158,16 +162,18 @@ export class ConfigAlterer {
     }
   }
 
-  async #alter(asked: readonly Asked[], validateOnly: boolean) {
+  async #alter(asked: readonly Asked[], validateOnly: boolean, isPermitted: IsPermitted) {
     const namespace = namespaceOf(asked[0]?.resourceName ?? '');
-    const turn = await this.#parts.changes.run(namespace, async () => {
+    const work = async (): Promise<Verdict[]> => {
       const verdicts: Verdict[] = [];
       await inTurns(this.#parts.clock, this.#plan(asked, verdicts));
       if (!validateOnly) await this.#carryOut(verdicts);
       return verdicts;
-    });
+    };
+    const turn = await this.#parts.changes.run(namespace, work, { isPermitted });
     const responses = asked.map(({ resourceType, resourceName }, index) => {
-      const verdict = 'refused' in turn ? BUSY : turn.outcome[index]!;
+      const verdict =
+        'refused' in turn ? notBegun(turn.refused, resourceType) : turn.outcome[index]!;
       const { errorCode, errorMessage } =
         verdict !== null && isRefusal(verdict)
           ? verdict
@@ -280,6 +286,19 @@ export class ConfigAlterer {
       this.#parts.logs.updateConfig(name, partition, config);
       yield;
     }
+  }
+}
+
+function notBegun(reason: NotBegun, resourceType: number): Refusal {
+  if (reason !== 'denied') return BUSY;
+  const errorMessage = 'A right that the request needs was taken away; nothing was changed.';
+  switch (resourceType) {
+    case ConfigResourceType.TOPIC:
+      return { errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED, errorMessage };
+    case ConfigResourceType.GROUP:
+      return { errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED, errorMessage };
+    default:
+      return { errorCode: ErrorCode.CLUSTER_AUTHORIZATION_FAILED, errorMessage };
   }
 }
 

@@ -9,6 +9,7 @@
  *
  * Concurrency: changes run one at a time, the namespaces in turn (ChangeQueue); reads never wait.
  */
+import { ChangeQueue, type NotBegun, OWN } from '../../../base/change-queue.ts';
 import type { Clock } from '../../../base/clock.ts';
 import { ConfigError, StorageError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
@@ -51,10 +52,9 @@ import type {
   DescribeTopicPartitionsRequest,
   DescribeTopicPartitionsResponse,
 } from '../../../protocol/schemas/75-describe-topic-partitions.ts';
-import type { StateLog } from '../../engine.ts';
+import type { EngineCall, StateLog } from '../../engine.ts';
 import { ConfigAlterer } from './alter-configs.ts';
 import { BrokerConfigs } from './broker-configs.ts';
-import { ChangeQueue, ENGINE, type Turn } from './change-queue.ts';
 import { type ClusterRecord, toStateRecord } from './cluster-records.ts';
 import { ClusterState, topicRecord } from './cluster-state.ts';
 import type { ControllerSettings } from './controller-settings.ts';
@@ -77,6 +77,9 @@ import { checkTopicDefaults } from './topic-config.ts';
 import { namespaceOf } from './topic-names.ts';
 import type { PartitionLeader, Topic } from './topics-image.ts';
 
+/** What a change needs to know of who asks for it. */
+export type ChangeCall = Pick<EngineCall, 'isStillPermitted'>;
+
 export interface ControllerOptions {
   /** The state log named CLUSTER_METADATA_LOG, just opened. */
   readonly log: StateLog;
@@ -94,6 +97,14 @@ const NOT_STORED: Refusal = {
 const TIMED_OUT: Refusal = {
   errorCode: ErrorCode.REQUEST_TIMED_OUT,
   errorMessage: 'Other changes took too long; nothing was changed.',
+};
+const NOT_BEGUN: Readonly<Record<NotBegun, Refusal>> = {
+  busy: TIMED_OUT,
+  timeout: TIMED_OUT,
+  denied: {
+    errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED,
+    errorMessage: 'A right that the request needs was taken away; nothing was changed.',
+  },
 };
 const TOO_MANY: Refusal = {
   errorCode: ErrorCode.INVALID_REQUEST,
@@ -194,14 +205,15 @@ export class Controller {
     return this.#configDescriber.describe(request);
   }
 
-  alterConfigs(request: AlterConfigsRequest): Promise<AlterConfigsResponse> {
-    return this.#configAlterer.alter(request);
+  alterConfigs(request: AlterConfigsRequest, call: ChangeCall = {}): Promise<AlterConfigsResponse> {
+    return this.#configAlterer.alter(request, call.isStillPermitted);
   }
 
   incrementalAlterConfigs(
     request: IncrementalAlterConfigsRequest,
+    call: ChangeCall = {},
   ): Promise<IncrementalAlterConfigsResponse> {
-    return this.#configAlterer.alterIncrementally(request);
+    return this.#configAlterer.alterIncrementally(request, call.isStillPermitted);
   }
 
   listConfigResources(
@@ -218,7 +230,10 @@ export class Controller {
     return initProducerId(request, this.#producerIds, this.#logger);
   }
 
-  async createTopics(request: CreateTopicsRequest): Promise<CreateTopicsResponse> {
+  async createTopics(
+    request: CreateTopicsRequest,
+    call: ChangeCall = {},
+  ): Promise<CreateTopicsResponse> {
     const names = namesOf(request.topics);
     const refuseAll = (refusal: Refusal): CreateTopicsResponse => ({
       throttleTimeMs: 0,
@@ -237,10 +252,10 @@ export class Controller {
         if (!request.validateOnly) await this.#carryOut(verdicts, topicRecord);
         return verdicts;
       },
-      request.timeoutMs,
+      { timeoutMs: request.timeoutMs, isPermitted: call.isStillPermitted },
     );
-    const verdicts = this.#outcome(turn);
-    if (verdicts === undefined) return refuseAll(TIMED_OUT);
+    if ('refused' in turn) return refuseAll(NOT_BEGUN[turn.refused]);
+    const verdicts = turn.outcome;
     return {
       throttleTimeMs: 0,
       topics: Array.from(verdicts, ([name, verdict]) =>
@@ -251,7 +266,10 @@ export class Controller {
     };
   }
 
-  async createPartitions(request: CreatePartitionsRequest): Promise<CreatePartitionsResponse> {
+  async createPartitions(
+    request: CreatePartitionsRequest,
+    call: ChangeCall = {},
+  ): Promise<CreatePartitionsResponse> {
     const names = namesOf(request.topics);
     const turn = await this.#changes.run(
       namespaceOfFirst(request.topics),
@@ -267,13 +285,12 @@ export class Controller {
         }
         return verdicts;
       },
-      request.timeoutMs,
+      { timeoutMs: request.timeoutMs, isPermitted: call.isStillPermitted },
     );
-    const verdicts = this.#outcome(turn);
     return {
       throttleTimeMs: 0,
       results: [...names.keys()].map((name) => {
-        const verdict = verdicts === undefined ? TIMED_OUT : verdicts.get(name)!;
+        const verdict = 'refused' in turn ? NOT_BEGUN[turn.refused] : turn.outcome.get(name)!;
         if (isRefusal(verdict)) return { name, ...verdict };
         return { name, errorCode: ErrorCode.NONE, errorMessage: null };
       }),
@@ -281,7 +298,10 @@ export class Controller {
   }
 
   /** Results stand in the request's order; the caller shuffles them where order would tell. */
-  async deleteTopics(request: DeleteTopicsRequest): Promise<DeleteTopicsResponse> {
+  async deleteTopics(
+    request: DeleteTopicsRequest,
+    call: ChangeCall = {},
+  ): Promise<DeleteTopicsResponse> {
     const turn = await this.#changes.run(
       this.#namespaceOfDeletion(request),
       async () => {
@@ -299,12 +319,12 @@ export class Controller {
         for (const topic of topics) await this.#folders.remove(topic, 0);
         return plan.results;
       },
-      request.timeoutMs,
+      { timeoutMs: request.timeoutMs, isPermitted: call.isStillPermitted },
     );
-    const responses = this.#outcome(turn);
-    if (responses !== undefined) return { throttleTimeMs: 0, responses };
+    if ('outcome' in turn) return { throttleTimeMs: 0, responses: turn.outcome };
+    const refusal = NOT_BEGUN[turn.refused];
     const { results } = planDeletions(request, this.#state.topics);
-    return { throttleTimeMs: 0, responses: results.map((r) => ({ ...r, ...TIMED_OUT })) };
+    return { throttleTimeMs: 0, responses: results.map((r) => ({ ...r, ...refusal })) };
   }
 
   /** Resolves when the changes that were begun have ended; the logs are their owners' to close. */
@@ -386,14 +406,10 @@ export class Controller {
   }
 
   async #reserveProducerNumbers(next: number): Promise<void> {
-    const turn = await this.#changes.run(ENGINE, () =>
+    const turn = await this.#changes.run(OWN, () =>
       this.#append([{ type: 'producer-numbers', next }]),
     );
     if ('refused' in turn) throw new StorageError('too many changes of the metadata are waiting');
-  }
-
-  #outcome<T>(turn: Turn<T>): T | undefined {
-    return 'refused' in turn ? undefined : turn.outcome;
   }
 }
 

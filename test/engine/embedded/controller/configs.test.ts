@@ -426,6 +426,27 @@ describe('altering topic configs', () => {
     expect(await inForce(TOPIC, 'acme.b', 'segment.ms')).toEqual(['604800000', 5]);
   });
 
+  it.each([
+    [TOPIC, 'acme.b', ErrorCode.TOPIC_AUTHORIZATION_FAILED],
+    [BROKER, 'acme.', ErrorCode.CLUSTER_AUTHORIZATION_FAILED],
+    [GROUP, 'acme.g', ErrorCode.GROUP_AUTHORIZATION_FAILED],
+  ])(
+    'is refused when the right is gone by its turn (%i)',
+    async (resourceType, name, errorCode) => {
+      const append = vi.spyOn(under.log, 'append');
+      const resources = [{ resourceType, resourceName: name, configs: [] }];
+      const call = { isStillPermitted: () => false };
+      const request = { resources, validateOnly: false };
+      for (const answer of [
+        await under.controller.incrementalAlterConfigs(request, call),
+        await under.controller.alterConfigs(request, call),
+      ]) {
+        expect(answer.responses).toMatchObject([{ errorCode, resourceName: name }]);
+      }
+      expect(append).not.toHaveBeenCalled();
+    },
+  );
+
   it('is refused, and nothing changed, when it cannot be stored', async () => {
     vi.spyOn(under.log, 'append').mockRejectedValueOnce(new Error('no space left'));
     expect(await alterOne(BROKER, 'acme.', [[SET, 'log.roll.ms', '67000']])).toMatchObject({

@@ -312,6 +312,31 @@ describe('creating topics', () => {
     expect(under.controller.topicByName('acme.b')).toBeUndefined();
   });
 
+  it('makes no change whose right is gone by its turn', async () => {
+    const under = await open();
+    await create(under, { name: 'acme.a' });
+    const call = { isStillPermitted: () => false };
+    const { controller } = under;
+    const created = await controller.createTopics(createRequest([{ name: 'acme.b' }]), call);
+    const added = await controller.createPartitions(
+      {
+        topics: [{ name: 'acme.a', count: 2, assignments: null }],
+        timeoutMs: 1,
+        validateOnly: false,
+      },
+      call,
+    );
+    const deleted = await controller.deleteTopics(
+      deleteRequest([{ name: 'acme.a', topicId: ZERO_UUID }]),
+      call,
+    );
+    const results = [...created.topics, ...added.results, ...deleted.responses];
+    expect(results.map(({ errorCode }) => errorCode)).toEqual(
+      Array(3).fill(ErrorCode.TOPIC_AUTHORIZATION_FAILED),
+    );
+    expect([...under.folders.folders.keys()]).toEqual(['acme.a-0']);
+  });
+
   it('has a bounded number of changes waiting', async () => {
     const under = await open({ limits: { ...DEFAULT_TOPIC_LIMITS, waitingChangesMax: 3 } });
     const names = Array.from({ length: 10 }, (_, n) => `tenant-${n}.t`);

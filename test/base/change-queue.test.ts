@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  ChangeQueue,
-  ENGINE,
-  type Turn,
-} from '../../../../src/engine/embedded/controller/change-queue.ts';
-import { ManualClock } from '../log/manual-clock.ts';
+import { ChangeQueue, OWN, type Turn } from '../../src/base/change-queue.ts';
+import { ManualClock } from '../engine/embedded/log/manual-clock.ts';
 
 /** A change that ends when it is told to. */
 function change(name: string, log: string[]) {
@@ -38,13 +34,40 @@ describe('changes of the metadata', () => {
     const turns: Promise<Turn<string>>[] = [];
     for (let index = 0; index < 10; index += 1) turns.push(queue.run('a', first.run));
     const other = queue.run('b', async () => 'b');
-    const own = queue.run(ENGINE, async () => 'engine');
+    const own = queue.run(OWN, async () => 'engine');
     first.end();
     const refused = (await Promise.all(turns)).filter((turn) => 'refused' in turn);
     expect(refused.length).toBeGreaterThan(5);
     expect(refused[0]).toEqual({ refused: 'busy' });
     expect(await other).toEqual({ outcome: 'b' });
     expect(await own).toEqual({ outcome: 'engine' });
+  });
+
+  it('of our own come before those of tenants, in order', async () => {
+    const queue = new ChangeQueue(new ManualClock(), 100);
+    const log: string[] = [];
+    const names = ['a1', 'b1', OWN, `${OWN}2`];
+    const turns = names.map((name) => {
+      const namespace = name.startsWith(OWN) ? OWN : name[0]!;
+      return queue.run(namespace, async () => void log.push(name));
+    });
+    await Promise.all(turns);
+    expect(log).toEqual([OWN, `${OWN}2`, 'a1', 'b1']);
+  });
+
+  it('are asked for their permission when their turn has come', async () => {
+    const queue = new ChangeQueue(new ManualClock(), 100);
+    const first = change('a', []);
+    let isPermitted = true;
+    const running = queue.run('a', first.run);
+    const run = (): Promise<Turn<string>> =>
+      queue.run('a', async () => 'done', { isPermitted: () => isPermitted });
+    const waiting = run();
+    isPermitted = false;
+    first.end();
+    expect([await running, await waiting]).toEqual([{ outcome: 'a' }, { refused: 'denied' }]);
+    isPermitted = true;
+    expect(await run()).toEqual({ outcome: 'done' });
   });
 
   it('are refused when all places are taken, or when their turn comes too late', async () => {
@@ -54,7 +77,7 @@ describe('changes of the metadata', () => {
     const running = queue.run('a', first.run);
     await Promise.resolve();
     await Promise.resolve();
-    const late = queue.run('b', async () => 'b', 100);
+    const late = queue.run('b', async () => 'b', { timeoutMs: 100 });
     const full = [queue.run('c', async () => 'c'), queue.run('d', async () => 'd')];
     expect(await full[1]).toEqual({ refused: 'busy' });
     clock.advance(101);
@@ -67,8 +90,8 @@ describe('changes of the metadata', () => {
     const queue = new ChangeQueue(new ManualClock(), 10);
     const failing = queue.run('a', () => Promise.reject(new Error('no')));
     await expect(failing).rejects.toThrow('no');
-    expect(await queue.run('a', async () => 1, 0)).toEqual({ outcome: 1 });
+    expect(await queue.run('a', async () => 1, { timeoutMs: 0 })).toEqual({ outcome: 1 });
     await queue.idle();
-    expect(await queue.run('b', async () => 2, 0)).toEqual({ outcome: 2 });
+    expect(await queue.run('b', async () => 2, { timeoutMs: 0 })).toEqual({ outcome: 2 });
   });
 });
