@@ -7,9 +7,7 @@
 import { ProtocolError } from '../base/errors.ts';
 import { internedName } from './interned-names.ts';
 import { EMPTY_BYTES } from './schema.ts';
-
-/** Kafka's own limit on the UTF-8 length of a string, in both encodings. */
-export const STRING_BYTES_MAX = 32767;
+import { STRING_BYTES_MAX, wireText } from './wire-text.ts';
 
 /** Elements of arrays, nested ones included, that one frame may hold. */
 export const ELEMENTS_MAX = 1_000_000;
@@ -90,7 +88,7 @@ export class Reader {
     if (length > STRING_BYTES_MAX) this.fail(`a string of ${length} bytes`);
     if (length === 0) return '';
     const at = this.take(length);
-    return this.buffer.toString('utf8', at, at + length);
+    return wireText(this.buffer, at, at + length);
   }
 
   string(length: number): string {

@@ -6,13 +6,13 @@
  * a mistake of ours: RangeError or TypeError.
  */
 import { EMPTY_BYTES, INT64_MAX, INT64_MIN } from './schema.ts';
+import { STRING_BYTES_MAX } from './wire-text.ts';
 
 const SLAB_BYTES = 32 * 1024;
 /** A slab with less room than this is not worth handing on. */
 const SLAB_REST_MIN = 2 * 1024;
 /** Records below this size are copied: a chunk of their own costs more. */
 const CHUNK_BYTES_MIN = 2 * 1024;
-const STRING_BYTES_MAX = 32767;
 /** Up to this length a string is written character by character, in the hope that it is ASCII. */
 const SHORT_STRING = 40;
 /** UTF-8 bytes that one UTF-16 unit takes at most. */

@@ -26,6 +26,11 @@ import type { Session } from './session.ts';
 
 type Outcome = unknown | null | 'close';
 
+interface Received {
+  readonly header: RequestHeader;
+  readonly frame: Buffer;
+}
+
 export class RequestPipeline {
   readonly #services: ServerServices;
 
@@ -51,24 +56,19 @@ export class RequestPipeline {
     if (session.reauthentication?.isUnderWay === true && api.key !== ApiKey.SaslAuthenticate) {
       throw new ProtocolError(`${apiName(api.key)} while the login is renewed`);
     }
-    const request = decodeRequest(
-      api.key,
-      header.apiVersion,
-      frame,
-      header.bodyOffset,
-      frame.length,
-    );
+    const request = bodyOf(api, header, frame);
     const identity = { apiName: apiName(api.key), ...header };
     const ctx = new RequestContext(session, this.#services, identity, ordered);
-    return this.#run(api, ctx, request, header);
+    return this.#run(api, ctx, request, { header, frame });
   }
 
   #run(
     api: ApiDefinition,
     ctx: RequestContext,
     request: unknown,
-    header: RequestHeader,
+    received: Received,
   ): Answer | Promise<Answer> {
+    const { header } = received;
     let outcome: Outcome | Promise<Outcome>;
     try {
       const { authorization } = api;
@@ -85,11 +85,11 @@ export class RequestPipeline {
         outcome = api.handle(ctx, request);
       }
     } catch (error) {
-      outcome = this.#failed(api, ctx, request, error);
+      outcome = this.#failed(api, ctx, received, error);
     }
     if (outcome instanceof Promise) {
       return outcome
-        .catch((error: unknown) => this.#failed(api, ctx, request, error))
+        .catch((error: unknown) => this.#failed(api, ctx, received, error))
         .then((settled) => this.#answer(api, ctx, header, settled));
     }
     return this.#answer(api, ctx, header, outcome);
@@ -117,7 +117,7 @@ export class RequestPipeline {
   }
 
   /** The one place where a throwable becomes an error code. */
-  #failed(api: ApiDefinition, ctx: RequestContext, request: unknown, error: unknown): Outcome {
+  #failed(api: ApiDefinition, ctx: RequestContext, received: Received, error: unknown): Outcome {
     if (error instanceof ProtocolError) throw error;
     const errorCode = errorCodeOf(error);
     if (!(error instanceof KafkaError)) {
@@ -134,6 +134,9 @@ export class RequestPipeline {
         'a request failed',
       );
     }
+    // As it came: the handler may have taken things out of its request, and the tenant's view of
+    // the engine has put physical names into it.
+    const request = bodyOf(api, received.header, received.frame);
     return api.fail(request, errorCode, ctx.apiVersion);
   }
 }
@@ -143,6 +146,10 @@ export function errorCodeOf(error: unknown): number {
   if (error instanceof StorageError) return ErrorCode.KAFKA_STORAGE_ERROR;
   if (error instanceof UpstreamError) return ErrorCode.BROKER_NOT_AVAILABLE;
   return ErrorCode.UNKNOWN_SERVER_ERROR;
+}
+
+function bodyOf({ key }: ApiDefinition, header: RequestHeader, frame: Buffer): unknown {
+  return decodeRequest(key, header.apiVersion, frame, header.bodyOffset, frame.length);
 }
 
 function encode(api: ApiDefinition, header: RequestHeader, outcome: Outcome): Answer {

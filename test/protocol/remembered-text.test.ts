@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { internedName } from '../../src/protocol/interned-names.ts';
 import { readUuid, writeUuid } from '../../src/protocol/uuid-text.ts';
+import { STRING_BYTES_MAX, wireText } from '../../src/protocol/wire-text.ts';
 
 /** Few different bytes, so that the same names and near misses come again and again. */
 const bytes = fc
@@ -19,6 +20,16 @@ test('names', () => {
     }),
     { numRuns: 20_000 },
   );
+});
+
+test('what is no UTF-8 is replaced, and never becomes longer than the wire allows', () => {
+  const odd = (count: number) => Buffer.concat([Buffer.from('aé'), Buffer.alloc(count, 0xf4)]);
+  expect(internedName(odd(2), 0, 5)).toBe('aé\ufffd\ufffd');
+  expect(wireText(odd(10_000), 0, 10_003)).toBe(`aé${'\ufffd'.repeat(10_000)}`);
+  const most = wireText(odd(STRING_BYTES_MAX - 3), 0, STRING_BYTES_MAX);
+  expect(most).toBe(`a${'?'.repeat(STRING_BYTES_MAX - 1)}`);
+  const long = Buffer.from('é'.repeat(16_000));
+  expect(wireText(long, 0, long.length)).toBe('é'.repeat(16_000));
 });
 
 test('a name that was seen is the same string, and stays so after others', () => {

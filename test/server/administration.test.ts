@@ -308,6 +308,15 @@ describeRequiring(['built-broker'], 'administration over the wire', () => {
     }
   });
 
+  it('names what was asked for as it was asked for, when the request fails as a whole', async () => {
+    const client = await admin();
+    const topicPartitions = [{ topic: 'telemetry', partitions: [0] }];
+    const body = { electionType: 7, topicPartitions };
+    const { errorCode, replicaElectionResults } = await client.call(ApiKey.ElectLeaders, 2, body);
+    expect(errorCode).toBe(ErrorCode.INVALID_REQUEST);
+    expect(replicaElectionResults.map(({ topic }) => topic)).toEqual(['telemetry']);
+  });
+
   it('answers every version of what it serves', async () => {
     const client = await admin();
     const topics = [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }];

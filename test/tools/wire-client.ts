@@ -75,6 +75,13 @@ export class WireClient {
     }
   }
 
+  /** Sends a frame as it is, and resolves with the answer that bears its correlation id. */
+  answerTo(correlationId: number, frame: Buffer): Promise<Buffer> {
+    const answer = this.#answerTo(correlationId);
+    this.socket.write(frame);
+    return answer;
+  }
+
   /** Sends bytes as they are, and resolves with whether the broker hung up on them. */
   async closedBy(bytes: Buffer): Promise<boolean> {
     this.socket.write(bytes);

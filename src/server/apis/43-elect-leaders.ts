@@ -4,7 +4,9 @@
  * - A partition has one replica, which leads it: ELECTION_NOT_NEEDED, or while its storage is
  *   offline PREFERRED_LEADER_NOT_AVAILABLE or ELIGIBLE_LEADERS_NOT_AVAILABLE. Nothing changes.
  */
+import { KafkaError } from '../../base/errors.ts';
 import { ApiKey } from '../../protocol/api-keys.ts';
+import { ErrorCode } from '../../protocol/error-codes.ts';
 import { cluster, defineApi } from '../define-api.ts';
 
 const TOP_LEVEL_ERROR_SINCE = 1;
@@ -17,7 +19,9 @@ export const electLeadersApi = defineApi({
   async handle(ctx, request) {
     const { tenant } = ctx.session.principal;
     const answer = await ctx.engine.electLeaders(tenant, request, ctx.call);
-    return answer.errorCode === 0 ? answer : failed(request, answer.errorCode, ctx.apiVersion);
+    const { errorCode } = answer;
+    if (errorCode !== ErrorCode.NONE) throw new KafkaError(errorCode, 'the election is refused');
+    return answer;
   },
 
   fail: failed,

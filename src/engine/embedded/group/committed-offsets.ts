@@ -6,7 +6,7 @@
  * handed to the log, in one.
  */
 import { ErrorCode } from '../../../protocol/error-codes.ts';
-import { STRING_BYTES_MAX } from '../../../protocol/reader.ts';
+import { STRING_BYTES_MAX } from '../../../protocol/wire-text.ts';
 import type { NewRecord } from '../../../protocol/records/record.ts';
 import { INT64_MAX, ZERO_UUID } from '../../../protocol/schema.ts';
 import type {
