@@ -5,7 +5,8 @@
  * deleted is served again, after a crash neither; what lies above the high watermark cannot be
  * deleted. Segments that lie wholly below go in the background. A request that names very many
  * partitions is worked on a few milliseconds a turn; one write of the checkpoint serves all that
- * wait for one. `timeoutMs` bounds the wait for the disk, as Kafka's bounds that for the replicas.
+ * wait for one. `timeoutMs` cuts nothing short: Kafka's is for other replicas, which a partition has
+ * none of, and there too what its leader does is waited for.
  */
 import type { Clock } from '../../base/clock.ts';
 import { StorageError } from '../../base/errors.ts';
@@ -58,7 +59,7 @@ export class DeletingRecords {
       while (steps.next().done !== true) if (this.#clock.monotonicMs() > endMs) return false;
       return true;
     });
-    const errorCode = await this.#madeDurable(moved, request.timeoutMs);
+    const errorCode = await this.#madeDurable(moved);
     for (const { log, result } of moved) {
       if (errorCode === ErrorCode.NONE) result.lowWatermark = log.logStartOffset;
       else result.errorCode = errorCode;
@@ -104,26 +105,14 @@ export class DeletingRecords {
     return result;
   }
 
-  async #madeDurable(moved: readonly Moved[], timeoutMs: number): Promise<number> {
-    const persisted = this.#logs
-      .persistLogStarts(moved.map(({ log }) => log))
-      .then(() => ErrorCode.NONE as number)
-      .catch((error: unknown) => {
-        const isOfDisk = error instanceof StorageError || systemErrorCode(error) !== undefined;
-        if (!isOfDisk) throw error;
-        return ErrorCode.KAFKA_STORAGE_ERROR as number;
-      });
-    let expire: (errorCode: number) => void = () => undefined;
-    const expired = new Promise<number>((resolve) => {
-      expire = resolve;
-    });
-    const timer = this.#clock.setTimer(Math.max(0, timeoutMs), () =>
-      expire(ErrorCode.REQUEST_TIMED_OUT),
-    );
+  async #madeDurable(moved: readonly Moved[]): Promise<number> {
     try {
-      return await Promise.race([persisted, expired]);
-    } finally {
-      timer.cancel();
+      await this.#logs.persistLogStarts(moved.map(({ log }) => log));
+      return ErrorCode.NONE;
+    } catch (error) {
+      const isOfDisk = error instanceof StorageError || systemErrorCode(error) !== undefined;
+      if (!isOfDisk) throw error;
+      return ErrorCode.KAFKA_STORAGE_ERROR;
     }
   }
 }
