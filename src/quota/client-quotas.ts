@@ -49,6 +49,24 @@ export function applyAlteration(
   else entries.set(key, { entity, values: after });
 }
 
+/** Finds entries that have all that the filter names; with `strict` nothing beside that. */
+export function entryMatcher(
+  filter: EntityFilter,
+  strict: boolean,
+): (entry: ClientQuotaEntry) => boolean {
+  const asked = ENTITY_TYPES.filter((type) => filter[type] !== undefined);
+  return ({ entity }) => {
+    // As in Kafka: a strict filter without components finds nothing.
+    if (strict && (asked.length === 0 || typesOf(entity).length !== asked.length)) return false;
+    return asked.every((type) => {
+      const wanted = filter[type];
+      const name = entity[type];
+      if (wanted === undefined || name === undefined) return false;
+      return wanted === 'any' || wanted.name === name;
+    });
+  };
+}
+
 export class ClientQuotas {
   readonly #entries: ReadonlyMap<string, ClientQuotaEntry>;
 
@@ -93,21 +111,6 @@ export class ClientQuotas {
   forAddress(ip: string): ClientQuota | undefined {
     const key = 'connection_creation_rate';
     return this.#limit(key, { ip }) ?? this.#limit(key, { ip: null });
-  }
-
-  /** Entries that have all that the filter names; with `strict` nothing beside that. */
-  matching(filter: EntityFilter, strict: boolean): ClientQuotaEntry[] {
-    const asked = ENTITY_TYPES.filter((type) => filter[type] !== undefined);
-    // As in Kafka: a strict filter without components finds nothing.
-    return [...this.#entries.values()].filter(({ entity }) => {
-      if (strict && (asked.length === 0 || typesOf(entity).length !== asked.length)) return false;
-      return asked.every((type) => {
-        const wanted = filter[type];
-        const name = entity[type];
-        if (wanted === undefined || name === undefined) return false;
-        return wanted === 'any' || wanted.name === name;
-      });
-    });
   }
 
   #limit(key: QuotaKey, entity: ClientQuotaEntity): ClientQuota | undefined {

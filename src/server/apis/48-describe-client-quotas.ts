@@ -13,10 +13,19 @@ import type {
   EntryData,
 } from '../../protocol/schemas/48-describe-client-quotas.ts';
 import { isEntityType, typesOf } from '../../quota/client-quota-entity.ts';
-import type { ClientQuotaEntry, EntityFilter } from '../../quota/client-quotas.ts';
+import {
+  type ClientQuotaEntry,
+  type ClientQuotas,
+  type EntityFilter,
+  entryMatcher,
+} from '../../quota/client-quotas.ts';
 import { cluster, defineApi } from '../define-api.ts';
+import { workInTurns } from '../work-in-turns.ts';
 
 const MatchType = { EXACT: 0, DEFAULT: 1, SPECIFIED: 2 } as const;
+
+/** Entries that are looked at between two looks at the time. */
+const ENTRIES_PER_STEP = 64;
 
 interface Problem {
   readonly errorCode: number;
@@ -28,12 +37,13 @@ export const describeClientQuotasApi = defineApi({
   versions: { min: 0, max: 1 },
   authorization: cluster('DESCRIBE_CONFIGS'),
 
-  handle(ctx, request) {
+  async handle(ctx, request) {
     const filter = filterOf(request.components);
     if ('errorCode' in filter) return failed(filter.errorCode, filter.errorMessage);
     const quotas = ctx.services.security.clientQuotas(ctx.session.principal.tenant);
-    const found = quotas.matching(filter, request.strict);
-    return { throttleTimeMs: 0, errorCode: 0, errorMessage: null, entries: found.map(entry) };
+    const found = entriesOf(quotas, entryMatcher(filter, request.strict));
+    const entries = await workInTurns(ctx.services.clock, found);
+    return { throttleTimeMs: 0, errorCode: 0, errorMessage: null, entries };
   },
 
   fail: (_request, errorCode) => failed(errorCode, null),
@@ -72,6 +82,20 @@ function wantedBy({ matchType, match }: ComponentData): { name: string | null } 
     default:
       return invalid(`Unknown match type ${matchType}`);
   }
+}
+
+function* entriesOf(
+  quotas: ClientQuotas,
+  isAsked: (entry: ClientQuotaEntry) => boolean,
+): Generator<void, EntryData[]> {
+  const found: EntryData[] = [];
+  let looked = 0;
+  for (const one of quotas.entries()) {
+    looked += 1;
+    if (looked % ENTRIES_PER_STEP === 0) yield;
+    if (isAsked(one)) found.push(entry(one));
+  }
+  return found;
 }
 
 function entry({ entity, values }: ClientQuotaEntry): EntryData {

@@ -14,32 +14,42 @@ import type {
 import type { ScramCredentials } from '../../security/scram/scram-credentials.ts';
 import { scramMechanismByName } from '../../security/scram/scram-mechanism.ts';
 import { cluster, defineApi } from '../define-api.ts';
+import { workInTurns } from '../work-in-turns.ts';
 
 /** Named in one request: as many as a tenant can have. */
 const USERS_MAX = 10_000;
+/** Users that are described between two looks at the time. */
+const USERS_PER_STEP = 64;
 
 export const describeUserScramCredentialsApi = defineApi({
   key: ApiKey.DescribeUserScramCredentials,
   versions: { min: 0, max: 0 },
   authorization: cluster('DESCRIBE'),
 
-  handle(ctx, { users }) {
+  async handle(ctx, { users }) {
     if (users !== null && users.length > USERS_MAX) return failed(ErrorCode.INVALID_REQUEST);
     const { tenant } = ctx.session.principal;
     const credentials = ctx.services.security.scramCredentials(tenant);
     const mentions = new Map<string, number>();
     for (const { name } of users ?? []) mentions.set(name, (mentions.get(name) ?? 0) + 1);
-    const results =
-      mentions.size === 0
-        ? Array.from(credentials.users(), (user) => describe(credentials, user))
-        : Array.from(mentions, ([user, count]) =>
-            count > 1 ? twice(user) : describe(credentials, user),
-          );
+    const asked = mentions.size === 0 ? credentials.users() : mentions.keys();
+    const describeOne = (user: string): DescribeUserScramCredentialsResult =>
+      (mentions.get(user) ?? 0) > 1 ? twice(user) : describe(credentials, user);
+    const results = await workInTurns(ctx.services.clock, each(asked, describeOne));
     return { throttleTimeMs: 0, errorCode: 0, errorMessage: null, results };
   },
 
   fail: (_request, errorCode) => failed(errorCode),
 });
+
+function* each<T, R>(items: Iterable<T>, work: (item: T) => R): Generator<void, R[]> {
+  const results: R[] = [];
+  for (const item of items) {
+    if (results.length % USERS_PER_STEP === USERS_PER_STEP - 1) yield;
+    results.push(work(item));
+  }
+  return results;
+}
 
 function failed(errorCode: number): DescribeUserScramCredentialsResponse {
   return { throttleTimeMs: 0, errorCode, errorMessage: null, results: [] };
