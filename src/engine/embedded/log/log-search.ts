@@ -9,6 +9,7 @@ import * as batchOf from '../../../protocol/records/record-batch.ts';
 import { walkBatches } from './batch-walk.ts';
 import type { LogSegment } from './log-segment.ts';
 import type { UnifiedLog } from './unified-log.ts';
+import { youngestBatchFrom } from './youngest-batch.ts';
 
 export interface OffsetAndTimestamp {
   readonly offset: number;
@@ -37,9 +38,10 @@ async function searchSegment(
   log: UnifiedLog,
   segment: LogSegment,
   timestampMs: number,
+  knownFrom?: number,
 ): Promise<OffsetAndTimestamp | undefined> {
   try {
-    const from = await positionByTimestamp(log, segment, timestampMs);
+    const from = knownFrom ?? (await positionByTimestamp(log, segment, timestampMs));
     const found = await findInSegment(segment, from, log.logStartOffset, timestampMs);
     return segment.isRemoved ? undefined : found;
   } catch (error) {
@@ -51,42 +53,31 @@ async function searchSegment(
 export async function offsetOfMaxTimestamp(
   log: UnifiedLog,
 ): Promise<OffsetAndTimestamp | undefined> {
-  const first = log.local.indexOfSegment(log.logStartOffset);
-  let youngest: LogSegment | undefined;
-  let youngestMs = -1;
-  for (const segment of log.local.segments.slice(first)) {
-    const maxMs =
-      segment.offsetOfMaxTimestamp >= log.logStartOffset
-        ? segment.maxTimestampMs
-        : await maxTimestampFrom(segment, log.logStartOffset);
-    if (maxMs <= youngestMs) continue;
+  const { logStartOffset } = log;
+  const [first, ...above] = log.local.segments.slice(log.local.indexOfSegment(logStartOffset));
+  if (first === undefined) return undefined;
+  let youngest = first;
+  let timestampMs = -1;
+  for (const segment of above) {
+    if (segment.maxTimestampMs <= timestampMs) continue;
     youngest = segment;
-    youngestMs = maxMs;
+    timestampMs = segment.maxTimestampMs;
   }
-  if (youngest === undefined) return undefined;
-  const found = await searchSegment(log, youngest, youngestMs);
+  let from: number | undefined;
+  // Only the first segment may hold anything below the log's start. Of equal ones the first counts.
+  if (first.maxTimestampMs >= timestampMs) {
+    const isIn = first.offsetOfMaxTimestamp >= logStartOffset;
+    const found = isIn ? undefined : await youngestBatchFrom(first, logStartOffset);
+    const firstMs = isIn ? first.maxTimestampMs : (found?.timestampMs ?? -1);
+    if (firstMs >= timestampMs) {
+      youngest = first;
+      timestampMs = firstMs;
+      from = found?.position;
+    }
+  }
+  if (timestampMs < 0) return undefined;
+  const found = await searchSegment(log, youngest, timestampMs, from);
   return found === undefined && youngest.isRemoved ? offsetOfMaxTimestamp(log) : found;
-}
-
-/** Of a segment whose youngest batch lies below the log's start: its headers are read. */
-async function maxTimestampFrom(segment: LogSegment, logStartOffset: number): Promise<number> {
-  let maxMs = -1;
-  if (segment.sizeBytes === 0) return maxMs;
-  const end = segment.sizeBytes;
-  try {
-    await segment.offsetIndex.file.load();
-    const from = segment.offsetIndex.lookup(logStartOffset);
-    await segment.file.whilePinned((handle) =>
-      walkBatches(handle, from, end, (buffer, at) => {
-        const isIn = batchOf.lastOffset(buffer, at) >= logStartOffset;
-        if (isIn) maxMs = Math.max(maxMs, batchOf.maxTimestamp(buffer, at));
-        return true;
-      }),
-    );
-  } catch (error) {
-    if (!segment.isRemoved) throw error;
-  }
-  return segment.isRemoved ? -1 : maxMs;
 }
 
 async function positionByTimestamp(
@@ -96,7 +87,8 @@ async function positionByTimestamp(
 ): Promise<number> {
   await segment.timeIndex.file.load();
   await segment.offsetIndex.file.load();
-  const position = segment.offsetIndex.lookup(segment.timeIndex.lookup(timestampMs));
+  const offset = Math.max(segment.timeIndex.lookup(timestampMs), log.logStartOffset);
+  const position = segment.offsetIndex.lookup(offset);
   log.local.noteIndexUse(segment);
   return position;
 }

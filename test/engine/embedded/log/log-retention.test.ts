@@ -240,6 +240,44 @@ describe('the beginning of a log', () => {
     await manager.close();
   });
 
+  test('a youngest record that was looked for is not looked for in what was read before', async () => {
+    const bench = new LogBench();
+    const { manager, log } = await opened(bench);
+    await fill(bench, log, 1, { timestampMs: 9000 });
+    await fill(bench, log, 1, { timestampMs: 5000 });
+    for (let count = 0; count < 3; count += 1) await fill(bench, log, 1, { timestampMs: 4000 });
+    log.advanceLogStart(1);
+    const segment = log.local.segments[0]!;
+    const reads: number[] = [];
+    const pinned = segment.file.whilePinned.bind(segment.file);
+    segment.file.whilePinned = (use) =>
+      pinned((handle) => {
+        const read = handle.read.bind(handle);
+        const counted = Object.create(handle) as typeof handle;
+        counted.read = (buffer, position) => {
+          reads.push(position);
+          return read(buffer, position);
+        };
+        return use(counted);
+      });
+    const newest = () => log.fetchOffsetOfMaxTimestamp();
+    expect(await newest()).toMatchObject({ offset: 1, timestampMs: 5000 });
+    const firstReads = reads.splice(0);
+    expect(firstReads).toHaveLength(2);
+    expect(await newest()).toMatchObject({ offset: 1, timestampMs: 5000 });
+    // Only the batch that was found.
+    expect(reads.splice(0)).toEqual([firstReads[1]]);
+    await fill(bench, log, 1, { timestampMs: 6000 });
+    expect(await newest()).toMatchObject({ offset: 5, timestampMs: 6000 });
+    log.advanceLogStart(2);
+    expect(await newest()).toMatchObject({ offset: 5, timestampMs: 6000 });
+    log.advanceLogStart(6);
+    expect(await newest()).toBeUndefined();
+    await fill(bench, log, 1, { timestampMs: 3000 });
+    expect(await newest()).toMatchObject({ offset: 6, timestampMs: 3000 });
+    await manager.close();
+  });
+
   test('forgets the epochs that ended before it', async () => {
     const bench = new LogBench();
     const { log } = await opened(bench);
