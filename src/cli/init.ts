@@ -29,7 +29,7 @@ import { CommandError, UsageError } from './command-error.ts';
 import { printJson, printLine } from './output.ts';
 
 interface Options {
-  readonly names: string;
+  readonly names?: string;
   readonly trustDomain?: string;
   readonly tenantDomain?: string;
   readonly caPassphraseFile?: string;
@@ -37,7 +37,6 @@ interface Options {
 }
 
 const OPERATOR = 'operator';
-const LOCAL_NAMES = 'localhost,127.0.0.1,::1';
 
 /** What the broker reads, by the name of the file in pki/. */
 const BROKER_CAS = ['ca.crt', 'client-ca.crt', 'operator-ca.crt'] as const;
@@ -47,7 +46,10 @@ export function registerInit(program: Command): void {
     .command('init')
     .description('write a production set-up into an empty folder: configuration, CAs, policies')
     .argument('<dir>', 'a folder that is empty or does not exist')
-    .option('--names <names>', 'DNS names and addresses of the broker, by comma', LOCAL_NAMES)
+    .option(
+      '--names <names>',
+      'DNS names and addresses of the broker, by comma; localhost, 127.0.0.1 and ::1 are added',
+    )
     .option('--trust-domain <domain>', 'domain in the URI names of certificates')
     .option('--tenant-domain <domain>', 'server names <tenant>.<domain> name a tenant')
     .option(
@@ -88,13 +90,18 @@ async function init(dir: string, options: Options): Promise<void> {
   } else printNextSteps(root, configFile);
 }
 
-/** Names that cannot be are a mistake on the command line, found before anything is written. */
+/**
+ * What the certificate is for: those given first, then this machine's, under which the commands find
+ * the admin listener. Names that cannot be are a mistake on the command line, found before anything is
+ * written.
+ */
 async function checkedNames(options: Options): Promise<readonly string[]> {
-  const names = options.names.split(',').map((name) => name.trim());
+  const given = options.names?.split(',').map((name) => name.trim()) ?? [];
+  const { checkBrokerNames, DEFAULT_BROKER_NAMES } = await import('../pki/certificate-profile.ts');
+  const { checkTrustDomain } = await import('../pki/identity-name.ts');
+  const names = [...new Set([...given, ...DEFAULT_BROKER_NAMES])];
   const tenantDomain = options.tenantDomain;
   if (tenantDomain !== undefined) names.push(`*.${tenantDomain}`);
-  const { checkBrokerNames } = await import('../pki/certificate-profile.ts');
-  const { checkTrustDomain } = await import('../pki/identity-name.ts');
   try {
     checkBrokerNames(names);
     if (options.trustDomain !== undefined) checkTrustDomain(options.trustDomain);

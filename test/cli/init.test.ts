@@ -96,6 +96,8 @@ describe('a production set-up', () => {
     expect(config['trust.domain'].value).toBe('fleet.example.com');
     const certificate = await run(`cert show ${join(other, 'broker', 'broker.crt')}`);
     expect(certificate.stdout).toMatch(/broker\.example\.com.*\*\.mqtt\.example\.com/);
+    // For the operator's commands, which connect to this machine unless they are told otherwise.
+    expect(certificate.stdout).toMatch(/localhost.*127\.0\.0\.1/);
   });
 });
 
