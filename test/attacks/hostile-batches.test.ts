@@ -135,17 +135,22 @@ describeRequiring(['built-broker'], 'hostile record batches', () => {
 
   it("a topic's own max.message.bytes does not lift the operator's limit", async () => {
     const admin = await fixture.connect('acme', 'admin-1');
-    await admin.call(ApiKey.CreateTopics, 7, {
-      topics: [
-        {
-          name: 'wide-open',
-          numPartitions: 1,
-          replicationFactor: 1,
-          configs: [{ name: 'max.message.bytes', value: String(2 ** 31 - 1) }],
-        },
-      ],
-      timeoutMs: 5000,
-    });
+    const create = async (maxMessageBytes: number) => {
+      const { topics } = await admin.call(ApiKey.CreateTopics, 7, {
+        topics: [
+          {
+            name: 'wide-open',
+            numPartitions: 1,
+            replicationFactor: 1,
+            configs: [{ name: 'max.message.bytes', value: String(maxMessageBytes) }],
+          },
+        ],
+        timeoutMs: 5000,
+      });
+      return topics[0]!.errorCode;
+    };
+    expect(await create(2 ** 31 - 1)).toBe(ErrorCode.INVALID_CONFIG);
+    expect(await create(1_048_588)).toBe(ErrorCode.NONE);
     const value = Buffer.alloc(2 * 1024 * 1024);
     const records = buildRecordBatch([{ timestampMs: Date.now(), key: null, value, headers: [] }]);
     const produced = await admin.call(ApiKey.Produce, 9, {

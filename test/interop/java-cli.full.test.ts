@@ -34,7 +34,7 @@ describeRequiring([...brokerTools, 'java-tools'], "Kafka's command line over mut
 
   test('kafka-topics creates, lists and describes', async () => {
     const sizes = ['--partitions', '2', '--replication-factor', '1'];
-    const settings = ['--config', 'max.message.bytes=2000000'];
+    const settings = ['--config', 'max.message.bytes=1000000'];
     const created = await topics('--create', '--topic', 'orders', ...sizes, ...settings);
     expect(created.text).toBe('Created topic orders.\n');
     const again = await topics('--create', '--topic', 'orders', ...sizes);
@@ -46,7 +46,7 @@ describeRequiring([...brokerTools, 'java-tools'], "Kafka's command line over mut
     );
     const described = await topics('--describe', '--topic', 'orders');
     expect(described.text).toMatch(/Topic: orders\s+TopicId: \S{22}\s+PartitionCount: 2\s/);
-    expect(described.text).toContain('max.message.bytes=2000000');
+    expect(described.text).toContain('max.message.bytes=1000000');
     expect(described.text).toMatch(/Partition: 1\s+Leader: \d+\s+Replicas: \d+\s+Isr: \d+/);
   });
 

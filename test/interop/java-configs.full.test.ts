@@ -37,13 +37,13 @@ describeRequiring([...brokerTools, 'java-tools'], 'kafka-configs and kafka-topic
   test('a topic: alter, describe, describe all, delete', async () => {
     const added = await configs(
       ...['--alter', ...ofTopic('orders')],
-      ...['--add-config', 'segment.ms=3600000,max.message.bytes=2000000'],
+      ...['--add-config', 'segment.ms=3600000,max.message.bytes=1000000'],
     );
     expect(added.text).toBe('Completed updating config for topic orders.\n');
     const own = await configs('--describe', ...ofTopic('orders'));
     expect(own.text).toMatch(/^Dynamic configs for topic orders are:$/m);
     expect(own.text).toContain(
-      '  max.message.bytes=2000000 sensitive=false synonyms={DYNAMIC_TOPIC_CONFIG:max.message.bytes=2000000, DEFAULT_CONFIG:message.max.bytes=1048588}\n',
+      '  max.message.bytes=1000000 sensitive=false synonyms={DYNAMIC_TOPIC_CONFIG:max.message.bytes=1000000, DEFAULT_CONFIG:message.max.bytes=1048588}\n',
     );
     expect(own.text).toContain(
       '  segment.ms=3600000 sensitive=false synonyms={DYNAMIC_TOPIC_CONFIG:segment.ms=3600000',

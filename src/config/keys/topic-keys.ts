@@ -35,7 +35,7 @@ export const TOPIC_KEYS = {
     default: MIB + 12,
     min: 1,
     max: GIB,
-    doc: 'The largest record batch that is accepted, as it travels (compressed).',
+    doc: "The largest record batch that is accepted, as it travels (compressed); a topic's max.message.bytes may not be larger.",
   }),
   'log.segment.bytes': integer({
     default: GIB,

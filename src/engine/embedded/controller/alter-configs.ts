@@ -48,7 +48,7 @@ import { isEmpty } from './configs-image.ts';
 import type { ControllerSettings } from './controller-settings.ts';
 import { isRefusal, type Refusal } from './create-topics.ts';
 import type { PartitionLogs } from './partition-logs.ts';
-import type { TopicConfigTexts } from './topic-config.ts';
+import { limitProblem, type TopicConfigTexts } from './topic-config.ts';
 import { namespaceOf } from './topic-names.ts';
 import type { Topic } from './topics-image.ts';
 import { inTurns } from './turns.ts';
@@ -212,14 +212,15 @@ export class ConfigAlterer {
     switch (target.kind) {
       case 'topic': {
         const { topicId, configTexts } = target.topic;
-        const planned = plan(TOPIC_KIND, configTexts, asked);
+        const planned = this.#planTopicTexts(TOPIC_KIND, configTexts, asked);
         return (
           planned && (isRefusal(planned) ? planned : { type: 'topic-configs', topicId, ...planned })
         );
       }
       case 'broker': {
         const { namespace, brokerId } = target;
-        const planned = plan(this.#brokerKind, configs.brokerTexts(namespace, brokerId), asked);
+        const current = configs.brokerTexts(namespace, brokerId);
+        const planned = this.#planTopicTexts(this.#brokerKind, current, asked);
         if (planned === null || isRefusal(planned)) return planned;
         return { type: 'broker-configs', namespace, brokerId, ...planned };
       }
@@ -231,6 +232,14 @@ export class ConfigAlterer {
         );
       }
     }
+  }
+
+  #planTopicTexts(kind: ConfigKind<TopicConfigTexts>, current: TopicConfigTexts, asked: Asked) {
+    const planned = plan(kind, current, asked);
+    if (planned === null || isRefusal(planned)) return planned;
+    const { topicDefaults } = this.#parts.settings;
+    const errorMessage = limitProblem(planned.configs, current, topicDefaults);
+    return errorMessage === null ? planned : { errorCode: kind.errorCode, errorMessage };
   }
 
   /** Counts the groups that get their first configs against the namespace's limit. */

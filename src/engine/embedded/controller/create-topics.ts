@@ -13,7 +13,7 @@ import type { CreatePartitionsTopic } from '../../../protocol/schemas/37-create-
 import type { InheritedConfigs } from './configs-image.ts';
 import type { ControllerSettings } from './controller-settings.ts';
 import { effectiveConfigs } from './describe-configs.ts';
-import { judgeTopicConfigs, resolveTopicConfig } from './topic-config.ts';
+import { judgeTopicConfigs, limitProblem, resolveTopicConfig } from './topic-config.ts';
 import { collisionKey, namespaceOf, topicNameProblem } from './topic-names.ts';
 import type { PartitionLeader, Topic, TopicsImage } from './topics-image.ts';
 
@@ -70,6 +70,8 @@ export class CreationPlanner {
     if (typeof count !== 'number') return count;
     const judged = judgeTopicConfigs(asked.configs);
     if ('problem' in judged) return refusal(ErrorCode.INVALID_CONFIG, judged.problem);
+    const beyond = limitProblem(judged.texts, {}, this.#context.settings.topicDefaults);
+    if (beyond !== null) return refusal(ErrorCode.INVALID_CONFIG, beyond);
     const overLimit = this.#takePartitions(asked.name, count, count);
     if (overLimit !== null) return overLimit;
     this.#claims.add(claim);

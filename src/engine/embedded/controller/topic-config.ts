@@ -117,7 +117,7 @@ export const TOPIC_CONFIGS = {
     INT,
     1_048_588,
     intAtLeast(0),
-    'The largest record batch that is accepted, after compression.',
+    "The largest record batch that is accepted, after compression; at most the operator's.",
   ),
   'message.timestamp.after.max.ms': config(
     'log.message.timestamp.after.max.ms',
@@ -251,6 +251,24 @@ export function judgeTopicConfigs(
 function unknownConfig(name: string): string {
   if (NOT_SERVED.has(name)) return `Topic config ${name} is not served by this release.`;
   return `Unknown topic config name: ${name.slice(0, ECHO_LENGTH_MAX)}`;
+}
+
+/**
+ * What is set is what holds: a limit above the operator's own would be no limit, so it is refused. A
+ * text that stands there already is left alone: the operator may have lowered the limit since.
+ */
+export function limitProblem(
+  texts: TopicConfigTexts,
+  current: TopicConfigTexts,
+  operator: TopicConfigTexts,
+): string | null {
+  const name = 'max.message.bytes';
+  const asked = texts[name];
+  if (asked === undefined || asked === current[name]) return null;
+  const most = effectiveText(name, {}, operator);
+  if (toNumber(asked) <= toNumber(most)) return null;
+  const { brokerName } = TOPIC_CONFIGS[name];
+  return `Invalid value for ${name}: at most ${most}, which whoever operates the broker set as ${brokerName}.`;
 }
 
 /** The operator's defaults for all topics, checked; throws ConfigError at start-up. */

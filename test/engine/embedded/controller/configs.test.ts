@@ -288,6 +288,37 @@ describe('altering topic configs', () => {
     expect(await inForce(TOPIC, 'acme.b', 'segment.ms')).toEqual(['67000', 1]);
   });
 
+  it("refuses a limit of messages above the operator's, which would not hold", async () => {
+    const limited = (most: number) => ({
+      ...SETTINGS,
+      topicDefaults: { ...SETTINGS.topicDefaults, 'max.message.bytes': String(most) },
+    });
+    await reopen(limited(5000));
+    const refused = {
+      errorCode: ErrorCode.INVALID_CONFIG,
+      errorMessage: expect.stringContaining('at most 5000'),
+    };
+    const set = (value: string) => alterOne(TOPIC, 'acme.b', [[SET, 'max.message.bytes', value]]);
+    expect(await set('5001')).toMatchObject(refused);
+    expect(await replaceOne(TOPIC, 'acme.b', { 'max.message.bytes': '5001' })).toMatchObject(
+      refused,
+    );
+    const configs = { 'max.message.bytes': '5001' };
+    const created = await under.controller.createTopics(
+      createRequest([{ name: 'acme.c', configs }]),
+    );
+    expect(created.topics).toMatchObject([refused]);
+    const ofBrokers = await alterOne(BROKER, 'acme.', [[SET, 'message.max.bytes', '5001']]);
+    expect(ofBrokers).toMatchObject({ ...refused, errorCode: INVALID_REQUEST });
+    expect(await set('5000')).toMatchObject({ errorCode: NONE });
+    // What was set under a higher limit stands in nobody's way.
+    await reopen(limited(4000));
+    expect(await alterOne(TOPIC, 'acme.b', [[SET, 'segment.ms', '67000']])).toMatchObject({
+      errorCode: NONE,
+    });
+    expect(await set('4001')).toMatchObject({ errorCode: ErrorCode.INVALID_CONFIG });
+  });
+
   it('keeps topic id, partitions and what a later growth needs', async () => {
     const { topicId } = under.controller.topicByName('acme.b')!;
     await alterOne(TOPIC, 'acme.b', [[SET, 'segment.ms', '67000']]);
