@@ -154,7 +154,7 @@ export class LocalLog {
     const active = this.#active;
     const closed = this.#unsynced.slice();
     const [entriesChange, parentChange] = [this.#entriesChange, this.#parentChange];
-    // A truncation may remove them meanwhile.
+    // Retention may remove them meanwhile.
     for (const { file } of closed) if (!file.isRetired) await file.datasync();
     if (active.file.isUnsynced && !active.file.isRetired) await active.file.datasync();
     if (this.#isMetadataUnsynced) await this.#syncFile(PARTITION_METADATA_FILE);
