@@ -11,27 +11,18 @@
  * the log start offset were on their way out, in any order and in part: what they tell of
  * producers is kept.
  */
-import { join } from 'node:path';
-import { StorageError } from '../../../base/errors.ts';
 import { isCrcValid } from '../../../protocol/records/crc32c.ts';
 import * as batchOf from '../../../protocol/records/record-batch.ts';
-import { walkBatches, walkHeaders } from './batch-walk.ts';
+import { walkBatches } from './batch-walk.ts';
 import { LEADER_EPOCH_FILE, LeaderEpochCache } from './leader-epoch-cache.ts';
 import { LocalLog } from './local-log.ts';
 import type { LogConfig } from './log-config.ts';
 import type { LogDirectory } from './log-directory.ts';
-import {
-  DELETED_SUFFIX,
-  INDEX_SUFFIX,
-  LOG_SUFFIX,
-  LogSegment,
-  SNAPSHOT_SUFFIX,
-  segmentFileName,
-  TIME_INDEX_SUFFIX,
-} from './log-segment.ts';
-import { PARTITION_METADATA_FILE, parsePartitionMetadata } from './partition-metadata.ts';
-import { loadNewestSnapshot, snapshotOffsets, visitHeaders } from './producer-replay.ts';
+import { LogFolder } from './log-folder.ts';
+import { LogSegment } from './log-segment.ts';
+import { loadNewestSnapshot, visitHeaders } from './producer-replay.ts';
 import { ProducerState } from './producer-state.ts';
+import { DamagedLogError, SegmentAdopter } from './segment-adopter.ts';
 import { UnifiedLog } from './unified-log.ts';
 
 /** Copied at a time when the tail is written again. */
@@ -49,9 +40,6 @@ export interface LoadRequest {
   readonly wasClean: boolean;
 }
 
-/** Data that was on stable storage is gone or broken: this partition stays offline. */
-export class DamagedLogError extends StorageError {}
-
 export async function loadLog(directory: LogDirectory, request: LoadRequest): Promise<UnifiedLog> {
   return new LogLoader(directory, request).load();
 }
@@ -59,14 +47,14 @@ export async function loadLog(directory: LogDirectory, request: LoadRequest): Pr
 class LogLoader {
   readonly #directory: LogDirectory;
   readonly #request: LoadRequest;
-  readonly #names: Set<string>;
+  readonly #folder: LogFolder;
+  readonly #adopter: SegmentAdopter;
   readonly #producers: ProducerState;
   readonly #epochs = new LeaderEpochCache();
   readonly #nowMs: number;
   #isEpochFileValid = false;
   /** Read whole because they are not below the recovery point. */
   #scanned: LogSegment[] = [];
-  #hasRemoved = false;
   /** Lie wholly below the log's start: to be removed, once their producers are known. */
   #deleted: LogSegment[] = [];
   /** Follow a torn end: to be removed. */
@@ -77,7 +65,12 @@ class LogLoader {
     this.#directory = directory;
     this.#request = request;
     this.#producers = new ProducerState(directory.producerQuota);
-    this.#names = new Set(directory.files.readdirSync(request.path));
+    this.#folder = new LogFolder(directory.files, request.path);
+    this.#adopter = new SegmentAdopter({
+      indexIntervalBytes: request.config.indexIntervalBytes,
+      recoveryPoint: request.recoveryPoint,
+      damage: (what) => this.#damage(what),
+    });
     this.#nowMs = directory.clock.nowMs();
     this.#endOffset = request.logStartOffset;
   }
@@ -94,7 +87,9 @@ class LogLoader {
   async #load(): Promise<UnifiedLog> {
     const { topic, partition, path, config, recoveryPoint } = this.#request;
     this.#loadEpochs();
-    const found = this.#withoutDeleted(this.#findSegments());
+    const found = this.#withoutDeleted(
+      this.#folder.segmentBases().map((base) => this.#segment(base)),
+    );
     const segments = await this.#recover(found);
     if (segments.length === 0) segments.push(this.#segment(this.#endOffset));
     if (this.#endOffset < recoveryPoint) {
@@ -105,22 +100,22 @@ class LogLoader {
       await local.keepProducers(segments[0]!.baseOffset, this.#producers);
     }
     // Nothing was removed so far: a damaged log stays as it is.
-    for (const segment of [...this.#deleted, ...this.#lost]) this.#removeSegment(segment);
+    for (const segment of [...this.#deleted, ...this.#lost]) this.#folder.removeSegment(segment);
     this.#epochs.truncateFromEnd(this.#endOffset);
     const logStartOffset = Math.max(this.#request.logStartOffset, segments[0]!.baseOffset);
     this.#epochs.truncateFromStart(logStartOffset);
-    this.#removeLeftovers();
-    this.#removeSnapshots(segments);
-    for (const segment of segments) this.#removeStaleIndexes(segment);
+    this.#folder.removeLeftovers();
+    this.#folder.removeSnapshots(segments, this.#endOffset);
+    for (const segment of segments) this.#folder.removeStaleIndexes(segment);
     this.#dateActive(segments.at(-1)!);
     local.notePersisted();
     local.noteUnindexed(this.#scanned.filter((segment) => segment !== segments.at(-1)));
-    const topicId = this.#readTopicId();
+    const topicId = this.#folder.readTopicId();
     await this.#syncScanned(topicId);
     // What was removed must not come back beside what is appended from now on.
     // And what is gone from the front is gone for good once it was told.
     const isShorter = logStartOffset > this.#request.logStartOffset;
-    if (this.#hasRemoved || isShorter) await this.#directory.files.syncDirectory(path);
+    if (this.#folder.hasRemoved || isShorter) await this.#directory.files.syncDirectory(path);
     // After a kill an empty log's folder may be in the cache only.
     if (this.#endOffset === 0 && !this.#request.wasClean) local.noteNew();
     return new UnifiedLog({
@@ -143,10 +138,6 @@ class LogLoader {
     if (firstMs !== undefined && firstMs >= 0) segment.createdMs = Math.min(firstMs, this.#nowMs);
   }
 
-  #path(name: string): string {
-    return join(this.#request.path, name);
-  }
-
   #segment(base: number): LogSegment {
     const { files, openFiles } = this.#directory;
     return new LogSegment(files, openFiles, this.#request.path, base, this.#nowMs);
@@ -159,52 +150,10 @@ class LogLoader {
     );
   }
 
-  #remove(name: string): void {
-    this.#directory.files.unlinkSync(this.#path(name));
-    this.#names.delete(name);
-    this.#hasRemoved = true;
-  }
-
-  /** Half-written replacements, half-removed segments, and indexes whose segment is gone. */
-  #removeLeftovers(): void {
-    for (const name of [...this.#names]) {
-      const suffix = [INDEX_SUFFIX, TIME_INDEX_SUFFIX].find((end) => name.endsWith(end));
-      const isOrphan =
-        suffix !== undefined && !this.#names.has(name.slice(0, -suffix.length) + LOG_SUFFIX);
-      const isHalfGone = name.endsWith('.tmp') || name.endsWith(DELETED_SUFFIX);
-      if (isOrphan || isHalfGone) this.#remove(name);
-    }
-  }
-
-  /** An index that differs from what was read must not be believed by a later start. */
-  #removeStaleIndexes(segment: LogSegment): void {
-    if (!segment.offsetIndex.file.isStale && !segment.timeIndex.file.isStale) return;
-    segment.offsetIndex.file.forgetFile();
-    segment.timeIndex.file.forgetFile();
-    for (const suffix of [INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
-      const name = segmentFileName(segment.baseOffset, suffix);
-      if (this.#names.has(name)) this.#remove(name);
-    }
-  }
-
   #loadEpochs(): void {
-    if (!this.#names.has(LEADER_EPOCH_FILE)) return;
-    const bytes = this.#directory.files.readFileSync(this.#path(LEADER_EPOCH_FILE));
+    const bytes = this.#folder.read(LEADER_EPOCH_FILE);
+    if (bytes === undefined) return;
     this.#isEpochFileValid = this.#epochs.load(bytes, this.#request.logStartOffset);
-  }
-
-  #readTopicId(): string | undefined {
-    if (!this.#names.has(PARTITION_METADATA_FILE)) return undefined;
-    const bytes = this.#directory.files.readFileSync(this.#path(PARTITION_METADATA_FILE));
-    return parsePartitionMetadata(bytes);
-  }
-
-  #findSegments(): LogSegment[] {
-    const bases: number[] = [];
-    for (const name of this.#names) {
-      if (/^\d{20}\.log$/.test(name)) bases.push(Number.parseInt(name, 10));
-    }
-    return bases.sort((one, other) => one - other).map((base) => this.#segment(base));
   }
 
   /** A segment whose successor begins at or below the log's start holds nothing that counts. */
@@ -257,8 +206,8 @@ class LogLoader {
       if (!isBelow && (!wasClean || next !== undefined)) return index;
       segment.sizeBytes = segment.file.handle().sizeBytesSync();
       const end = isBelow
-        ? await this.#adoptUpTo(segment, next.baseOffset)
-        : await this.#adopt(segment, next === undefined);
+        ? await this.#adopter.adoptUpTo(segment, next.baseOffset)
+        : await this.#adopter.adopt(segment, next === undefined);
       if (!isBelow && end !== recoveryPoint) return index;
       if (next !== undefined && end !== next.baseOffset) {
         throw this.#damage(`${segment.file.path} ends at ${end}, the next begins elsewhere`);
@@ -268,102 +217,13 @@ class LogLoader {
     return found.length;
   }
 
-  /**
-   * Takes over the part of a segment that lies below the recovery point, if the indexes on disk
-   * lead to a batch that begins there; the segment then ends at that point until it is scanned.
-   * In doubt it is false: a scan of the whole segment tells what is damaged.
-   */
+  /** Whether the part of the segment below the recovery point need not be read. */
   #believeStart(segment: LogSegment): boolean {
     const { recoveryPoint, logStartOffset } = this.#request;
     const canBe = segment.baseOffset < recoveryPoint && logStartOffset < recoveryPoint;
-    if (!canBe || !this.#isEpochFileValid) return false;
-    const sizeBytes = segment.file.handle().sizeBytesSync();
-    const hasIndexes = segment.offsetIndex.file.adopt() && segment.timeIndex.file.adopt();
-    if (!hasIndexes) return false;
-    // There may be entries of batches that never reached the disk.
-    segment.offsetIndex.truncateTo(recoveryPoint);
-    segment.timeIndex.truncateTo(recoveryPoint);
-    segment.sizeBytes = sizeBytes;
-    const position = isPlausible(segment) ? positionAt(segment, recoveryPoint) : undefined;
-    if (position === undefined) return false;
-    segment.sizeBytes = position;
-    segment.readMaxTimestamp();
+    if (!canBe || !this.#isEpochFileValid || !this.#adopter.adoptStart(segment)) return false;
     this.#endOffset = recoveryPoint;
     return true;
-  }
-
-  /**
-   * As `#adopt`, for a segment whose successor begins at `next`. What a failed write left behind was
-   * cut off before that one was begun; a power cut may bring it back, and it is cut off again.
-   */
-  async #adoptUpTo(segment: LogSegment, next: number): Promise<number> {
-    const { sizeBytes } = segment;
-    let end = -1;
-    let damage: unknown;
-    try {
-      end = await this.#adopt(segment, false);
-    } catch (error) {
-      if (!(error instanceof DamagedLogError)) throw error;
-      damage = error;
-    }
-    if (end === next || (await this.#cutOverhang(segment, sizeBytes, next))) return next;
-    if (damage !== undefined) throw damage;
-    return end;
-  }
-
-  /** True when sound batches lead to `next` exactly: then nothing that counts lies behind them. */
-  async #cutOverhang(segment: LogSegment, sizeBytes: number, next: number): Promise<boolean> {
-    const { indexIntervalBytes } = this.#request.config;
-    let end = segment.baseOffset;
-    segment.resetForScan();
-    await segment.file.whilePinned((handle) =>
-      walkBatches(handle, 0, sizeBytes, (buffer, at) => {
-        const isOurs = end < next && batchOf.baseOffset(buffer, at) >= end;
-        if (!isOurs || !isCrcValid(buffer, at)) return false;
-        segment.noteBatch(buffer, at, batchOf.batchSizeBytes(buffer, at), indexIntervalBytes);
-        end = batchOf.nextOffset(buffer, at);
-        return true;
-      }),
-    );
-    if (end !== next) return false;
-    segment.cutFailedWrite();
-    await segment.file.datasync();
-    segment.writeIndexes();
-    await segment.syncIndexes();
-    return true;
-  }
-
-  /** Indexes as they are, or made anew; the offset at which the segment ends. */
-  async #adopt(segment: LogSegment, isLast: boolean): Promise<number> {
-    try {
-      const hasIndexes = segment.offsetIndex.file.adopt() && segment.timeIndex.file.adopt();
-      if (!hasIndexes || !isPlausible(segment)) await this.#rebuildIndexes(segment, isLast);
-      segment.readMaxTimestamp();
-      return segment.readNextOffset();
-    } catch (error) {
-      if (error instanceof DamagedLogError || !(error instanceof Error)) throw error;
-      if ('code' in error) throw error;
-      throw this.#damage(error.message);
-    }
-  }
-
-  async #rebuildIndexes(segment: LogSegment, isLast: boolean): Promise<void> {
-    const sizeBytes = segment.sizeBytes;
-    segment.resetForScan();
-    const { indexIntervalBytes } = this.#request.config;
-    const end = await segment.file.whilePinned((handle) =>
-      walkBatches(handle, 0, sizeBytes, (buffer, at) => {
-        if (!isCrcValid(buffer, at)) return false;
-        const bytes = batchOf.batchSizeBytes(buffer, at);
-        segment.noteBatch(buffer, at, bytes, indexIntervalBytes);
-        return true;
-      }),
-    );
-    if (end !== sizeBytes) throw this.#damage(`${segment.file.path} is broken at ${end}`);
-    // The last one still grows: its indexes stay in memory.
-    if (isLast) return;
-    segment.writeIndexes();
-    await segment.syncIndexes();
   }
 
   /** Producers (and epochs, if their file is lost) from the segments that are not read whole. */
@@ -432,24 +292,6 @@ class LogLoader {
     if (batchOf.hasProducerId(buffer, at)) this.#producers.update(buffer, at, this.#nowMs);
   }
 
-  /** Keeps those at the beginning of a segment, and the newest that the log reaches. */
-  #removeSnapshots(segments: readonly LogSegment[]): void {
-    const kept = new Set(segments.map((segment) => segment.baseOffset));
-    const offsets = snapshotOffsets(this.#names);
-    kept.add(offsets.find((offset) => offset <= this.#endOffset) ?? this.#endOffset);
-    for (const offset of offsets) {
-      if (!kept.has(offset)) this.#remove(segmentFileName(offset, SNAPSHOT_SUFFIX));
-    }
-  }
-
-  #removeSegment(segment: LogSegment): void {
-    segment.file.retire();
-    for (const suffix of [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
-      const name = segmentFileName(segment.baseOffset, suffix);
-      if (this.#names.has(name)) this.#remove(name);
-    }
-  }
-
   /** The bytes that were read may be in the page cache only. */
   async #syncScanned(topicId: string | undefined): Promise<void> {
     const { files } = this.#directory;
@@ -462,22 +304,8 @@ class LogLoader {
     }
     // Its name was durable with what it held below the recovery point, and so was the topic id.
     if (first.baseOffset < recoveryPoint && this.#scanned.length === 1) return;
-    if (topicId !== undefined) await this.#rewriteTopicId();
+    if (topicId !== undefined) await this.#folder.rewriteTopicId();
     await files.syncDirectory(path);
-  }
-
-  /** In place, as the log itself: a full disk must not keep a broker from starting. */
-  async #rewriteTopicId(): Promise<void> {
-    const { files } = this.#directory;
-    const path = this.#path(PARTITION_METADATA_FILE);
-    const bytes = files.readFileSync(path);
-    const handle = files.openSync(path, 'readWrite');
-    try {
-      handle.writevSync([bytes], 0);
-      await handle.datasync();
-    } finally {
-      handle.closeSync();
-    }
   }
 
   /**
@@ -500,30 +328,4 @@ class LogLoader {
       }
     });
   }
-}
-
-function isPlausible(segment: LogSegment): boolean {
-  return segment.offsetIndex.isPlausible(segment.sizeBytes) && segment.timeIndex.isPlausible();
-}
-
-/** Where the batch that begins at `offset` stands or would be appended; undefined if neither. */
-function positionAt(segment: LogSegment, offset: number): number | undefined {
-  const { offsetIndex, sizeBytes } = segment;
-  const entry = offsetIndex.count - 1;
-  const from = entry < 0 ? 0 : offsetIndex.position(entry);
-  let next = -1;
-  let isEntryTrue = entry < 0;
-  const found = walkHeaders(segment.file.handle(), from, sizeBytes, (buffer, at) => {
-    const last = batchOf.lastOffset(buffer, at);
-    isEntryTrue ||= last === offsetIndex.offset(entry);
-    if (!isEntryTrue || last >= offset) {
-      next = batchOf.baseOffset(buffer, at);
-      return false;
-    }
-    next = last + 1;
-    return true;
-  });
-  // A batch torn right there is the scan's business.
-  const position = found < 0 ? -1 - found : found;
-  return isEntryTrue && next === offset ? position : undefined;
 }

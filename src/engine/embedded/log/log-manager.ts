@@ -24,11 +24,12 @@ import {
 } from './log-config.ts';
 import { LogDirectory } from './log-directory.ts';
 import { LogDirectoryFiles } from './log-directory-files.ts';
-import { DamagedLogError, loadLog } from './log-loader.ts';
+import { loadLog } from './log-loader.ts';
 import { LogRetention } from './log-retention.ts';
 import { LogSegment } from './log-segment.ts';
 import { formatPartitionMetadata, PARTITION_METADATA_FILE } from './partition-metadata.ts';
 import { ProducerState } from './producer-state.ts';
+import { DamagedLogError } from './segment-adopter.ts';
 import { UnifiedLog } from './unified-log.ts';
 
 export interface LogManagerOptions {
