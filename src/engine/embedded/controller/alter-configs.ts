@@ -9,7 +9,7 @@
  * Concurrency: runs in the turn of the ChangeQueue, so topics neither come nor go meanwhile; what is
  * long is cut into turns of the event loop and into several appends, in the request's order.
  */
-import type { ChangeQueue, NotBegun, TurnOptions } from '../../../base/change-queue.ts';
+import type { ChangeQueue, TurnOptions } from '../../../base/change-queue.ts';
 import type { Clock } from '../../../base/clock.ts';
 import { ConfigResourceType } from '../../../protocol/config-resource-type.ts';
 import { ErrorCode } from '../../../protocol/error-codes.ts';
@@ -48,6 +48,7 @@ import { isEmpty } from './configs-image.ts';
 import type { ControllerSettings } from './controller-settings.ts';
 import { isRefusal, type Refusal } from './create-topics.ts';
 import type { PartitionLogs } from './partition-logs.ts';
+import { NOT_STORED, notBegun } from './refusals.ts';
 import { limitProblem, type TopicConfigTexts } from './topic-config.ts';
 import { namespaceOf } from './topic-names.ts';
 import type { Topic } from './topics-image.ts';
@@ -59,14 +60,6 @@ const RECORDS_PER_APPEND = 256;
 const NAMED_TWICE: Refusal = {
   errorCode: ErrorCode.INVALID_REQUEST,
   errorMessage: 'Each resource must appear at most once.',
-};
-const NOT_STORED: Refusal = {
-  errorCode: ErrorCode.KAFKA_STORAGE_ERROR,
-  errorMessage: 'The broker could not store the change.',
-};
-const BUSY: Refusal = {
-  errorCode: ErrorCode.REQUEST_TIMED_OUT,
-  errorMessage: 'Too many changes are waiting; nothing was changed.',
 };
 const UNKNOWN_TYPE = ErrorCode.UNSUPPORTED_VERSION;
 
@@ -173,7 +166,7 @@ export class ConfigAlterer {
     const turn = await this.#parts.changes.run(namespace, work, { isPermitted });
     const responses = asked.map(({ resourceType, resourceName }, index) => {
       const verdict =
-        'refused' in turn ? notBegun(turn.refused, resourceType) : turn.outcome[index]!;
+        'refused' in turn ? notBegun(turn.refused, deniedCode(resourceType)) : turn.outcome[index]!;
       const { errorCode, errorMessage } =
         verdict !== null && isRefusal(verdict)
           ? verdict
@@ -298,16 +291,14 @@ export class ConfigAlterer {
   }
 }
 
-function notBegun(reason: NotBegun, resourceType: number): Refusal {
-  if (reason !== 'denied') return BUSY;
-  const errorMessage = 'A right that the request needs was taken away; nothing was changed.';
+function deniedCode(resourceType: number): number {
   switch (resourceType) {
     case ConfigResourceType.TOPIC:
-      return { errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED, errorMessage };
+      return ErrorCode.TOPIC_AUTHORIZATION_FAILED;
     case ConfigResourceType.GROUP:
-      return { errorCode: ErrorCode.GROUP_AUTHORIZATION_FAILED, errorMessage };
+      return ErrorCode.GROUP_AUTHORIZATION_FAILED;
     default:
-      return { errorCode: ErrorCode.CLUSTER_AUTHORIZATION_FAILED, errorMessage };
+      return ErrorCode.CLUSTER_AUTHORIZATION_FAILED;
   }
 }
 

@@ -9,12 +9,11 @@
  *
  * Concurrency: changes run one at a time, the namespaces in turn (ChangeQueue); reads never wait.
  */
-import { ChangeQueue, type NotBegun, OWN } from '../../../base/change-queue.ts';
+import { ChangeQueue, OWN } from '../../../base/change-queue.ts';
 import type { Clock } from '../../../base/clock.ts';
 import { ConfigError, StorageError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
-import { type Random, randomUuid } from '../../../base/random.ts';
-import { ErrorCode } from '../../../protocol/error-codes.ts';
+import type { Random } from '../../../base/random.ts';
 import type { MetadataRequest, MetadataResponse } from '../../../protocol/schemas/03-metadata.ts';
 import type {
   CreateTopicsRequest,
@@ -52,20 +51,12 @@ import type {
   DescribeTopicPartitionsRequest,
   DescribeTopicPartitionsResponse,
 } from '../../../protocol/schemas/75-describe-topic-partitions.ts';
-import type { EngineCall, StateLog } from '../../engine.ts';
+import type { StateLog } from '../../engine.ts';
 import { ConfigAlterer } from './alter-configs.ts';
 import { BrokerConfigs } from './broker-configs.ts';
 import { type ClusterRecord, toStateRecord } from './cluster-records.ts';
-import { ClusterState, topicRecord } from './cluster-state.ts';
+import { ClusterState } from './cluster-state.ts';
 import type { ControllerSettings } from './controller-settings.ts';
-import {
-  CreationPlanner,
-  createdResult,
-  isRefusal,
-  type Refusal,
-  refusedResult,
-} from './create-topics.ts';
-import { planDeletions } from './delete-topics.ts';
 import { ConfigDescriber } from './describe-configs.ts';
 import { TopicDescriber } from './describe-topics.ts';
 import { PERMUTATION_KEY_BYTES } from './id-permutation.ts';
@@ -73,12 +64,9 @@ import { initProducerId } from './init-producer-id.ts';
 import { PartitionFolders } from './partition-folders.ts';
 import type { PartitionLogs } from './partition-logs.ts';
 import { ProducerIdAllocator } from './producer-id-allocator.ts';
+import { type ChangeCall, TopicChanges } from './topic-changes.ts';
 import { checkTopicDefaults } from './topic-config.ts';
-import { namespaceOf } from './topic-names.ts';
 import type { PartitionLeader, Topic } from './topics-image.ts';
-
-/** What a change needs to know of who asks for it. */
-export type ChangeCall = Pick<EngineCall, 'isStillPermitted'>;
 
 export interface ControllerOptions {
   /** The state log named CLUSTER_METADATA_LOG, just opened. */
@@ -90,52 +78,24 @@ export interface ControllerOptions {
   readonly settings: ControllerSettings;
 }
 
-const NOT_STORED: Refusal = {
-  errorCode: ErrorCode.KAFKA_STORAGE_ERROR,
-  errorMessage: 'The broker could not store the change.',
-};
-const TIMED_OUT: Refusal = {
-  errorCode: ErrorCode.REQUEST_TIMED_OUT,
-  errorMessage: 'Other changes took too long; nothing was changed.',
-};
-const NOT_BEGUN: Readonly<Record<NotBegun, Refusal>> = {
-  busy: TIMED_OUT,
-  timeout: TIMED_OUT,
-  denied: {
-    errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED,
-    errorMessage: 'A right that the request needs was taken away; nothing was changed.',
-  },
-};
-const TOO_MANY: Refusal = {
-  errorCode: ErrorCode.INVALID_REQUEST,
-  errorMessage: 'The request names too many topics.',
-};
-const NAMED_TWICE: Refusal = {
-  errorCode: ErrorCode.INVALID_REQUEST,
-  errorMessage: 'The topic stands in the request more than once.',
-};
-
 export class Controller {
   readonly #log: StateLog;
-  readonly #random: Random;
   readonly #logger: Logger;
   readonly #settings: ControllerSettings;
   readonly #state: ClusterState;
-  readonly #folders: PartitionFolders;
   readonly #changes: ChangeQueue;
   readonly #topicDescriber: TopicDescriber;
   readonly #configDescriber: ConfigDescriber;
   readonly #configAlterer: ConfigAlterer;
+  readonly #topicChanges: TopicChanges;
   readonly #producerIds: ProducerIdAllocator;
 
   private constructor(options: ControllerOptions, state: ClusterState, producerIdKey: Buffer) {
     const { log, logs, clock, random, logger, settings } = options;
     this.#log = log;
-    this.#random = random;
     this.#logger = logger;
     this.#settings = settings;
     this.#state = state;
-    this.#folders = new PartitionFolders(logs, logger);
     this.#changes = new ChangeQueue(clock, settings.limits.waitingChangesMax);
     this.#topicDescriber = new TopicDescriber(state.topics, logs);
     const brokers = new BrokerConfigs(settings);
@@ -144,6 +104,8 @@ export class Controller {
     const store = (records: readonly ClusterRecord[]) => this.#store(records);
     const parts = { state, brokers, logs, changes, clock, settings, store };
     this.#configAlterer = new ConfigAlterer(parts);
+    const folders = new PartitionFolders(logs, logger);
+    this.#topicChanges = new TopicChanges({ state, folders, changes, random, settings, store });
     this.#producerIds = new ProducerIdAllocator(producerIdKey, state.nextProducerNumber, (next) =>
       this.#reserveProducerNumbers(next),
     );
@@ -230,149 +192,24 @@ export class Controller {
     return initProducerId(request, this.#producerIds, this.#logger);
   }
 
-  async createTopics(
-    request: CreateTopicsRequest,
-    call: ChangeCall = {},
-  ): Promise<CreateTopicsResponse> {
-    const names = namesOf(request.topics);
-    const refuseAll = (refusal: Refusal): CreateTopicsResponse => ({
-      throttleTimeMs: 0,
-      topics: [...names.keys()].map((name) => refusedResult(name, refusal)),
-    });
-    if (names.size > this.#settings.limits.topicsPerRequestMax) return refuseAll(TOO_MANY);
-    const turn = await this.#changes.run(
-      namespaceOfFirst(request.topics),
-      async () => {
-        const planner = this.#planner(request.validateOnly);
-        const verdicts = new Map<string, Topic | Refusal>();
-        for (const asked of request.topics) {
-          const isTwice = names.get(asked.name)! > 1;
-          verdicts.set(asked.name, isTwice ? NAMED_TWICE : planner.planTopic(asked));
-        }
-        if (!request.validateOnly) await this.#carryOut(verdicts, topicRecord);
-        return verdicts;
-      },
-      { timeoutMs: request.timeoutMs, isPermitted: call.isStillPermitted },
-    );
-    if ('refused' in turn) return refuseAll(NOT_BEGUN[turn.refused]);
-    const verdicts = turn.outcome;
-    return {
-      throttleTimeMs: 0,
-      topics: Array.from(verdicts, ([name, verdict]) =>
-        isRefusal(verdict)
-          ? refusedResult(name, verdict)
-          : createdResult(verdict, this.#state.inheritedBy(verdict.name)),
-      ),
-    };
+  createTopics(request: CreateTopicsRequest, call: ChangeCall = {}): Promise<CreateTopicsResponse> {
+    return this.#topicChanges.createTopics(request, call);
   }
 
-  async createPartitions(
+  createPartitions(
     request: CreatePartitionsRequest,
     call: ChangeCall = {},
   ): Promise<CreatePartitionsResponse> {
-    const names = namesOf(request.topics);
-    const turn = await this.#changes.run(
-      namespaceOfFirst(request.topics),
-      async () => {
-        const planner = this.#planner(request.validateOnly);
-        const verdicts = new Map<string, Topic | Refusal>();
-        for (const asked of request.topics) {
-          const isTwice = names.get(asked.name)! > 1;
-          verdicts.set(asked.name, isTwice ? NAMED_TWICE : planner.planPartitions(asked));
-        }
-        if (!request.validateOnly) {
-          await this.#carryOut(verdicts, (topic) => this.#partitionsAdded(topic));
-        }
-        return verdicts;
-      },
-      { timeoutMs: request.timeoutMs, isPermitted: call.isStillPermitted },
-    );
-    return {
-      throttleTimeMs: 0,
-      results: [...names.keys()].map((name) => {
-        const verdict = 'refused' in turn ? NOT_BEGUN[turn.refused] : turn.outcome.get(name)!;
-        if (isRefusal(verdict)) return { name, ...verdict };
-        return { name, errorCode: ErrorCode.NONE, errorMessage: null };
-      }),
-    };
+    return this.#topicChanges.createPartitions(request, call);
   }
 
-  /** Results stand in the request's order; the caller shuffles them where order would tell. */
-  async deleteTopics(
-    request: DeleteTopicsRequest,
-    call: ChangeCall = {},
-  ): Promise<DeleteTopicsResponse> {
-    const turn = await this.#changes.run(
-      this.#namespaceOfDeletion(request),
-      async () => {
-        const plan = planDeletions(request, this.#state.topics);
-        const topics = plan.topics.map(({ topic }) => topic);
-        const isStored = await this.#store(
-          topics.map(({ topicId }) => ({ type: 'topic-removed', topicId })),
-        );
-        if (!isStored) {
-          for (const { resultIndex } of plan.topics) {
-            Object.assign(plan.results[resultIndex]!, NOT_STORED);
-          }
-          return plan.results;
-        }
-        for (const topic of topics) await this.#folders.remove(topic, 0);
-        return plan.results;
-      },
-      { timeoutMs: request.timeoutMs, isPermitted: call.isStillPermitted },
-    );
-    if ('outcome' in turn) return { throttleTimeMs: 0, responses: turn.outcome };
-    const refusal = NOT_BEGUN[turn.refused];
-    const { results } = planDeletions(request, this.#state.topics);
-    return { throttleTimeMs: 0, responses: results.map((r) => ({ ...r, ...refusal })) };
+  deleteTopics(request: DeleteTopicsRequest, call: ChangeCall = {}): Promise<DeleteTopicsResponse> {
+    return this.#topicChanges.deleteTopics(request, call);
   }
 
   /** Resolves when the changes that were begun have ended; the logs are their owners' to close. */
   async close(): Promise<void> {
     await this.#changes.idle();
-  }
-
-  #planner(isDryRun: boolean): CreationPlanner {
-    const { nodeId } = this.#settings;
-    return new CreationPlanner({
-      image: this.#state.topics,
-      settings: this.#settings,
-      inheritedBy: (name) => this.#state.inheritedBy(name),
-      isDryRun,
-      newTopicId: () => randomUuid(this.#random),
-      newLeaders: (count) => this.#state.leadersFor(new Array<number>(count).fill(nodeId)),
-    });
-  }
-
-  /**
-   * Makes the folders of the planned topics, then the records durable: all of them at once. A topic
-   * whose folders or record cannot be stored becomes a refusal, and its new folders go again.
-   */
-  async #carryOut(
-    verdicts: Map<string, Topic | Refusal>,
-    toRecord: (topic: Topic) => ClusterRecord,
-  ): Promise<void> {
-    const made: Topic[] = [];
-    for (const [name, topic] of verdicts) {
-      if (isRefusal(topic)) continue;
-      if (await this.#folders.tryMake(topic, this.#partitionCountNow(name))) made.push(topic);
-      else verdicts.set(name, NOT_STORED);
-    }
-    if (await this.#store(made.map(toRecord))) return;
-    for (const topic of made) {
-      await this.#folders.remove(topic, this.#partitionCountNow(topic.name));
-      verdicts.set(topic.name, NOT_STORED);
-    }
-  }
-
-  #partitionCountNow(name: string): number {
-    return this.#state.topics.byName(name)?.partitionCount ?? 0;
-  }
-
-  #partitionsAdded(topic: Topic): ClusterRecord {
-    const added = topic.leaders.slice(this.#partitionCountNow(topic.name));
-    const leaders = added.map(({ nodeId }) => nodeId);
-    return { type: 'partitions-added', topicId: topic.topicId, leaders };
   }
 
   /** Makes the records durable, then applies them; false, with nothing applied, when it fails. */
@@ -399,30 +236,12 @@ export class Controller {
     }
   }
 
-  #namespaceOfDeletion({ topics, topicNames }: DeleteTopicsRequest): string {
-    const [first] = topics;
-    const byId = first === undefined ? undefined : this.#state.topics.byId(first.topicId);
-    return namespaceOf(first?.name ?? topicNames[0] ?? byId?.name ?? '');
-  }
-
   async #reserveProducerNumbers(next: number): Promise<void> {
     const turn = await this.#changes.run(OWN, () =>
       this.#append([{ type: 'producer-numbers', next }]),
     );
     if ('refused' in turn) throw new StorageError('too many changes of the metadata are waiting');
   }
-}
-
-/** Whose request it is: all names in one are of one namespace. */
-function namespaceOfFirst(topics: readonly { readonly name: string | null }[]): string {
-  return namespaceOf(topics[0]?.name ?? '');
-}
-
-/** How often each name stands in a request, in the order of first mention. */
-function namesOf(topics: readonly { readonly name: string }[]): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  for (const { name } of topics) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return counts;
 }
 
 function checkOwner(state: ClusterState, nodeId: number): void {
