@@ -2,62 +2,39 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/base/clock.ts';
-import { nodeFileSystem } from '../../src/base/file-system.ts';
-import { silentLogger } from '../../src/base/logger.ts';
-import { systemRandom } from '../../src/base/random.ts';
-import { type EmbeddedStateLog, openStateLog } from '../../src/engine/embedded/state-log.ts';
 import type { MetadataImage } from '../../src/metadata/metadata-image.ts';
 import { SECURITY_METADATA_LOG } from '../../src/metadata/metadata-log.ts';
 import {
   DEFAULT_SECURITY_LIMITS,
-  SecurityState,
   type SecurityStateOptions,
 } from '../../src/metadata/security-state.ts';
 import type { ClientQuotaAlteration } from '../../src/quota/client-quota-entity.ts';
 import type { ScramCredential } from '../../src/security/scram/scram-credentials.ts';
 import { createTestPki, type TestPki } from '../pki/test-pki.ts';
-import { removeDirectory, temporaryDirectory } from '../tools/temporary-directory.ts';
+import { type OpenedState, SecurityStateFixture } from './security-state-fixture.ts';
 
-const ends: (() => void | Promise<void>)[] = [];
+const fixture = new SecurityStateFixture('quotas-and-credentials');
 let pki: TestPki;
 
 beforeAll(() => {
   pki = createTestPki();
 });
 
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
+afterEach(() => fixture.end());
 
-function newDirectory(): string {
-  const directory = temporaryDirectory('quotas-and-credentials');
-  ends.push(() => removeDirectory(directory));
-  return directory;
-}
+const newDirectory = fixture.newDirectory.bind(fixture);
 
 async function open(
   options: Partial<SecurityStateOptions> = {},
   directory = newDirectory(),
-): Promise<{ state: SecurityState; log: EmbeddedStateLog; close: () => Promise<void> }> {
-  const log = await openStateLog({
-    files: nodeFileSystem,
-    clock: systemClock,
-    directory,
-    name: SECURITY_METADATA_LOG,
-  });
-  ends.push(() => log.close().catch(() => {}));
-  const parts = { clock: systemClock, random: systemRandom, logger: silentLogger };
-  const state = await SecurityState.open({ log, ...parts, ...options });
-  const close = async (): Promise<void> => {
-    await state.close();
-    await log.close();
-  };
+): Promise<OpenedState> {
+  const opened = await fixture.open(options, directory);
+  const { state } = opened;
   if (state.image.tenants.size === 0) {
     await state.createTenant('acme', pki.tenants.acme.certificate.toString());
     await state.createTenant('globex', pki.tenants.globex.certificate.toString());
   }
-  return { state, log, close };
+  return opened;
 }
 
 const quota = (user: string, value: number | null): ClientQuotaAlteration => ({

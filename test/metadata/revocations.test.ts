@@ -1,52 +1,34 @@
 /** Revocations and suspensions as events: what is stored, what is refused, what a restart keeps. */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
-import { nodeFileSystem } from '../../src/base/file-system.ts';
-import { silentLogger } from '../../src/base/logger.ts';
-import { systemRandom } from '../../src/base/random.ts';
-import { openStateLog } from '../../src/engine/embedded/state-log.ts';
 import type { MetadataRecord } from '../../src/metadata/metadata-log.ts';
-import { fromStateRecord, SECURITY_METADATA_LOG } from '../../src/metadata/metadata-log.ts';
+import { fromStateRecord } from '../../src/metadata/metadata-log.ts';
 import type { WantedRevocation } from '../../src/metadata/revocation-change.ts';
 import {
   DEFAULT_SECURITY_LIMITS,
-  SecurityState,
+  type SecurityState,
   type SecurityStateOptions,
 } from '../../src/metadata/security-state.ts';
 import type { Revocations } from '../../src/security/revocations.ts';
 import { createTestPki, type TestPki, tenantCa } from '../pki/test-pki.ts';
-import { removeDirectory, temporaryDirectory } from '../tools/temporary-directory.ts';
+import { type OpenedState, SecurityStateFixture } from './security-state-fixture.ts';
 
-const ends: (() => void | Promise<void>)[] = [];
+const fixture = new SecurityStateFixture('revocations');
 let pki: TestPki;
 beforeAll(() => {
   pki = createTestPki();
 });
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
+afterEach(() => fixture.end());
 
-function newDirectory(): string {
-  const directory = temporaryDirectory('revocations');
-  ends.push(() => removeDirectory(directory));
-  return directory;
-}
+const newDirectory = fixture.newDirectory.bind(fixture);
 
 async function open(
   directory = newDirectory(),
   options: Partial<SecurityStateOptions> = {},
-): Promise<{ state: SecurityState; close: () => Promise<void> }> {
-  const name = SECURITY_METADATA_LOG;
-  const log = await openStateLog({ files: nodeFileSystem, clock: systemClock, directory, name });
-  ends.push(() => log.close().catch(() => {}));
-  const parts = { clock: systemClock, random: systemRandom, logger: silentLogger };
-  const state = await SecurityState.open({ log, ...parts, ...options });
-  await state.createTenant('acme', pki.tenants.acme.certificate.toString());
-  const close = async (): Promise<void> => {
-    await state.close();
-    await log.close();
-  };
-  return { state, close };
+): Promise<OpenedState> {
+  const opened = await fixture.open(options, directory);
+  await opened.state.createTenant('acme', pki.tenants.acme.certificate.toString());
+  return opened;
 }
 
 const wanted = (change: Partial<WantedRevocation>): WantedRevocation => ({

@@ -1,23 +1,14 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/base/clock.ts';
 import { StorageError } from '../../src/base/errors.ts';
-import { nodeFileSystem } from '../../src/base/file-system.ts';
-import { silentLogger } from '../../src/base/logger.ts';
-import { systemRandom } from '../../src/base/random.ts';
-import { openStateLog } from '../../src/engine/embedded/state-log.ts';
-import type { StateLog, StateRecord } from '../../src/engine/engine.ts';
+import type { StateRecord } from '../../src/engine/engine.ts';
 import type { MetadataError } from '../../src/metadata/metadata-error.ts';
-import { type MetadataRecord, SECURITY_METADATA_LOG } from '../../src/metadata/metadata-log.ts';
-import {
-  DEFAULT_SECURITY_LIMITS,
-  SecurityState,
-  type SecurityStateOptions,
-} from '../../src/metadata/security-state.ts';
+import type { MetadataRecord } from '../../src/metadata/metadata-log.ts';
+import { DEFAULT_SECURITY_LIMITS } from '../../src/metadata/security-state.ts';
 import type { AclBinding } from '../../src/security/acl/acl-binding.ts';
 import { createTestPki, type TestPki, tenantCa } from '../pki/test-pki.ts';
-import { removeDirectory, temporaryDirectory } from '../tools/temporary-directory.ts';
+import { SecurityStateFixture } from './security-state-fixture.ts';
 
-const ends: (() => void | Promise<void>)[] = [];
+const fixture = new SecurityStateFixture('security-state');
 let pki: TestPki;
 let acmeCa: string;
 let globexCa: string;
@@ -28,41 +19,10 @@ beforeAll(() => {
   globexCa = pki.tenants.globex.certificate.toString();
 });
 
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
+afterEach(() => fixture.end());
 
-function newDirectory(): string {
-  const directory = temporaryDirectory('security-state');
-  ends.push(() => removeDirectory(directory));
-  return directory;
-}
-
-interface Opened {
-  readonly state: SecurityState;
-  readonly log: StateLog;
-  readonly close: () => Promise<void>;
-}
-
-async function open(
-  options: Partial<SecurityStateOptions> = {},
-  directory = newDirectory(),
-): Promise<Opened> {
-  const log = await openStateLog({
-    files: nodeFileSystem,
-    clock: systemClock,
-    directory,
-    name: SECURITY_METADATA_LOG,
-  });
-  ends.push(() => log.close().catch(() => {}));
-  const parts = { clock: systemClock, random: systemRandom, logger: silentLogger };
-  const state = await SecurityState.open({ log, ...parts, ...options });
-  const close = async (): Promise<void> => {
-    await state.close();
-    await log.close();
-  };
-  return { state, log, close };
-}
+const open = fixture.open.bind(fixture);
+const newDirectory = fixture.newDirectory.bind(fixture);
 
 const rule = (change: Partial<AclBinding> = {}): AclBinding => ({
   resourceType: 'TOPIC',
