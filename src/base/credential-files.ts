@@ -292,14 +292,3 @@ export function listDirectory(path: string): DirectoryEntry[] {
     throw new PkiError(`cannot list ${path} (${code}): check its owner and mode`, { cause });
   }
 }
-
-/** The bytes of a file that must be there, such as a keytab. */
-export function readBytes(path: string, remedy: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    const code = systemErrorCode(cause);
-    if (code === 'ENOENT') throw new PkiError(`${path} is missing: ${remedy}`, { cause });
-    throw new PkiError(`cannot read ${path} (${code}): check its owner and mode`, { cause });
-  }
-}

@@ -4,7 +4,7 @@
  */
 import type { AuditLog } from '../audit/audit-log.ts';
 import { systemClock } from '../base/clock.ts';
-import { readBytes } from '../base/credential-files.ts';
+import { readBytesRequired } from '../base/credential-files.ts';
 import { ConfigError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { systemRandom } from '../base/random.ts';
@@ -102,7 +102,7 @@ function openKeytab(
       ...(isGood ? {} : { detail: problem.message }),
     });
   };
-  const read = (): Buffer => readBytes(path, remedy);
+  const read = (): Buffer => readBytesRequired(path, remedy);
   let keytab: Keytab;
   try {
     keytab = new Keytab({ read, serviceName, clock: systemClock, onChange });
