@@ -6,10 +6,11 @@
  *
  * Concurrency: each runs in its turn of the ChangeQueue.
  */
-import type { ChangeQueue, NotBegun } from '../../../base/change-queue.ts';
+import type { ChangeQueue, NotBegun, Turn } from '../../../base/change-queue.ts';
 import { type Random, randomUuid } from '../../../base/random.ts';
 import { ErrorCode } from '../../../protocol/error-codes.ts';
 import type {
+  CreatableTopic,
   CreateTopicsRequest,
   CreateTopicsResponse,
 } from '../../../protocol/schemas/19-create-topics.ts';
@@ -60,6 +61,14 @@ export interface TopicChangesParts {
   readonly store: (records: readonly ClusterRecord[]) => Promise<boolean>;
 }
 
+/** How topics of a request are made, or made larger. */
+interface Making<T> {
+  /** How often each name stands in the request. */
+  readonly names: ReadonlyMap<string, number>;
+  readonly plan: (planner: CreationPlanner, asked: T) => Topic | Refusal;
+  readonly toRecord: (topic: Topic) => ClusterRecord;
+}
+
 export class TopicChanges {
   readonly #parts: TopicChangesParts;
 
@@ -77,20 +86,8 @@ export class TopicChanges {
       topics: [...names.keys()].map((name) => refusedResult(name, refusal)),
     });
     if (names.size > this.#parts.settings.limits.topicsPerRequestMax) return refuseAll(TOO_MANY);
-    const turn = await this.#parts.changes.run(
-      namespaceOfFirst(request.topics),
-      async () => {
-        const planner = this.#planner(request.validateOnly);
-        const verdicts = new Map<string, Topic | Refusal>();
-        for (const asked of request.topics) {
-          const isTwice = names.get(asked.name)! > 1;
-          verdicts.set(asked.name, isTwice ? NAMED_TWICE : planner.planTopic(asked));
-        }
-        if (!request.validateOnly) await this.#carryOut(verdicts, topicRecord);
-        return verdicts;
-      },
-      { timeoutMs: request.timeoutMs, isPermitted: call.isStillPermitted },
-    );
+    const plan = (planner: CreationPlanner, asked: CreatableTopic) => planner.planTopic(asked);
+    const turn = await this.#make(request, call, { names, plan, toRecord: topicRecord });
     if ('refused' in turn) return refuseAll(notBegunTopics(turn.refused));
     const verdicts = turn.outcome;
     return {
@@ -108,22 +105,11 @@ export class TopicChanges {
     call: ChangeCall = {},
   ): Promise<CreatePartitionsResponse> {
     const names = namesOf(request.topics);
-    const turn = await this.#parts.changes.run(
-      namespaceOfFirst(request.topics),
-      async () => {
-        const planner = this.#planner(request.validateOnly);
-        const verdicts = new Map<string, Topic | Refusal>();
-        for (const asked of request.topics) {
-          const isTwice = names.get(asked.name)! > 1;
-          verdicts.set(asked.name, isTwice ? NAMED_TWICE : planner.planPartitions(asked));
-        }
-        if (!request.validateOnly) {
-          await this.#carryOut(verdicts, (topic) => this.#partitionsAdded(topic));
-        }
-        return verdicts;
-      },
-      { timeoutMs: request.timeoutMs, isPermitted: call.isStillPermitted },
-    );
+    const turn = await this.#make(request, call, {
+      names,
+      plan: (planner, asked) => planner.planPartitions(asked),
+      toRecord: (topic) => this.#partitionsAdded(topic),
+    });
     return {
       throttleTimeMs: 0,
       results: [...names.keys()].map((name) => {
@@ -162,6 +148,31 @@ export class TopicChanges {
     const refusal = notBegunTopics(turn.refused);
     const { results } = planDeletions(request, this.#parts.state.topics);
     return { throttleTimeMs: 0, responses: results.map((r) => ({ ...r, ...refusal })) };
+  }
+
+  /** Plans each topic, unless it is named twice, and unless it is a dry run makes what is in order. */
+  #make<T extends { readonly name: string }>(
+    request: {
+      readonly topics: readonly T[];
+      readonly timeoutMs: number;
+      readonly validateOnly: boolean;
+    },
+    { isStillPermitted }: ChangeCall,
+    { names, plan, toRecord }: Making<T>,
+  ): Promise<Turn<Map<string, Topic | Refusal>>> {
+    const { topics, timeoutMs, validateOnly } = request;
+    const make = async (): Promise<Map<string, Topic | Refusal>> => {
+      const planner = this.#planner(validateOnly);
+      const verdicts = new Map<string, Topic | Refusal>();
+      for (const asked of topics) {
+        const isTwice = names.get(asked.name)! > 1;
+        verdicts.set(asked.name, isTwice ? NAMED_TWICE : plan(planner, asked));
+      }
+      if (!validateOnly) await this.#carryOut(verdicts, toRecord);
+      return verdicts;
+    };
+    const options = { timeoutMs, isPermitted: isStillPermitted };
+    return this.#parts.changes.run(namespaceOfFirst(topics), make, options);
   }
 
   #planner(isDryRun: boolean): CreationPlanner {
