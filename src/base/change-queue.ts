@@ -18,7 +18,7 @@ export interface TurnOptions {
   /** How long the change may wait for its turn. */
   readonly timeoutMs?: number | undefined;
   /** Asked when the turn has come: may who asked for the change still make it? */
-  readonly isPermitted?: (() => boolean) | undefined;
+  readonly isPermitted?: (() => boolean | Promise<boolean>) | undefined;
 }
 
 /** Whose changes the broker's own and its operators' are; no tenant has such a name. */
@@ -60,7 +60,7 @@ export class ChangeQueue {
       // An idle queue begins at once: no time passes, so a timeout of 0 is no refusal by itself.
       const waitedMs = this.#clock.monotonicMs() - askedAtMs;
       if (waitedMs > Math.max(0, timeoutMs)) return { refused: 'timeout' };
-      if (isPermitted?.() === false) return { refused: 'denied' };
+      if (isPermitted !== undefined && !(await isPermitted())) return { refused: 'denied' };
       return { outcome: await change() };
     };
     return new Promise<Turn<T>>((resolve, reject) => {

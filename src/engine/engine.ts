@@ -132,7 +132,7 @@ export interface EngineCall {
    * Asked when the turn of a change has come: false once who asked may not make it any more, and
    * nothing is changed then. Absent where nobody's right can go.
    */
-  readonly isStillPermitted?: () => boolean;
+  readonly isStillPermitted?: () => boolean | Promise<boolean>;
 }
 
 /** A topic as the engine's metadata knows it. */

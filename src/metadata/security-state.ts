@@ -88,7 +88,7 @@ export interface SecurityStateOptions {
 
 /** `isPermitted` is asked when the change's turn has come; false: MetadataError 'denied'. */
 export interface AlterOptions {
-  readonly isPermitted?: () => boolean;
+  readonly isPermitted?: () => boolean | Promise<boolean>;
 }
 
 /** Called with the new image and what led to it. It must not throw. */
@@ -335,7 +335,7 @@ export class SecurityState {
   async #change<T>(
     namespace: string,
     change: () => Promise<T>,
-    isPermitted?: () => boolean,
+    isPermitted?: AlterOptions['isPermitted'],
   ): Promise<T> {
     const turn = await this.#changes.run(namespace, change, { isPermitted });
     if ('outcome' in turn) return turn.outcome;

@@ -21,9 +21,9 @@ const factsOf = (binding: AclBinding) => ({
 
 export function recorderOf(ctx: RequestContext): AclChangeRecorder {
   return {
-    begin() {
+    async begin() {
       // It may have waited: whoever lost the right, or the connection, meanwhile changes nothing.
-      if (ctx.isStillPermitted()) return;
+      if (await ctx.isStillPermitted()) return;
       throw new KafkaError(ErrorCode.CLUSTER_AUTHORIZATION_FAILED, 'Cluster authorization failed.');
     },
     async record(change, bindings) {

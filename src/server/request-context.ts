@@ -24,6 +24,7 @@ import type { Authorizer } from '../security/authorizer.ts';
 import type { FetchSessionCache } from './fetch-session.ts';
 import type { Session } from './session.ts';
 import type { TenantSecurity } from './tenant-security.ts';
+import { workInTurns } from './work-in-turns.ts';
 
 /** What every handler may use beside its request. */
 export interface ServerServices {
@@ -146,22 +147,36 @@ export class RequestContext {
 
   /**
    * Asked when a change has waited: is the connection still there, and may its principal still do
-   * all that this request was let in for? Decided again, and recorded, where the policy has changed.
+   * all that this request was let in for? Decided again, in turns, and recorded where the policy has
+   * changed; and once more where it changed meanwhile.
    */
-  isStillPermitted(): boolean {
+  isStillPermitted(): boolean | Promise<boolean> {
     if (this.session.isGone) return false;
-    if (this.policyEpoch === this.#grantedEpoch) return true;
+    return this.policyEpoch === this.#grantedEpoch || this.#decideAgain();
+  }
+
+  async #decideAgain(): Promise<boolean> {
     const grants = this.#grants;
-    this.#grants = [];
-    const isPermitted = grants.every(({ operation, resourceType, resourceName }) =>
-      this.authorize(operation, resourceType, resourceName),
-    );
-    if (!isPermitted) {
-      // Asked again, it is decided again.
-      this.#grants = grants;
-      this.#grantedEpoch = -1;
+    for (;;) {
+      const epoch = this.policyEpoch;
+      this.#grants = [];
+      const isPermitted = await workInTurns(this.services.clock, this.#authorizeAll(grants));
+      if (!isPermitted || this.session.isGone) {
+        // Asked again, it is decided again.
+        this.#grants = grants;
+        this.#grantedEpoch = -1;
+        return false;
+      }
+      if (this.policyEpoch === epoch) return true;
     }
-    return isPermitted;
+  }
+
+  *#authorizeAll(grants: readonly AccessEvent[]): Generator<void, boolean> {
+    for (const { operation, resourceType, resourceName } of grants) {
+      if (!this.authorize(operation, resourceType, resourceName)) return false;
+      yield;
+    }
+    return true;
   }
 
   #granted(epoch: number, event: AccessEvent): void {

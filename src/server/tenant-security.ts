@@ -13,13 +13,16 @@ export interface TenantSecurity {
   alterClientQuotas(
     tenant: string,
     alterations: readonly ClientQuotaAlteration[],
-    options: { readonly validateOnly: boolean; readonly isPermitted: () => boolean },
+    options: {
+      readonly validateOnly: boolean;
+      readonly isPermitted: () => boolean | Promise<boolean>;
+    },
   ): Promise<void>;
   scramCredentials(tenant: string): ScramCredentials;
   /** All or nothing. Rejects with a KafkaError when it is refused. */
   alterScramCredentials(
     tenant: string,
     change: ScramChange,
-    options: { readonly isPermitted: () => boolean },
+    options: { readonly isPermitted: () => boolean | Promise<boolean> },
   ): Promise<void>;
 }

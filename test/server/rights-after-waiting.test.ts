@@ -5,7 +5,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { AccessEvent, AuditSubject } from '../../src/audit/audit-event.ts';
-import { systemClock } from '../../src/base/clock.ts';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { KafkaError } from '../../src/base/errors.ts';
 import type { Engine, EngineCall } from '../../src/engine/engine.ts';
 import { ApiKey, apiName } from '../../src/protocol/api-keys.ts';
@@ -26,6 +26,7 @@ type Moment = 'recording' | 'queue' | 'never';
 class Scene {
   epoch = 1;
   allowed = true;
+  forbidden: string | null = null;
   changes = 0;
   readonly decisions: AccessEvent[] = [];
   readonly #revokeAt: Moment;
@@ -58,10 +59,10 @@ class Scene {
   }
 
   /** An engine, or a security state, in whose queue the change waits. */
-  async change(isPermitted: () => boolean): Promise<boolean> {
+  async change(isPermitted: () => boolean | Promise<boolean>): Promise<boolean> {
     await Promise.resolve();
     this.#passes('queue');
-    if (!isPermitted()) return false;
+    if (!(await isPermitted())) return false;
     this.changes += 1;
     return true;
   }
@@ -84,17 +85,21 @@ class Scene {
     }) as unknown as Engine;
   }
 
-  context(key: ApiKey, apiVersion: number): RequestContext {
-    const alter = async (_t: string, _c: unknown, options: { isPermitted: () => boolean }) => {
+  context(key: ApiKey, apiVersion: number, clock: Partial<Clock> = {}): RequestContext {
+    const alter = async (
+      _t: string,
+      _c: unknown,
+      options: { isPermitted: () => boolean | Promise<boolean> },
+    ) => {
       if (await this.change(options.isPermitted)) return;
       throw new KafkaError(ErrorCode.CLUSTER_AUTHORIZATION_FAILED, 'gone');
     };
     const services = {
-      clock: systemClock,
+      clock: { ...systemClock, ...clock },
       authorizer: {
         epochIn: () => this.epoch,
-        authorize: (_principal: unknown, _host: string, _action: Action) => ({
-          allowed: this.allowed,
+        authorize: (_principal: unknown, _host: string, action: Action) => ({
+          allowed: this.allowed && action.resourceName !== this.forbidden,
           rule: null,
           origin: null,
         }),
@@ -253,14 +258,37 @@ describe.each(
   );
 });
 
-it('a right that is gone stays gone, however often it is asked for again', () => {
+it('very many rights are asked for again in turns, and once more where the policy changes meanwhile', async () => {
+  const scene = new Scene('never', () => {});
+  let nowMs = 0;
+  const ctx = scene.context(ApiKey.DeleteGroups, 2, { monotonicMs: () => nowMs++ });
+  for (let at = 0; at < 1000; at += 1) ctx.authorize('DELETE', 'GROUP', `g${at}`);
+  scene.epoch += 1;
+  const asked = ctx.isStillPermitted();
+  let turns = 0;
+  const count = (): void => {
+    turns += 1;
+    // In the middle of the work, when the first rights have been granted again.
+    if (turns === 5) {
+      scene.epoch += 1;
+      scene.forbidden = 'g3';
+    }
+    if (turns < 10) setImmediate(count);
+  };
+  setImmediate(count);
+  expect(await asked).toBe(false);
+  expect(turns).toBe(10);
+  expect(scene.decisions.at(-1)).toMatchObject({ resourceName: 'g3', allowed: false });
+});
+
+it('a right that is gone stays gone, however often it is asked for again', async () => {
   const scene = new Scene('never', () => {});
   const ctx = scene.context(ApiKey.DeleteGroups, 2);
   expect(ctx.authorize('DELETE', 'GROUP', 'a') && ctx.authorize('DELETE', 'GROUP', 'b')).toBe(true);
   scene.epoch += 1;
   scene.allowed = false;
-  expect([ctx.isStillPermitted(), ctx.isStillPermitted()]).toEqual([false, false]);
+  expect([await ctx.isStillPermitted(), await ctx.isStillPermitted()]).toEqual([false, false]);
   scene.epoch += 1;
   scene.allowed = true;
-  expect([ctx.isStillPermitted(), ctx.isStillPermitted()]).toEqual([true, true]);
+  expect([await ctx.isStillPermitted(), await ctx.isStillPermitted()]).toEqual([true, true]);
 });

@@ -36,7 +36,7 @@ export const deleteRecordsApi = defineApi({
       }
     });
     await ctx.recorded();
-    if (!ctx.isStillPermitted()) {
+    if (!(await ctx.isStillPermitted())) {
       return refuseAll(request, ErrorCode.TOPIC_AUTHORIZATION_FAILED);
     }
 

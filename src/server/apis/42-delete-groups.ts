@@ -31,7 +31,7 @@ export const deleteGroupsApi = defineApi({
     await inBatches(ctx, accepted, GROUPS_PER_BATCH, async (groupsNames) => {
       for (const group of groupsNames) ctx.administration('group-delete', { group });
       await ctx.recorded();
-      if (!ctx.isStillPermitted()) {
+      if (!(await ctx.isStillPermitted())) {
         for (const groupId of groupsNames) results.push({ groupId, errorCode: FORBIDDEN });
         return;
       }

@@ -43,7 +43,7 @@ export const offsetDeleteApi = defineApi({
         }
       }
       await ctx.recorded();
-      if (!ctx.isStillPermitted()) {
+      if (!(await ctx.isStillPermitted())) {
         errorCode = ErrorCode.GROUP_AUTHORIZATION_FAILED;
         return;
       }

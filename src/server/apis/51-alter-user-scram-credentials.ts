@@ -68,7 +68,7 @@ async function alter(ctx: RequestContext, accepted: readonly Planned[]): Promise
       deleted: accepted.flatMap((one) => ('delete' in one ? [one.delete] : [])),
       upserted: accepted.flatMap((one) => ('upsert' in one ? [one.upsert] : [])),
     };
-    const isPermitted = (): boolean => ctx.isStillPermitted();
+    const isPermitted = () => ctx.isStillPermitted();
     await ctx.services.security.alterScramCredentials(tenant, change, { isPermitted });
     return { errorCode: ErrorCode.NONE, errorMessage: null };
   } catch (error) {
