@@ -31,7 +31,7 @@ export class ChangeQueue {
   readonly #clock: Clock;
   readonly #waitingMax: number;
   readonly #waitingOfOneMax: number;
-  #own: (() => Promise<unknown>)[] = [];
+  readonly #own: (() => Promise<unknown>)[] = [];
   /** By tenant, the one whose turn it is first; none is empty. */
   readonly #waiting = new Map<string, (() => Promise<unknown>)[]>();
   #waitingCount = 0;

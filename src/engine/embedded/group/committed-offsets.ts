@@ -6,7 +6,6 @@
  * handed to the log, in one.
  */
 import { ErrorCode } from '../../../protocol/error-codes.ts';
-import { STRING_BYTES_MAX } from '../../../protocol/wire-text.ts';
 import type { NewRecord } from '../../../protocol/records/record.ts';
 import { INT64_MAX, ZERO_UUID } from '../../../protocol/schema.ts';
 import type {
@@ -20,6 +19,7 @@ import type {
   OffsetDeleteResponse,
   OffsetDeleteResponseTopic,
 } from '../../../protocol/schemas/47-offset-delete.ts';
+import { STRING_BYTES_MAX } from '../../../protocol/wire-text.ts';
 import type { EngineCall, TopicIdentity } from '../../engine.ts';
 import { offsetBytes } from './group-offsets.ts';
 import { type GroupParts, groupIdError, legacyGroupIdError, outcomeError } from './group-parts.ts';
