@@ -132,7 +132,7 @@ async function start(
     () => {},
   );
   const work = new PasswordWork();
-  const tokens = enabledTokens(config, state, { work, isRevoked: clientCrl.isRevoked });
+  const tokens = enabledTokens(config, state, { work, registry, isRevoked: clientCrl.isRevoked });
   const servers: ClientServers = makeClientServers(config, {
     audit,
     authorizer,

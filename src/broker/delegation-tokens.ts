@@ -13,18 +13,26 @@ import type { SecurityState } from '../metadata/security-state.ts';
 import type { RevocationCheck } from '../security/admission.ts';
 import type { PasswordWork } from '../security/sasl/password-work.ts';
 import type { TokenLogins } from '../security/sasl/scram-exchange.ts';
+import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import { TokenKeys } from '../security/tokens/token-keys.ts';
 import { tokenExclusion } from '../security/tokens/token-standing.ts';
+import { workInTurns } from '../server/work-in-turns.ts';
 
 const SECRET_KEY = 'delegation.token.secret.key.file';
 /** Of the text in the file: `openssl rand -base64 32` writes 44. */
 const SECRET_LENGTH_MIN = 32;
 
+export interface TokenParts {
+  readonly work: PasswordWork;
+  readonly isRevoked: RevocationCheck;
+  readonly registry: TenantCaRegistry;
+}
+
 /** Null where no secret is configured. */
 export function enabledTokens(
   config: Config,
   state: SecurityState,
-  parts: { readonly work: PasswordWork; readonly isRevoked: RevocationCheck },
+  { work, isRevoked, registry }: TokenParts,
 ): TokenLogins | null {
   const path = config[SECRET_KEY];
   if (path === null) return null;
@@ -36,13 +44,14 @@ export function enabledTokens(
     );
   }
   return {
-    keys: new TokenKeys(Buffer.from(secret), parts.work),
+    keys: new TokenKeys(Buffer.from(secret), work),
     find({ tenant, user }) {
       const known = state.image.tenants.get(tenant);
       if (known?.state !== 'active') return undefined;
       const token = known.delegationTokens.get(user);
-      const { isRevoked } = parts;
-      const now = { nowMs: systemClock.nowMs(), revocations: known.revocations, isRevoked };
+      const { revocations } = known;
+      const nowMs = systemClock.nowMs();
+      const now = { tenant, nowMs, revocations, isRevoked, registry };
       return token !== undefined && tokenExclusion(token, now) === null ? token : undefined;
     },
   };
@@ -61,6 +70,7 @@ export class TokenSweep {
   readonly #parts: TokenSweepParts;
   #timer: Timer | null = null;
   #isStopped = false;
+  #round: Promise<void> = Promise.resolve();
 
   constructor(state: SecurityState, parts: TokenSweepParts) {
     this.#state = state;
@@ -68,33 +78,45 @@ export class TokenSweep {
   }
 
   start(): void {
-    void this.#round();
+    const { clock, intervalMs } = this.#parts;
+    this.#round = this.#sweep().finally(() => {
+      if (!this.#isStopped) this.#timer = clock.setTimer(intervalMs, () => this.start());
+    });
   }
 
-  stop(): void {
+  /** Resolves when the change that was begun is made. */
+  stop(): Promise<void> {
     this.#isStopped = true;
     this.#timer?.cancel();
+    return this.#round;
   }
 
-  async #round(): Promise<void> {
-    const { clock, intervalMs, logger } = this.#parts;
+  async #sweep(): Promise<void> {
+    const { clock, logger } = this.#parts;
     try {
-      for (const tenant of this.#state.image.tenants.keys()) {
+      const tenants = await workInTurns(clock, this.#tenantsWithExpired());
+      for (const [tenant, count] of tenants) {
         if (this.#isStopped) return;
-        await this.#sweep(tenant);
+        await this.#remove(tenant, count);
       }
     } catch (err) {
       // They let nobody in any more; the next round tries again.
       logger.error({ err }, 'expired delegation tokens could not be removed');
     }
-    if (!this.#isStopped) this.#timer = clock.setTimer(intervalMs, () => void this.#round());
   }
 
-  async #sweep(tenant: string): Promise<void> {
-    const { clock, audit } = this.#parts;
-    const tokens = this.#state.image.tenants.get(tenant)?.delegationTokens;
-    const count = tokens?.expired(clock.nowMs()).length ?? 0;
-    if (count === 0) return;
+  *#tenantsWithExpired(): Generator<void, [string, number][]> {
+    const found: [string, number][] = [];
+    for (const [tenant, { delegationTokens }] of this.#state.image.tenants) {
+      const count = delegationTokens.expired(this.#parts.clock.nowMs()).length;
+      if (count > 0) found.push([tenant, count]);
+      yield;
+    }
+    return found;
+  }
+
+  async #remove(tenant: string, count: number): Promise<void> {
+    const { audit } = this.#parts;
     audit.security(null, {
       type: 'administration',
       outcome: 'success',

@@ -289,9 +289,9 @@ export class Server {
     const delay = new Promise<void>((resolve) => {
       clock.setTimer(delayMs, resolve);
     });
-    // What the caller writes after this still has its time to leave.
-    clock.setTimer(delayMs + LAST_ANSWER_MS, () => socket.destroy());
     await Promise.all([audit.durable(), delay]);
+    // What the caller writes after this still has its time to leave.
+    clock.setTimer(LAST_ANSWER_MS, () => socket.destroy());
   }
 
   async #admitted(

@@ -18,7 +18,7 @@ import {
   renewToken,
   tokenBrokerEnv,
 } from '../tools/delegation-tokens.ts';
-import { scramLogin, tokenLogin } from '../tools/scram-login.ts';
+import { scramClient, scramLogin, tokenLogin } from '../tools/scram-login.ts';
 import { removeScramUser, upsertScramUser } from '../tools/scram-users.ts';
 import { describeRequiring } from '../tools/tool-detection.ts';
 import { WireClient } from '../tools/wire-client.ts';
@@ -30,6 +30,7 @@ describeRequiring(['built-broker'], 'a delegation token', () => {
   const fixture = useBroker({
     env: {
       ...tokenBrokerEnv(),
+      BREAKWATER_DELEGATION_TOKEN_EXPIRY_CHECK_INTERVAL_MS: '200',
       BREAKWATER_SASL_ENABLED_MECHANISMS: 'SCRAM-SHA-256,SCRAM-SHA-512,PLAIN',
     },
   });
@@ -146,6 +147,53 @@ describeRequiring(['built-broker'], 'a delegation token', () => {
     });
   });
 
+  describe('renews its session in place', () => {
+    /** SaslHandshake is taken once a second has gone by. */
+    const renewing = async (client: WireClient, mechanism = 'SCRAM-SHA-256'): Promise<void> => {
+      const handshake = async () =>
+        (await client.call(ApiKey.SaslHandshake, 1, { mechanism })).errorCode;
+      await expect.poll(handshake, { timeout: 5000 }).toBe(0);
+    };
+    const proof = async (client: WireClient, user: string, password: string, extensions = '') => {
+      const messages = scramClient(user, password, extensions);
+      const first = await client.call(ApiKey.SaslAuthenticate, 2, { authBytes: messages.first });
+      const authBytes = messages.final(first.authBytes);
+      return client.call(ApiKey.SaslAuthenticate, 2, { authBytes });
+    };
+
+    it('by another token of its owner, whose end is its own from then on', async () => {
+      const [first, second] = [await createToken(device), await createToken(device)];
+      const client = await loggedIn(first);
+      await renewing(client);
+      const hmac = second.hmac.toString('base64');
+      const answer = await proof(client, second.tokenId, hmac, ',tokenauth=true');
+      expect(answer.errorCode).toBe(0);
+      await expireToken(device, first.hmac);
+      expect(await names(client)).toEqual(['telemetry']);
+      await expireToken(device, second.hmac);
+      expect(await client.isClosed(WITHIN_MS)).toBe(true);
+    });
+
+    it("not by another's token, nor by a password, which would make tokens", async () => {
+      await upsertScramUser(admin, 'device-1', PASSWORD);
+      const others = await createToken(admin);
+      const [one, two] = [
+        await loggedIn(await createToken(device)),
+        await loggedIn(await createToken(device)),
+      ];
+      await Promise.all([renewing(one), renewing(two)]);
+      const hmac = others.hmac.toString('base64');
+      for (const [client, answer] of [
+        [one, await proof(one, others.tokenId, hmac, ',tokenauth=true')],
+        [two, await proof(two, 'acme/device-1', PASSWORD)],
+      ] as const) {
+        expect(answer.errorCode).toBe(ErrorCode.SASL_AUTHENTICATION_FAILED);
+        expect(await client.isClosed(2000)).toBe(true);
+      }
+      await removeScramUser(admin, 'device-1');
+    });
+  });
+
   it('of one tenant is unknown in every other: to log in, to renew, to end, to look at', async () => {
     const token = await createToken(device, { renewers: ['device-2', 'admin-1'] });
     const stranger = await fixture.connect('globex', 'admin-1');
@@ -189,6 +237,9 @@ describeRequiring(['built-broker'], 'a delegation token', () => {
         }),
       );
       for (const token of [short, shortened, atOnce]) expect(await isRefused(token)).toBe(true);
+      const kept = async () => (await describeTokens(device)).map(({ tokenId }) => tokenId);
+      await expect.poll(kept).not.toContain(short.tokenId);
+      await fixture.audited('security', (one) => one.reason === 'delegation-tokens-expired');
     });
 
     it('when the certificate is revoked that it was made with, by serial', async () => {

@@ -96,18 +96,15 @@ async function created(
   request: CreateDelegationTokenRequest,
   owner: Owner,
 ): Promise<DelegationToken> {
-  refuseTokenSession(ctx);
+  await refuseTokenSession(ctx);
   const { tenant, name: requester } = ctx.session.principal;
-  const isOwn = owner.type === USER_TYPE && owner.name === requester;
+  const renewers = checkedRenewers(request, owner);
+  const isOwn = owner.name === requester;
   if (!isOwn && !ctx.authorize('CREATE_TOKENS', 'USER', `${owner.type}:${owner.name}`)) {
     const code = ErrorCode.DELEGATION_TOKEN_AUTHORIZATION_FAILED;
     throw new KafkaError(code, 'Not authorized to create tokens for this owner.');
   }
-  const renewers = renewersIn(request, owner);
   const tokens = tokensOf(ctx);
-  if (![owner.name, ...renewers].every((name) => NAME_GRAMMAR.test(name))) {
-    throw new KafkaError(ErrorCode.INVALID_REQUEST, 'A name that no principal can have.');
-  }
   const id = tokens.newId();
   const facts = { token: tokenName(tenant, { id }), owner: owner.name };
   const { maxLifetimeMs } = request;
@@ -127,20 +124,24 @@ async function created(
   } catch (error) {
     const detail = error instanceof KafkaError ? error.message : 'it could not be stored';
     ctx.administrationFailed('delegation-token-create', detail, facts);
+    await ctx.recorded();
     throw error;
   }
   return token!;
 }
 
-/** Each once. */
-function renewersIn({ renewers }: CreateDelegationTokenRequest, owner: Owner): string[] {
+/** Each once. Throws KafkaError when they, or the owner, cannot be principals. */
+function checkedRenewers({ renewers }: CreateDelegationTokenRequest, owner: Owner): string[] {
   const types = [owner.type, ...renewers.map(({ principalType }) => principalType)];
   if (types.some((type) => type !== USER_TYPE)) {
     throw new KafkaError(ErrorCode.INVALID_PRINCIPAL_TYPE, 'Owners and renewers are users.');
   }
   const names = [...new Set(renewers.map(({ principalName }) => principalName))];
-  if (names.length <= TOKEN_RENEWERS_MAX) return names;
-  throw new KafkaError(ErrorCode.INVALID_REQUEST, `At most ${TOKEN_RENEWERS_MAX} renewers.`);
+  if (names.length > TOKEN_RENEWERS_MAX) {
+    throw new KafkaError(ErrorCode.INVALID_REQUEST, `At most ${TOKEN_RENEWERS_MAX} renewers.`);
+  }
+  if ([owner.name, ...names].every((name) => NAME_GRAMMAR.test(name))) return names;
+  throw new KafkaError(ErrorCode.INVALID_REQUEST, 'A name that no principal can have.');
 }
 
 /** How long it lasts, and what it stands and falls with. */

@@ -35,7 +35,7 @@ export const describeDelegationTokenApi = defineApi({
   authorization: perResource,
 
   async handle(ctx, { owners }) {
-    refuseTokenSession(ctx);
+    await refuseTokenSession(ctx);
     const tokens = tokensOf(ctx);
     if (owners !== null && owners.length > OWNERS_MAX) {
       throw new KafkaError(ErrorCode.INVALID_REQUEST, `At most ${OWNERS_MAX} owners.`);
@@ -64,23 +64,30 @@ function* visible(
   const users = owners?.filter(({ principalType }) => principalType === USER_TYPE);
   const wanted = users && new Set(users.map(({ principalName }) => principalName));
   const found: DescribedDelegationToken[] = [];
+  const maySee = sight(ctx);
   for (const token of tokens.of(tenant).all()) {
     yield;
     if (wanted && ![token.owner, ...token.renewers].some((name) => wanted.has(name))) continue;
     const isTheirs = isOwnerOrRenewer(token, caller);
-    if (!isTheirs && !maySee(ctx, token)) continue;
+    if (!isTheirs && !maySee(token)) continue;
     const hmac = isTheirs ? tokens.keys.hmacOf(tenant, token.id) : EMPTY_BYTES;
     found.push(facts(ctx, token, hmac));
   }
   return found;
 }
 
-function maySee(ctx: RequestContext, token: DelegationToken): boolean {
-  const name = tokenName(ctx.session.principal.tenant, token);
-  return (
-    ctx.permits('DESCRIBE', 'DELEGATION_TOKEN', name) ||
-    ctx.permits('DESCRIBE_TOKENS', 'USER', `${USER_TYPE}:${token.owner}`)
-  );
+/** Who holds a right to look; what concerns an owner is asked once. */
+function sight(ctx: RequestContext): (token: DelegationToken) => boolean {
+  const { tenant } = ctx.session.principal;
+  const ofOwner = new Map<string, boolean>();
+  return (token) => {
+    let may = ofOwner.get(token.owner);
+    if (may === undefined) {
+      may = ctx.permits('DESCRIBE_TOKENS', 'USER', `${USER_TYPE}:${token.owner}`);
+      ofOwner.set(token.owner, may);
+    }
+    return may || ctx.permits('DESCRIBE', 'DELEGATION_TOKEN', tokenName(tenant, token));
+  };
 }
 
 function facts(

@@ -23,9 +23,13 @@ export const NO_TIME = -1;
 /** The only type of principal. */
 export const USER_TYPE = 'User';
 
-/** Throws where a token was the proof: a token makes, renews and shows no tokens. */
-export function refuseTokenSession(ctx: RequestContext): void {
-  if (ctx.session.principal.tokenId === undefined) return;
+/** Rejects where a token was the proof: a token makes, renews and shows no tokens. */
+export async function refuseTokenSession(ctx: RequestContext): Promise<void> {
+  const { tokenId, tenant } = ctx.session.principal;
+  if (tokenId === undefined) return;
+  const token = tokenName(tenant, { id: tokenId });
+  ctx.administrationFailed('delegation-token-request', 'a token was the proof', { token });
+  await ctx.recorded();
   throw new KafkaError(
     ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED,
     'Delegation token requests are not allowed on a connection that a token authenticated.',
@@ -50,7 +54,7 @@ export interface TokenAction {
 
 /** Does it to the token that the HMAC proves; resolves with the time of its end. */
 export async function actOnToken(ctx: RequestContext, action: TokenAction): Promise<number> {
-  refuseTokenSession(ctx);
+  await refuseTokenSession(ctx);
   const tokens = tokensOf(ctx);
   const { tenant } = ctx.session.principal;
   const id = tokens.keys.idOf(tenant, action.hmac);
