@@ -1,13 +1,9 @@
-/** Delegation tokens over the wire: Kafka's rules, version by version, and what comes of a restart. */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+/** Delegation tokens over the wire: Kafka's rules, version by version. */
+import { beforeAll, describe, expect, it } from 'vitest';
 import { ApiKey } from '../../src/protocol/api-keys.ts';
 import { ErrorCode } from '../../src/protocol/error-codes.ts';
 import { adminRequest } from '../tools/admin-request.ts';
 import { useBroker } from '../tools/broker-fixture.ts';
-import { type BrokerProcess, startBroker } from '../tools/broker-process.ts';
-import { clientIdentity } from '../tools/client-identity.ts';
 import {
   createToken,
   describeTokens,
@@ -15,10 +11,8 @@ import {
   renewToken,
   tokenBrokerEnv,
 } from '../tools/delegation-tokens.ts';
-import { tokenLogin } from '../tools/scram-login.ts';
-import { removeDirectory, temporaryDirectory } from '../tools/temporary-directory.ts';
 import { describeRequiring } from '../tools/tool-detection.ts';
-import { WireClient } from '../tools/wire-client.ts';
+import type { WireClient } from '../tools/wire-client.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -276,9 +270,13 @@ describeRequiring(['built-broker'], 'delegation tokens', () => {
   });
 
   it('an owner has a hundred of them; what ended makes room', async () => {
-    const service = await fixture.connect('globex', 'service-1');
+    const connections = Array.from({ length: 11 }, () => fixture.connect('globex', 'service-1'));
+    const [service, ...others] = (await Promise.all(connections)) as [WireClient, ...WireClient[]];
     const first = await createToken(service);
-    const made = await Promise.all(Array.from({ length: 99 }, () => createToken(service)));
+    // Ten at a time: they share commits.
+    const made = await Promise.all(
+      Array.from({ length: 99 }, (_, n) => createToken(others[n % others.length]!)),
+    );
     expect(new Set(made.map(({ errorCode }) => errorCode))).toEqual(new Set([0]));
     const refused = await createToken(service);
     expect(refused).toMatchObject({ errorCode: ErrorCode.POLICY_VIOLATION, tokenId: '' });
@@ -307,55 +305,5 @@ describeRequiring(['built-broker'], 'delegation tokens', () => {
     for (const form of ['base64', 'base64url', 'hex'] as const) {
       expect(text).not.toContain(token.hmac.subarray(16).toString(form));
     }
-  });
-});
-
-describeRequiring(['built-broker'], 'delegation tokens over restarts', () => {
-  const dataDir = temporaryDirectory('token-data');
-  const certsDir = temporaryDirectory('token-certs');
-  let broker: BrokerProcess | undefined;
-
-  const restarted = async (env: Record<string, string>): Promise<BrokerProcess> => {
-    await broker?.stop();
-    broker = await startBroker({ dataDir, certsDir, env });
-    return broker;
-  };
-  afterAll(async () => {
-    await broker?.dispose();
-    for (const directory of [dataDir, certsDir]) removeDirectory(directory);
-  });
-
-  it('stay, and hold no secret on the disk; without a secret there are none', async () => {
-    const env = tokenBrokerEnv();
-    const who = () => clientIdentity(certsDir, 'acme', 'device-1');
-    let running = await restarted(env);
-    const maker = await WireClient.connect(running.port, who());
-    const token = await createToken(maker);
-    const metadata = join(dataDir, 'metadata');
-    const stored = readdirSync(metadata, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile() && entry.parentPath.includes('security_metadata'))
-      .map((entry) => readFileSync(join(entry.parentPath, entry.name)));
-    const all = Buffer.concat(stored);
-    expect(all.includes(token.tokenId.slice('acme/'.length))).toBe(true);
-    const secretPart = token.hmac.subarray(16);
-    for (const form of ['base64', 'base64url', 'hex'] as const) {
-      expect(all.includes(secretPart.toString(form).slice(0, 30))).toBe(false);
-    }
-    expect(all.includes(secretPart)).toBe(false);
-
-    running = await restarted(env);
-    const login = await WireClient.connect(running.saslPort, who());
-    expect((await tokenLogin(login, token)).errorCode).toBe(0);
-
-    running = await restarted({});
-    const none = await WireClient.connect(running.port, who());
-    const disabled = ErrorCode.DELEGATION_TOKEN_AUTH_DISABLED;
-    expect((await createToken(none)).errorCode).toBe(disabled);
-    expect((await renewToken(none, token.hmac)).errorCode).toBe(disabled);
-    expect((await expireToken(none, token.hmac)).errorCode).toBe(disabled);
-    const shown = await none.call(ApiKey.DescribeDelegationToken, 3, { owners: null });
-    expect(shown.errorCode).toBe(disabled);
-    const refused = await tokenLogin(await WireClient.connect(running.saslPort, who()), token);
-    expect(refused.errorCode).toBe(ErrorCode.SASL_AUTHENTICATION_FAILED);
   });
 });
