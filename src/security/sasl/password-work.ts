@@ -12,8 +12,9 @@ import type { ScramMechanism } from '../scram/scram-mechanism.ts';
 
 /** Of the four threads that files and name look-ups use as well. */
 const RUNNING_MAX = 2;
-const WAITING_PER_ADDRESS_MAX = 64;
-const WAITING_MAX = 1024;
+/** A few seconds of work: clients take a refusal for final, and many may share an address. */
+const WAITING_PER_ADDRESS_MAX = 512;
+const WAITING_MAX = 4096;
 
 /** There is no room for the work; the login may be tried again. */
 export class PasswordWorkRefused extends Error {

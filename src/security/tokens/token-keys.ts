@@ -35,6 +35,8 @@ export class TokenKeys {
   readonly #work: PasswordWork;
   /** In the order of their last use. */
   readonly #remembered = new Map<string, TokenScramKeys>();
+  /** A job of many tasks logs in all at once: the keys are made once. */
+  readonly #inTheMaking = new Map<string, Promise<TokenScramKeys>>();
 
   constructor(secret: Buffer, work: PasswordWork) {
     this.#secret = secret;
@@ -54,18 +56,30 @@ export class TokenKeys {
   }
 
   /** The keys of the token's password. Rejects with PasswordWorkRefused when there is no room. */
-  async scramKeysOf(
+  scramKeysOf(
     mechanism: ScramMechanism,
     token: { readonly tenant: string; readonly id: string; readonly address: string },
   ): Promise<TokenScramKeys> {
-    const { tenant, id, address } = token;
-    const name = `${mechanism.name} ${tenant}/${id}`;
+    const name = `${mechanism.name} ${token.tenant}/${token.id}`;
     const known = this.#remembered.get(name);
     if (known !== undefined) {
       this.#remembered.delete(name);
       this.#remembered.set(name, known);
-      return known;
+      return Promise.resolve(known);
     }
+    let making = this.#inTheMaking.get(name);
+    if (making === undefined) {
+      making = this.#make(name, mechanism, token).finally(() => this.#inTheMaking.delete(name));
+      this.#inTheMaking.set(name, making);
+    }
+    return making;
+  }
+
+  async #make(
+    name: string,
+    mechanism: ScramMechanism,
+    { tenant, id, address }: { tenant: string; id: string; address: string },
+  ): Promise<TokenScramKeys> {
     const salt = saltText(this.#derive('sha512', `salt\0${name}`));
     const password = Buffer.from(this.hmacOf(tenant, id).toString('base64'));
     const iterations = SCRAM_ITERATIONS_MIN;

@@ -2,7 +2,7 @@
 import { pbkdf2Sync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { systemRandom } from '../../../src/base/random.ts';
-import { PasswordWork } from '../../../src/security/sasl/password-work.ts';
+import { PasswordWork, PasswordWorkRefused } from '../../../src/security/sasl/password-work.ts';
 import { SCRAM_MECHANISMS, scramKeys } from '../../../src/security/scram/scram-mechanism.ts';
 import { isTokenId, newTokenId, tokenName } from '../../../src/security/tokens/delegation-token.ts';
 import { TokenKeys } from '../../../src/security/tokens/token-keys.ts';
@@ -50,6 +50,37 @@ describe('the SCRAM keys of a token', () => {
     expect(made.salt.toString()).toMatch(/^[0-9a-z]{20,26}$/);
     expect(await keysOf().scramKeysOf(mechanism, asked)).toEqual(made);
     expect(await keys.scramKeysOf(mechanism, asked)).toBe(made);
+  });
+
+  it('are made once for all that ask at once', async () => {
+    let count = 0;
+    class CountedWork extends PasswordWork {
+      override salted(...args: Parameters<PasswordWork['salted']>): Promise<Buffer> {
+        count += 1;
+        return super.salted(...args);
+      }
+    }
+    const keys = new TokenKeys(Buffer.from('secret'), new CountedWork());
+    const asked = { tenant: 'acme', id: newTokenId(systemRandom), address: '127.0.0.1' };
+    const made = await Promise.all(
+      Array.from({ length: 9 }, () => keys.scramKeysOf(sha256!, asked)),
+    );
+    expect(new Set(made).size).toBe(1);
+    expect(count).toBe(1);
+  });
+
+  it('when there was no room for them are made the next time', async () => {
+    let isFull = true;
+    class FullWork extends PasswordWork {
+      override salted(...args: Parameters<PasswordWork['salted']>): Promise<Buffer> {
+        return isFull ? Promise.reject(new PasswordWorkRefused('full')) : super.salted(...args);
+      }
+    }
+    const keys = new TokenKeys(Buffer.from('secret'), new FullWork());
+    const asked = { tenant: 'acme', id: newTokenId(systemRandom), address: '127.0.0.1' };
+    await expect(keys.scramKeysOf(sha256!, asked)).rejects.toThrow('full');
+    isFull = false;
+    expect((await keys.scramKeysOf(sha256!, asked)).storedKey).toHaveLength(32);
   });
 
   it('differ by tenant, id and mechanism', async () => {
