@@ -1,7 +1,8 @@
 /**
  * Delegation tokens as the configuration has them: served where the operator names a file with a
  * secret, from which the HMACs are made, and answered with DELEGATION_TOKEN_AUTH_DISABLED elsewhere.
- * Invariant: a secret that is too short to be one stops the start; it is in no log.
+ * Invariant: a secret that is too short to be one, or by which nobody could log in, stops the start;
+ * it is in no log.
  */
 import type { AuditLog } from '../audit/audit-log.ts';
 import { type Clock, systemClock, type Timer } from '../base/clock.ts';
@@ -41,6 +42,12 @@ export function enabledTokens(
     throw new ConfigError(
       `${path}, named by ${SECRET_KEY}, holds fewer than ${SECRET_LENGTH_MIN} characters: ` +
         'write one with "openssl rand -base64 32"',
+    );
+  }
+  if (!/(?:^|,) ?SCRAM-/.test(config['sasl.enabled.mechanisms'] ?? '')) {
+    throw new ConfigError(
+      `${SECRET_KEY} is set, but delegation tokens log in by SCRAM, which is not enabled: add ` +
+        'SCRAM-SHA-512 to sasl.enabled.mechanisms, or leave the file out',
     );
   }
   return {

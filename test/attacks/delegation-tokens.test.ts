@@ -104,6 +104,12 @@ describeRequiring(['built-broker'], 'a delegation token', () => {
       expect((await expireToken(client, token.hmac)).errorCode).toBe(refused);
       const shown = await client.call(ApiKey.DescribeDelegationToken, 3, { owners: null });
       expect(shown).toMatchObject({ errorCode: refused, tokens: [] });
+      const asked = fixture
+        .audit('security')
+        .filter(
+          ({ reason, outcome }) => `${reason} ${outcome}` === 'delegation-token-request failure',
+        );
+      expect(asked).toHaveLength(4);
       expect(await isRefused(token)).toBe(false);
     });
 

@@ -71,6 +71,11 @@ describeRequiring(['built-broker'], 'delegation tokens over restarts', () => {
     expect(refused.errorCode).toBe(ErrorCode.SASL_AUTHENTICATION_FAILED);
   });
 
+  it('a secret without SCRAM stops the start with a sentence', async () => {
+    const env = { ...tokenBrokerEnv(), BREAKWATER_SASL_ENABLED_MECHANISMS: 'PLAIN' };
+    await expect(startBroker({ env })).rejects.toThrow(/log in by SCRAM.*add SCRAM-SHA-512/s);
+  });
+
   it.each([
     ['too short', 'short', /fewer than 32 characters.*openssl rand/],
     ['missing', null, /is missing.*delegation\.token\.secret\.key\.file/],
