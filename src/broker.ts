@@ -21,18 +21,19 @@ import {
 } from './broker/certificates.ts';
 import { type ClientServers, makeClientServers } from './broker/client-server.ts';
 import { CrlFile, type CrlFileOptions } from './broker/crls.ts';
+import { enabledTokens, TokenSweep } from './broker/delegation-tokens.ts';
 import { developmentKcatLine, prepareCertificates, seedTenants } from './broker/development.ts';
 import { enabledMechanisms } from './broker/sasl.ts';
 import { openAudit, openAuthorizer, openEngine } from './broker/storage.ts';
 import { tenantSecurity } from './broker/tenant-security.ts';
 import type { Config } from './config/config-schema.ts';
 import { packageVersion } from './config/package-root.ts';
-import { type ScramCredentialsRecord, SECURITY_METADATA_LOG } from './metadata/metadata-log.ts';
+import { SECURITY_METADATA_LOG } from './metadata/metadata-log.ts';
 import { SecurityState } from './metadata/security-state.ts';
 import { StateAcls } from './metadata/state-acls.ts';
 import type { CasbinAuthorizer } from './security/casbin-authorizer.ts';
-import type { KafkaPrincipal } from './security/principal.ts';
 import { Revocations } from './security/revocations.ts';
+import { PasswordWork } from './security/sasl/password-work.ts';
 import { issuerOf, TenantCaRegistry } from './security/tenant-ca-registry.ts';
 import type { Server } from './server/server.ts';
 import { TenantViews } from './server/tenant-views.ts';
@@ -130,6 +131,8 @@ async function start(
     () => certificates[1].material.clientCas.map(issuerOf),
     () => {},
   );
+  const work = new PasswordWork();
+  const tokens = enabledTokens(config, state, { work, registry, isRevoked: clientCrl.isRevoked });
   const servers: ClientServers = makeClientServers(config, {
     audit,
     authorizer,
@@ -137,8 +140,8 @@ async function start(
     logger,
     certificates: certificates[0],
     registry,
-    security: tenantSecurity(state),
-    mechanisms: await enabledMechanisms(config, state, { audit, logger }),
+    security: tenantSecurity(state, config, tokens),
+    mechanisms: await enabledMechanisms(config, state, { audit, logger, work, tokens }),
     viewOf: (tenant) => views.get(tenant),
     revocationsOf: (tenant) => state.image.tenants.get(tenant)?.revocations ?? Revocations.NONE,
     isRevoked: clientCrl.isRevoked,
@@ -146,6 +149,12 @@ async function start(
   follow(state, views, authorizer, servers, logger);
   if (devTenants !== null) await seedTenants(devTenants, state, views, audit);
   for (const crl of [clientCrl, operatorCrl]) await crl.start();
+  const sweep = new TokenSweep(state, {
+    ...{ clock: systemClock, audit, logger },
+    intervalMs: config['delegation.token.expiry.check.interval.ms'],
+  });
+  undo.push(() => sweep.stop());
+  sweep.start();
 
   const { mtls, sasl } = servers;
   const host = config['advertised.host'] ?? config.host;
@@ -251,7 +260,10 @@ function follow(
       } else if (change.type === 'acls-removed') {
         authorizer.changeDynamicRules(name, acls, { added: [], removed: change.bindings });
       } else if (change.type === 'scram-credentials') {
-        servers.sasl?.disconnect(whoLoggedInBy(change));
+        recheck(servers, name, logger);
+      } else if (change.type === 'delegation-tokens') {
+        // Those that end sooner or later are watched by the server itself.
+        if (change.removed.length > 0) recheck(servers, name, logger);
       } else if (change.type === 'certificates-revoked' || change.type === 'suspensions') {
         recheck(servers, name, logger);
       } else if (change.type !== 'client-quotas') {
@@ -269,13 +281,4 @@ function recheck({ mtls, sasl }: ClientServers, tenant: string | null, logger: L
       logger.error({ err, tenant }, 'connections could not be checked for a revocation');
     });
   }
-}
-
-/** Who logged in with a password that is another now, or none. */
-function whoLoggedInBy(change: ScramCredentialsRecord): (principal: KafkaPrincipal) => boolean {
-  const changed = new Set(
-    [...change.deleted, ...change.upserted].map(({ user, mechanism }) => `${mechanism} ${user}`),
-  );
-  return ({ tenant, authentication, name }) =>
-    tenant === change.tenant && changed.has(`${authentication} ${name}`);
 }

@@ -82,7 +82,7 @@ export function makeClientServers(config: Config, parts: ClientServerParts): Cli
     timeoutMs: config['sasl.login.timeout.ms'],
     reauthMs: config['connections.max.reauth.ms'],
     serverTenantOf: (socket) => tenantOfServerName(serverNameOf(socket), serverNameDomain),
-    exclusionOf: ({ tenant, name }) => revocationsOf(tenant).exclusionOfName(name),
+    exclusionOf: ({ tenant, name, fleet }) => revocationsOf(tenant).exclusionOfName(name, fleet),
   };
   const sasl = new Server({
     ...shared,

@@ -19,8 +19,14 @@ import {
   type TokenAlgorithm,
 } from '../security/sasl/oauth-issuer.ts';
 import { oauthBearerMechanism } from '../security/sasl/oauthbearer-exchange.ts';
+import type { PasswordWork } from '../security/sasl/password-work.ts';
+import { PLAIN, plainMechanism } from '../security/sasl/plain-exchange.ts';
 import type { SaslMechanism } from '../security/sasl/sasl-mechanism.ts';
-import { type ScramLookup, scramSaslMechanism } from '../security/sasl/scram-exchange.ts';
+import {
+  type ScramLookup,
+  scramSaslMechanism,
+  type TokenLogins,
+} from '../security/sasl/scram-exchange.ts';
 import { scramMechanismByName } from '../security/scram/scram-mechanism.ts';
 import { enabledGssapi, type GssapiParts } from './gssapi.ts';
 
@@ -31,11 +37,17 @@ const OAUTHBEARER = 'OAUTHBEARER';
 const LOOPBACK = new Set(['127.0.0.1', '[::1]', 'localhost']);
 const SECOND_MS = 1000;
 
+export interface MechanismParts extends GssapiParts {
+  /** Shared by all mechanisms that look at passwords. */
+  readonly work: PasswordWork;
+  readonly tokens: TokenLogins | null;
+}
+
 /** In the order in which they are enabled; empty: there is no SASL listener. */
 export async function enabledMechanisms(
   config: Config,
   state: SecurityState,
-  parts: GssapiParts,
+  parts: MechanismParts,
 ): Promise<SaslMechanism[]> {
   const names = (config['sasl.enabled.mechanisms'] ?? '')
     .split(',')
@@ -46,14 +58,19 @@ export async function enabledMechanisms(
   }
   return Promise.all(
     names.map((name) =>
-      name === GSSAPI ? enabledGssapi(config, parts) : mechanismNamed(name, config, state),
+      name === GSSAPI ? enabledGssapi(config, parts) : mechanismNamed(name, config, state, parts),
     ),
   );
 }
 
-function mechanismNamed(name: string, config: Config, state: SecurityState): SaslMechanism {
+function mechanismNamed(
+  name: string,
+  config: Config,
+  state: SecurityState,
+  { work, tokens }: MechanismParts,
+): SaslMechanism {
   const scram = scramMechanismByName(name);
-  if (scram !== undefined) {
+  if (scram !== undefined || name === PLAIN) {
     const lookup: ScramLookup = ({ tenant, user }, mechanism) => {
       const known = state.image.tenants.get(tenant);
       return known?.state === 'active'
@@ -61,14 +78,16 @@ function mechanismNamed(name: string, config: Config, state: SecurityState): Sas
         : undefined;
     };
     const decoySecret = decoySecretIn(config['data.dir']);
-    return scramSaslMechanism(scram, { lookup, random: systemRandom, decoySecret });
+    return scram === undefined
+      ? plainMechanism({ lookup, work, clock: systemClock, decoySecret })
+      : scramSaslMechanism(scram, { lookup, tokens, random: systemRandom, decoySecret });
   }
   if (name === OAUTHBEARER) {
     return oauthBearerMechanism(new OauthIssuers(oauthIssuers(config), systemClock));
   }
   throw new ConfigError(
     `sasl.enabled.mechanisms: ${JSON.stringify(name)} is not served; ` +
-      `use SCRAM-SHA-256, SCRAM-SHA-512, ${OAUTHBEARER} or ${GSSAPI}`,
+      `use SCRAM-SHA-256, SCRAM-SHA-512, ${OAUTHBEARER}, ${GSSAPI} or ${PLAIN}`,
   );
 }
 

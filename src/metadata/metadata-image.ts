@@ -1,6 +1,6 @@
 /**
  * Owns the security state in memory: the tenants with their CAs, dynamic rules, client quotas, SCRAM
- * credentials and revocations. Applying the records of the log, one after the other, gives the state; an image
+ * credentials, delegation tokens and revocations. Applying the records of the log, one after the other, gives the state; an image
  * is what others look at.
  *
  * Invariants: an image never changes, a newer one has a higher version; a CA key speaks for one
@@ -15,6 +15,11 @@ import {
   type ScramCredential,
   ScramCredentials,
 } from '../security/scram/scram-credentials.ts';
+import {
+  applyTokenChange,
+  type DelegationToken,
+  DelegationTokens,
+} from '../security/tokens/delegation-token.ts';
 import { AclCounts } from './acl-limits.ts';
 import { bindingKey, type MetadataRecord, type TenantRecord } from './metadata-log.ts';
 import { malformed } from './record-fields.ts';
@@ -36,6 +41,8 @@ export interface Tenant {
   readonly clientQuotas: ClientQuotas;
   /** The same object until a credential changes. */
   readonly scramCredentials: ScramCredentials;
+  /** The same object until a token comes, changes or goes. */
+  readonly delegationTokens: DelegationTokens;
   /** The same object until somebody is revoked, suspended or resumed. */
   readonly revocations: Revocations;
 }
@@ -55,9 +62,11 @@ interface TenantEntry {
   readonly acls: Map<string, AclBinding>;
   readonly quotas: Map<string, ClientQuotaEntry>;
   readonly credentials: Map<string, readonly ScramCredential[]>;
+  readonly tokens: Map<string, DelegationToken>;
   readonly shutOut: RevocationMaps;
   quotasView: ClientQuotas | null;
   credentialsView: ScramCredentials | null;
+  tokensView: DelegationTokens | null;
   revocationsView: Revocations | null;
   readonly counts: AclCounts;
   view: Tenant | null;
@@ -116,9 +125,11 @@ export class MetadataState {
       acls: new Map(),
       quotas: new Map(),
       credentials: new Map(),
+      tokens: new Map(),
       shutOut: { certificates: new Map(), names: new Map(), suspensions: new Map() },
       quotasView: null,
       credentialsView: null,
+      tokensView: DelegationTokens.NONE,
       revocationsView: Revocations.NONE,
       counts: new AclCounts(),
       view: null,
@@ -149,6 +160,10 @@ export class MetadataState {
       case 'scram-credentials':
         applyScramChange(entry.credentials, record);
         entry.credentialsView = null;
+        break;
+      case 'delegation-tokens':
+        applyTokenChange(entry.tokens, record);
+        entry.tokensView = null;
         break;
       case 'certificates-revoked':
         applyRevocations(entry.shutOut, record);
@@ -200,6 +215,7 @@ function viewOf(entry: TenantEntry): Tenant {
   const { name, clusterId, state, createdAtMs } = entry;
   entry.quotasView ??= new ClientQuotas(entry.quotas);
   entry.credentialsView ??= new ScramCredentials(entry.credentials);
+  entry.tokensView ??= new DelegationTokens(entry.tokens);
   entry.revocationsView ??= new Revocations(entry.shutOut);
   entry.view ??= {
     name,
@@ -210,6 +226,7 @@ function viewOf(entry: TenantEntry): Tenant {
     acls: [...entry.acls.values()],
     clientQuotas: entry.quotasView,
     scramCredentials: entry.credentialsView,
+    delegationTokens: entry.tokensView,
     revocations: entry.revocationsView,
   };
   return entry.view;

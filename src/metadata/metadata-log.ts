@@ -16,6 +16,8 @@ import type {
   Suspension,
 } from '../security/revocations.ts';
 import type { ScramChange } from '../security/scram/scram-credentials.ts';
+import type { DelegationTokenChange } from '../security/tokens/delegation-token.ts';
+import { delegationTokenChange } from './delegation-token-record.ts';
 import type { TenantState } from './metadata-image.ts';
 import { quotaAlterations } from './quota-record.ts';
 import {
@@ -80,6 +82,11 @@ export interface ScramCredentialsRecord extends ScramChange {
   readonly tenant: string;
 }
 
+export interface DelegationTokensRecord extends DelegationTokenChange {
+  readonly type: 'delegation-tokens';
+  readonly tenant: string;
+}
+
 /** Revocations are final; a name is revoked anew when a later time is given. */
 export interface CertificatesRevokedRecord {
   readonly type: 'certificates-revoked';
@@ -103,6 +110,7 @@ export type MetadataRecord =
   | AclsRemovedRecord
   | ClientQuotasRecord
   | ScramCredentialsRecord
+  | DelegationTokensRecord
   | CertificatesRevokedRecord
   | SuspensionsRecord;
 
@@ -138,6 +146,8 @@ export function fromStateRecord({ type, version, data }: StateRecord): MetadataR
       return { type, tenant, alterations: quotaAlterations(data) };
     case 'scram-credentials':
       return { type, tenant, ...scramChange(data) };
+    case 'delegation-tokens':
+      return { type, tenant, ...delegationTokenChange(data) };
     case 'certificates-revoked':
       return { type, tenant, ...revokedIn(data) };
     case 'suspensions':

@@ -5,7 +5,7 @@
 import type { MetadataImage, Tenant } from './metadata-image.ts';
 import type { MetadataRecord } from './metadata-log.ts';
 
-/** Rules, quotas, credentials or revocations in one record. */
+/** Rules, quotas, credentials, tokens or revocations in one record. */
 const ITEMS_PER_RECORD = 1000;
 
 export function snapshotOf(image: MetadataImage): MetadataRecord[] {
@@ -14,7 +14,7 @@ export function snapshotOf(image: MetadataImage): MetadataRecord[] {
 
 function* snapshotOfTenant(tenant: Tenant): Generator<MetadataRecord> {
   const { name, clusterId, state, createdAtMs, cas, acls } = tenant;
-  const { clientQuotas, scramCredentials, revocations } = tenant;
+  const { clientQuotas, scramCredentials, delegationTokens, revocations } = tenant;
   const caCertificates = cas.map(({ pem }) => pem);
   yield { type: 'tenant', tenant: name, clusterId, state, createdAtMs, caCertificates };
   for (const bindings of chunks(acls)) yield { type: 'acls-added', tenant: name, bindings };
@@ -26,6 +26,9 @@ function* snapshotOfTenant(tenant: Tenant): Generator<MetadataRecord> {
   );
   for (const upserted of chunks(credentials)) {
     yield { type: 'scram-credentials', tenant: name, deleted: [], upserted };
+  }
+  for (const set of chunks([...delegationTokens.all()])) {
+    yield { type: 'delegation-tokens', tenant: name, set, removed: [] };
   }
   for (const certificates of chunks([...revocations.certificates()])) {
     yield { type: 'certificates-revoked', tenant: name, certificates, names: [] };

@@ -1,6 +1,6 @@
 /**
  * Owns the security state: tenants with their CAs, and each tenant's dynamic rules, client quotas,
- * SCRAM credentials, revocations and suspensions, as events on the MetadataLog and in memory as a MetadataImage.
+ * SCRAM credentials, delegation tokens, revocations and suspensions, as events on the MetadataLog and in memory as a MetadataImage.
  *
  * Invariants: the image and its listeners see a change after its record is on stable storage, and
  * before the caller does; a refused or failed change changes nothing; asking for what is so already
@@ -21,8 +21,10 @@ import { TENANT_GRAMMAR } from '../security/policy-rule.ts';
 import { bindingProblem } from '../security/policy-store.ts';
 import type { SuspendedId } from '../security/revocations.ts';
 import type { ScramChange } from '../security/scram/scram-credentials.ts';
+import type { DelegationTokenDecision } from '../security/tokens/delegation-token.ts';
 import type { AclLimits } from './acl-limits.ts';
 import { effectiveAlterations, entitiesAfter } from './client-quota-change.ts';
+import { type DelegationTokenLimits, decidedTokenChange } from './delegation-token-change.ts';
 import { MetadataError } from './metadata-error.ts';
 import {
   type MetadataImage,
@@ -49,7 +51,7 @@ import { credentialsAfter, effectiveScramChange } from './scram-change.ts';
 import { snapshotOf } from './security-snapshot.ts';
 import { readTenantCa, type TenantCa } from './tenant-ca.ts';
 
-export interface SecurityLimits extends AclLimits, RevocationLimits {
+export interface SecurityLimits extends AclLimits, DelegationTokenLimits, RevocationLimits {
   readonly tenantsMax: number;
   readonly casPerTenantMax: number;
   readonly aclsPerChangeMax: number;
@@ -68,6 +70,8 @@ export const DEFAULT_SECURITY_LIMITS: SecurityLimits = {
   aclsPerChangeMax: 5000,
   quotaEntitiesPerTenantMax: 10_000,
   scramCredentialsPerTenantMax: 10_000,
+  delegationTokensPerTenantMax: 2000,
+  delegationTokensPerOwnerMax: 100,
   revokedCertificatesPerTenantMax: 50_000,
   revokedNamesPerTenantMax: 50_000,
   suspensionsPerTenantMax: 50_000,
@@ -298,6 +302,25 @@ export class SecurityState {
         }
         if (change.deleted.length + change.upserted.length === 0) return this.#asItIs(undefined);
         await this.#store({ type: 'scram-credentials', tenant, ...change });
+      },
+      isPermitted,
+    );
+  }
+
+  /** Makes the change that `decide` comes to, in its turn: all or nothing, 'invalid' or 'limit'. */
+  changeDelegationTokens(
+    tenant: string,
+    decide: DelegationTokenDecision,
+    { isPermitted }: AlterOptions = {},
+  ): Promise<void> {
+    return this.#change(
+      tenant,
+      async () => {
+        const { delegationTokens } = this.#tenant(tenant);
+        const nowMs = this.#clock.nowMs();
+        const change = decidedTokenChange(delegationTokens, nowMs, decide, this.#limits);
+        if (change.set.length + change.removed.length === 0) return this.#asItIs(undefined);
+        await this.#store({ type: 'delegation-tokens', tenant, ...change });
       },
       isPermitted,
     );

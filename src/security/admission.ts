@@ -130,7 +130,11 @@ export function admit(peer: PeerFacts, rules: AdmissionRules, nowMs: number): Ad
   const recheck = (): Refusal | null => checkStanding(issuer, facts, rules);
   const last = checkChain(peer) ?? recheck() ?? checkTenant(peer, issuer.tenant, rules);
   if (last !== null) return last;
-  return { admitted: true, principal: principalOf(identity, certificate, expiresAtMs), recheck };
+  return {
+    admitted: true,
+    principal: principalOf(identity, certificate, expiresAtMs, facts),
+    recheck,
+  };
 }
 
 /** Decides for the admin listener: operators only. */
@@ -287,6 +291,7 @@ function principalOf(
   identity: Identity,
   certificate: X509Certificate,
   expiresAtMs: number,
+  facts?: CertificateFacts,
 ): KafkaPrincipal {
   return {
     principalType: 'User',
@@ -297,6 +302,7 @@ function principalOf(
     authentication: 'mTLS',
     certificateSerial: certificate.serialNumber,
     expiresAtMs,
+    ...(facts && { certificate: { issuerKeyId: facts.issuerKeyId, serial: facts.serial } }),
   };
 }
 

@@ -24,6 +24,10 @@ export interface KafkaPrincipal {
   readonly certificateSerial: string | null;
   /** The end of the credential's validity, in milliseconds since the epoch; null without one. */
   readonly expiresAtMs: number | null;
+  /** What the certificate was, for what is made with it; absent without one. */
+  readonly certificate?: { readonly issuerKeyId: string; readonly serial: string };
+  /** The delegation token that was the proof; absent where it was another. */
+  readonly tokenId?: string;
 }
 
 /** The tenant of operators: no tenant name is empty, so it never equals a tenant's. */

@@ -107,6 +107,11 @@ export class TenantCaRegistry {
     return this.#byKeyId.get(keyId)?.tenant === tenant;
   }
 
+  /** The CA with this key, whosever it is. */
+  find(keyId: string): RegisteredCa | undefined {
+    return this.#byKeyId.get(keyId);
+  }
+
   /** Everybody whose CRLs count: the client roots, and the CAs of all tenants. */
   issuers(): Issuer[] {
     return [...this.#roots, ...this.#byKeyId.values()];

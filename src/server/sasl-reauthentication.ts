@@ -76,7 +76,7 @@ export class SaslReauthentication {
     this.#lastMs = this.#parts.monotonicMs();
     const { identity } = this.#parts;
     if (step.kind === 'failure') return this.#refuse(step.reason, step.detail);
-    if (step.identity.tenant !== identity.tenant || step.identity.name !== identity.name) {
+    if (!isSame(step.identity, identity)) {
       return this.#refuse('sasl_other_principal', 'a renewal as somebody else');
     }
     const lifetimeMs = this.#parts.lifetimeMs(step.identity);
@@ -94,6 +94,16 @@ export class SaslReauthentication {
       sessionLifetimeMs: 0,
     };
   }
+}
+
+/** Another token of the same owner will do; a token for a password, or the reverse, will not. */
+function isSame(one: SaslIdentity, other: SaslIdentity): boolean {
+  return (
+    one.tenant === other.tenant &&
+    one.name === other.name &&
+    (one.fleet ?? null) === (other.fleet ?? null) &&
+    (one.tokenId === undefined) === (other.tokenId === undefined)
+  );
 }
 
 function answer(authBytes: Buffer, sessionLifetimeMs: number): AuthenticateAnswer {

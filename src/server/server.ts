@@ -78,7 +78,7 @@ interface ShutOut {
 interface Live {
   readonly connection: Connection;
   readonly session: Session;
-  readonly recheck: () => ShutOut | null;
+  recheck: () => ShutOut | null;
   expiry: Timer | null;
 }
 
@@ -265,7 +265,7 @@ export class Server {
       return null;
     }
     const { identity, mechanism } = result;
-    const recheck = (): ShutOut | null => sasl.exclusionOf(identity);
+    const recheck = (): ShutOut | null => whyOut(identity, sasl);
     const shutOut = recheck();
     if (shutOut !== null) {
       const claimed = formatPrincipal({ principalType: 'User', name: identity.name });
@@ -289,9 +289,9 @@ export class Server {
     const delay = new Promise<void>((resolve) => {
       clock.setTimer(delayMs, resolve);
     });
-    // What the caller writes after this still has its time to leave.
-    clock.setTimer(delayMs + LAST_ANSWER_MS, () => socket.destroy());
     await Promise.all([audit.durable(), delay]);
+    // What the caller writes after this still has its time to leave.
+    clock.setTimer(LAST_ANSWER_MS, () => socket.destroy());
   }
 
   async #admitted(
@@ -306,15 +306,16 @@ export class Server {
       type: 'authentication',
       outcome: 'success',
       reason: login === null ? 'mutual-tls' : login.mechanism.name,
-      facts: { protocol: socket.getProtocol(), resumed: socket.isSessionReused() },
+      facts: {
+        protocol: socket.getProtocol(),
+        resumed: socket.isSessionReused(),
+        ...(principal.tokenId !== undefined && { delegationToken: principal.tokenId }),
+      },
     });
     await audit.durable();
     // While the record was written the tenant may have been suspended, the user removed, or the
     // certificate revoked.
-    const stillThere =
-      this.#options.viewOf(principal.tenant) === view &&
-      (login?.identity.isStillGood?.() ?? true) &&
-      recheck() === null;
+    const stillThere = this.#options.viewOf(principal.tenant) === view && recheck() === null;
     if (socket.destroyed || this.#closing || !stillThere) {
       socket.destroy();
       return;
@@ -367,8 +368,9 @@ export class Server {
       identity,
       lifetimeMs,
       monotonicMs: () => clock.monotonicMs(),
-      onRenewed: async (_identity, lastsMs) => {
+      onRenewed: async (renewed, lastsMs) => {
         await this.#recordLogin(live, 'success', `${mechanism.name} renewed`);
+        live.recheck = () => whyOut(renewed, identify.sasl);
         this.#expireIn(live, lastsMs);
       },
       onRefused: async (reason, detail) => {
@@ -425,10 +427,12 @@ export class Server {
     const { clock } = this.#services;
     const limitMs = clock.monotonicMs() - this.#options.idleMs;
     const nowMs = clock.nowMs();
-    for (const { connection, session } of [...this.#live]) {
+    for (const { connection, session, recheck } of [...this.#live]) {
       // The timer of a certificate's end knows nothing of a clock that was set, or a machine's sleep.
-      const { certificateSerial, expiresAtMs } = session.principal;
-      if (certificateSerial !== null && expiresAtMs !== null && expiresAtMs < nowMs) {
+      const { certificateSerial, expiresAtMs, tokenId } = session.principal;
+      const isOver = certificateSerial !== null && expiresAtMs !== null && expiresAtMs < nowMs;
+      // Nor is a token's end known when a session begins: it may be made to end sooner.
+      if (isOver || (tokenId !== undefined && recheck() !== null)) {
         connection.close('expired');
         continue;
       }
@@ -488,10 +492,18 @@ function userPrincipal(identity: SaslIdentity, authentication: string): KafkaPri
     principalType: 'User',
     name: identity.name,
     tenant: identity.tenant,
-    kind: 'user',
-    fleet: null,
+    kind: identity.fleet == null ? 'user' : 'device',
+    fleet: identity.fleet ?? null,
     authentication,
     certificateSerial: null,
     expiresAtMs: identity.expiresAtMs,
+    ...(identity.tokenId !== undefined && { tokenId: identity.tokenId }),
   };
+}
+
+/** Why who logged in stays out by now: shut out, or the credential has gone; null: it does not. */
+function whyOut(identity: SaslIdentity, { exclusionOf }: SaslSettings): ShutOut | null {
+  const shutOut = exclusionOf(identity);
+  if (shutOut !== null || (identity.isStillGood?.() ?? true)) return shutOut;
+  return { reason: 'credential_gone', detail: 'the password or token changed or has ended' };
 }

@@ -6,6 +6,11 @@
 import type { ClientQuotaAlteration } from '../quota/client-quota-entity.ts';
 import type { ClientQuotas } from '../quota/client-quotas.ts';
 import type { ScramChange, ScramCredentials } from '../security/scram/scram-credentials.ts';
+import type {
+  DelegationTokenDecision,
+  DelegationTokens,
+} from '../security/tokens/delegation-token.ts';
+import type { TokenKeys } from '../security/tokens/token-keys.ts';
 
 export interface TenantSecurity {
   clientQuotas(tenant: string): ClientQuotas;
@@ -23,6 +28,24 @@ export interface TenantSecurity {
   alterScramCredentials(
     tenant: string,
     change: ScramChange,
+    options: { readonly isPermitted: () => boolean | Promise<boolean> },
+  ): Promise<void>;
+  /** Null where the operator set no secret for them. */
+  readonly delegationTokens: TenantDelegationTokens | null;
+}
+
+export interface TenantDelegationTokens {
+  /** delegation.token.max.lifetime.ms: the longest life, renewals included. */
+  readonly lifetimeMaxMs: number;
+  /** delegation.token.expiry.time.ms: how long until it must be renewed. */
+  readonly renewalMaxMs: number;
+  readonly keys: Pick<TokenKeys, 'hmacOf' | 'idOf'>;
+  newId(): string;
+  of(tenant: string): DelegationTokens;
+  /** All or nothing. Rejects with a KafkaError when it is refused, or with what `decide` throws. */
+  change(
+    tenant: string,
+    decide: DelegationTokenDecision,
     options: { readonly isPermitted: () => boolean | Promise<boolean> },
   ): Promise<void>;
 }

@@ -35,10 +35,12 @@ export const FieldClass = {
   clientFact: 'clientFact',
   /** A folder of the machine: tenants know it by another name (virtual-cluster.ts). */
   logDirectory: 'logDirectory',
-  /** Of whom a quota or a credential is: kept by tenant, told to that tenant only. */
+  /** Of whom a quota, a credential or a token is: kept by tenant, told to that tenant only. */
   tenantFact: 'tenantFact',
   /** What proves an identity: used for that, kept as StoredKey and ServerKey at most, told to nobody. */
   secret: 'secret',
+  /** Proves a delegation token, in its tenant only; made anew each time, told to owner and renewers. */
+  tokenProof: 'tokenProof',
   /** A step of a login: from and to this client only, before or about its own identity. */
   loginStep: 'loginStep',
   /** The broker's own vocabulary, the same for everybody. */
@@ -302,6 +304,36 @@ export const WIRE_FIELDS: Readonly<Record<string, Readonly<Record<string, FieldC
   AlterUserScramCredentialsResponse: {
     'results[].user': 'tenantFact',
     'results[].errorMessage': 'freeText',
+  },
+  CreateDelegationTokenRequest: {
+    ownerPrincipalType: 'vocabulary',
+    ownerPrincipalName: 'tenantFact',
+    'renewers[].principalType': 'vocabulary',
+    'renewers[].principalName': 'tenantFact',
+  },
+  CreateDelegationTokenResponse: {
+    principalType: 'vocabulary',
+    principalName: 'tenantFact',
+    tokenRequesterPrincipalType: 'vocabulary',
+    tokenRequesterPrincipalName: 'tenantFact',
+    tokenId: 'tenantFact',
+    hmac: 'tokenProof',
+  },
+  RenewDelegationTokenRequest: { hmac: 'tokenProof' },
+  ExpireDelegationTokenRequest: { hmac: 'tokenProof' },
+  DescribeDelegationTokenRequest: {
+    'owners[].principalType': 'vocabulary',
+    'owners[].principalName': 'tenantFact',
+  },
+  DescribeDelegationTokenResponse: {
+    'tokens[].principalType': 'vocabulary',
+    'tokens[].principalName': 'tenantFact',
+    'tokens[].tokenRequesterPrincipalType': 'vocabulary',
+    'tokens[].tokenRequesterPrincipalName': 'tenantFact',
+    'tokens[].tokenId': 'tenantFact',
+    'tokens[].hmac': 'tokenProof',
+    'tokens[].renewers[].principalType': 'vocabulary',
+    'tokens[].renewers[].principalName': 'tenantFact',
   },
   DescribeClusterResponse: {
     errorMessage: 'freeText',

@@ -9,14 +9,15 @@ import { SecurityState } from '../../src/metadata/security-state.ts';
 import type { ClientQuotaAlteration } from '../../src/quota/client-quota-entity.ts';
 import type { AclBinding } from '../../src/security/acl/acl-binding.ts';
 import type { ScramChange } from '../../src/security/scram/scram-credentials.ts';
+import type { DelegationToken } from '../../src/security/tokens/delegation-token.ts';
 import { createTestPki, type TestPki, tenantCa } from '../pki/test-pki.ts';
 import { testSeed } from '../tools/test-seed.ts';
 import { PowerCutFileSystem, type SeededRandom, seededRandom } from './power-cut-file-system.ts';
 
 /**
- * Tenants, rules, quotas, credentials and revocations on a disk that forgets. One fact a key: a
- * tenant's state, one rule, one quota, the iterations of one credential, one revoked serial, one
- * suspended name.
+ * Tenants, rules, quotas, credentials, tokens and revocations on a disk that forgets. One fact a
+ * key: a tenant's state, one rule, one quota, the iterations of one credential, the end of one
+ * token, one revoked serial, one suspended name.
  * A fact is as the last answered change left it, or as a change left it that was asked for later and
  * not answered: a deny that was confirmed is there, a removal that was confirmed stays.
  */
@@ -37,6 +38,18 @@ const RULES = Array.from(
 );
 
 const USERS = ['ada', 'bob', 'eve'] as const;
+const TOKEN_IDS = [`${'t'.repeat(21)}A`, `${'t'.repeat(21)}Q`];
+/** Not in the time of anybody who runs this. */
+const TOKEN_END_MS = 4_000_000_000_000;
+const TOKEN: Omit<DelegationToken, 'id' | 'expiresAtMs'> = {
+  owner: 'ada',
+  fleet: null,
+  requester: 'bob',
+  renewers: ['eve'],
+  certificate: { issuerKeyId: 'ab'.repeat(32), serial: '0A' },
+  issuedAtMs: 1000,
+  maxAtMs: TOKEN_END_MS + 10,
+};
 
 let pki: TestPki;
 let cas: Record<string, string[]>;
@@ -56,7 +69,7 @@ function factsOf(image: MetadataImage): Map<string, unknown> {
   const facts = new Map<string, unknown>();
   for (const tenant of image.tenants.values()) {
     const { name, state, clusterId, cas: held, acls, clientQuotas, scramCredentials } = tenant;
-    const { revocations } = tenant;
+    const { delegationTokens, revocations } = tenant;
     facts.set(`${name} state`, state);
     facts.set(`${name} clusterId`, clusterId);
     facts.set(`${name} cas`, held.length);
@@ -68,6 +81,9 @@ function factsOf(image: MetadataImage): Map<string, unknown> {
       facts.set(`${name} serial ${serial}`, true);
     for (const one of revocations.suspensions()) facts.set(`${name} suspended ${one.name}`, true);
     for (const one of revocations.names()) facts.set(`${name} revoked ${one.name}`, true);
+    for (const { id, expiresAtMs } of delegationTokens.all()) {
+      facts.set(`${name} token ${id}`, expiresAtMs);
+    }
     for (const user of scramCredentials.users()) {
       for (const { iterations } of scramCredentials.ofUser(user)) {
         facts.set(`${name} scram ${user}`, iterations);
@@ -157,7 +173,8 @@ class SecurityLives {
       return this.#asked(state, [[`${tenant} state`, next]], state.setTenantState(tenant, next));
     }
     if (choice < 0.45) return this.#changeQuotas(state, tenant);
-    if (choice < 0.55) return this.#changeCredentials(state, tenant);
+    if (choice < 0.52) return this.#changeCredentials(state, tenant);
+    if (choice < 0.6) return this.#changeTokens(state, tenant);
     if (choice < 0.7) return this.#shutOut(state, tenant);
     const key = `${tenant} ${rule.resourceName}`;
     if (choice < 0.85) return this.#asked(state, [[key, true]], state.addAcls(tenant, [rule]));
@@ -194,6 +211,21 @@ class SecurityLives {
       [`${tenant} scram ${set}`, iterations],
     ];
     return this.#asked(state, facts, state.alterScramCredentials(tenant, change));
+  }
+
+  /** One token goes while another comes, or is renewed. */
+  #changeTokens(state: SecurityState, tenant: string): Promise<void> {
+    const [gone, set] = this.#random() < 0.5 ? TOKEN_IDS : TOKEN_IDS.toReversed();
+    const expiresAtMs = TOKEN_END_MS + this.#int(5);
+    const facts: [string, unknown][] = [
+      [`${tenant} token ${gone}`, undefined],
+      [`${tenant} token ${set}`, expiresAtMs],
+    ];
+    const change = state.changeDelegationTokens(tenant, () => ({
+      set: [{ ...TOKEN, id: set!, expiresAtMs }],
+      removed: [gone!],
+    }));
+    return this.#asked(state, facts, change);
   }
 
   /** A revocation of serial and name, or a suspension, or the end of one. */
@@ -243,7 +275,7 @@ class SecurityLives {
   }
 }
 
-describe('tenants, rules, quotas, credentials and revocations when the power is cut', () => {
+describe('tenants, rules, quotas, credentials, tokens and revocations when the power is cut', () => {
   it('are as they were confirmed', async () => {
     const base = testSeed('metadata-security', 1_720_977);
     for (let n = 0; n < 30; n++) {

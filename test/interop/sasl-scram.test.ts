@@ -1,4 +1,4 @@
-/** SCRAM inside TLS with real clients: kcat and kafkajs. */
+/** SCRAM and PLAIN inside TLS with real clients: kcat and kafkajs. */
 import { Kafka, logLevel } from 'kafkajs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { useBroker } from '../tools/broker-fixture.ts';
@@ -8,10 +8,11 @@ import { upsertScramUser } from '../tools/scram-users.ts';
 import { describeRequiring } from '../tools/tool-detection.ts';
 
 const PASSWORD = 'correct horse battery staple';
-const MECHANISMS = ['SCRAM-SHA-256', 'SCRAM-SHA-512'] as const;
+const MECHANISMS = ['SCRAM-SHA-256', 'SCRAM-SHA-512', 'PLAIN'] as const;
+const env = { BREAKWATER_SASL_ENABLED_MECHANISMS: MECHANISMS.join(',') };
 
 describeRequiring(['built-broker'], 'SCRAM', () => {
-  const fixture = useBroker();
+  const fixture = useBroker({ env });
 
   beforeAll(async () => {
     const admin = await fixture.connect('acme', 'admin-1');
@@ -28,7 +29,7 @@ describeRequiring(['built-broker'], 'SCRAM', () => {
       authenticationTimeout: 5000,
     });
 
-  describe.each(['scram-sha-256', 'scram-sha-512'])('kafkajs, %s', (mechanism) => {
+  describe.each(['scram-sha-256', 'scram-sha-512', 'plain'])('kafkajs, %s', (mechanism) => {
     test('logs in, writes and reads back', async () => {
       const kafka = kafkajs('acme/service-1', PASSWORD, mechanism);
       const producer = kafka.producer();
@@ -67,7 +68,7 @@ describeRequiring(['built-broker'], 'SCRAM', () => {
 });
 
 describeRequiring(['built-broker', 'kcat'], 'SCRAM by kcat', () => {
-  const fixture = useBroker();
+  const fixture = useBroker({ env });
 
   beforeAll(async () => {
     const admin = await fixture.connect('acme', 'admin-1');

@@ -444,6 +444,19 @@ export const AUTHORIZATION_CASES: readonly AuthorizationCase[] = [
     anyOf: [onCluster('ALTER_CONFIGS')],
   },
   {
+    api: 'CreateDelegationToken',
+    key: ApiKey.CreateDelegationToken,
+    version: 3,
+    body: {
+      ownerPrincipalType: 'User',
+      ownerPrincipalName: 'service-1',
+      renewers: [],
+      maxLifetimeMs: -1,
+    },
+    error: ErrorCode.DELEGATION_TOKEN_AUTHORIZATION_FAILED,
+    anyOf: [{ resourceType: 'USER', resourceName: 'User:service-1', operation: 'CREATE_TOKENS' }],
+  },
+  {
     api: 'DescribeUserScramCredentials',
     key: ApiKey.DescribeUserScramCredentials,
     version: 0,

@@ -11,9 +11,13 @@ export interface ScramClientMessages {
   final(serverFirst: Buffer): Buffer;
 }
 
-/** The messages of a SCRAM-SHA-256 client. */
-export const scramClient = (user: string, password: string): ScramClientMessages => {
-  const bare = `n=${user},r=the-nonce-of-a-test`;
+/** The messages of a SCRAM-SHA-256 client; `extensions` as they stand behind its nonce. */
+export const scramClient = (
+  user: string,
+  password: string,
+  extensions = '',
+): ScramClientMessages => {
+  const bare = `n=${user},r=the-nonce-of-a-test${extensions}`;
   return {
     first: Buffer.from(FIRST + bare),
     final: (serverFirst) => {
@@ -37,11 +41,25 @@ export const scramLogin = async (
   client: WireClient,
   user: string,
   password: string,
+  extensions = '',
 ): Promise<SaslAuthenticateResponse> => {
   await client.call(ApiKey.SaslHandshake, 1, { mechanism: 'SCRAM-SHA-256' });
-  const messages = scramClient(user, password);
+  const messages = scramClient(user, password, extensions);
   const challenge = await client.call(ApiKey.SaslAuthenticate, 2, { authBytes: messages.first });
   if (challenge.errorCode !== 0) return challenge;
   const authBytes = messages.final(challenge.authBytes);
   return client.call(ApiKey.SaslAuthenticate, 2, { authBytes });
 };
+
+/** What a delegation token is to its client. */
+export interface HeldToken {
+  readonly tokenId: string;
+  readonly hmac: Buffer;
+}
+
+/** Logs in by a delegation token, as Kafka's clients do. */
+export const tokenLogin = (
+  client: WireClient,
+  { tokenId, hmac }: HeldToken,
+): Promise<SaslAuthenticateResponse> =>
+  scramLogin(client, tokenId, hmac.toString('base64'), ',tokenauth=true');

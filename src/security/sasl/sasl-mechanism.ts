@@ -19,8 +19,12 @@ export interface SaslIdentity {
   readonly name: string;
   /** When the credential ends, in milliseconds since the epoch; null when it does not. */
   readonly expiresAtMs: number | null;
-  /** Asked again once the login is recorded: the credential may have gone meanwhile. */
+  /** Asked again once the login is recorded, and whenever credentials change: it may have gone. */
   readonly isStillGood?: () => boolean;
+  /** The delegation token that was the proof; absent where it was another. */
+  readonly tokenId?: string;
+  /** The fleet of the device for which a token stands. */
+  readonly fleet?: string | null;
 }
 
 /** Stable codes: they stand in the audit log, and operators write alarms on them. */
@@ -30,6 +34,7 @@ export type SaslRefusal =
   | 'sasl_bad_credentials'
   | 'sasl_bad_token'
   | 'sasl_token_expired'
+  | 'sasl_busy'
   | 'sasl_unusable';
 
 export type SaslStep =

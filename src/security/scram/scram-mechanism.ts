@@ -49,3 +49,12 @@ export function scramKeys({ digest }: ScramMechanism, saltedPassword: Buffer): S
   clientKey.fill(0);
   return { storedKey, serverKey: createHmac(digest, saltedPassword).update('Server Key').digest() };
 }
+
+/** Kafka's tools draw a salt of 130 bits and write it in base 36; what we draw looks the same. */
+const SALT_BITS = 130n;
+
+/** A salt made of 64 bytes. */
+export function saltText(bytes: Buffer): Buffer {
+  const number = BigInt(`0x${bytes.toString('hex')}`) >> (8n * BigInt(bytes.length) - SALT_BITS);
+  return Buffer.from(number.toString(36));
+}

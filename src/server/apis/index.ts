@@ -33,6 +33,10 @@ import { alterReplicaLogDirsApi } from './34-alter-replica-log-dirs.ts';
 import { describeLogDirsApi } from './35-describe-log-dirs.ts';
 import { saslAuthenticateApi } from './36-sasl-authenticate.ts';
 import { createPartitionsApi } from './37-create-partitions.ts';
+import { createDelegationTokenApi } from './38-create-delegation-token.ts';
+import { renewDelegationTokenApi } from './39-renew-delegation-token.ts';
+import { expireDelegationTokenApi } from './40-expire-delegation-token.ts';
+import { describeDelegationTokenApi } from './41-describe-delegation-token.ts';
 import { deleteGroupsApi } from './42-delete-groups.ts';
 import { electLeadersApi } from './43-elect-leaders.ts';
 import { incrementalAlterConfigsApi } from './44-incremental-alter-configs.ts';
@@ -57,7 +61,6 @@ const notServed = (why: string): NotServed => ({ notServed: why });
 
 const CONSUMER_GROUPS = notServed('groups of the KIP-848 protocol are not built yet');
 const TRANSACTIONS = notServed('transactions are not built yet');
-const TOKENS = notServed('delegation tokens are not built yet');
 const SHARE_GROUPS = notServed('share groups are not built');
 const STREAMS_GROUPS = notServed('streams groups are not built');
 const TELEMETRY = notServed('no receiver of client telemetry is built yet');
@@ -98,10 +101,10 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.DescribeLogDirs]: describeLogDirsApi,
   [ApiKey.SaslAuthenticate]: saslAuthenticateApi,
   [ApiKey.CreatePartitions]: createPartitionsApi,
-  [ApiKey.CreateDelegationToken]: TOKENS,
-  [ApiKey.RenewDelegationToken]: TOKENS,
-  [ApiKey.ExpireDelegationToken]: TOKENS,
-  [ApiKey.DescribeDelegationToken]: TOKENS,
+  [ApiKey.CreateDelegationToken]: createDelegationTokenApi,
+  [ApiKey.RenewDelegationToken]: renewDelegationTokenApi,
+  [ApiKey.ExpireDelegationToken]: expireDelegationTokenApi,
+  [ApiKey.DescribeDelegationToken]: describeDelegationTokenApi,
   [ApiKey.DeleteGroups]: deleteGroupsApi,
   [ApiKey.ElectLeaders]: electLeadersApi,
   [ApiKey.IncrementalAlterConfigs]: incrementalAlterConfigsApi,

@@ -46,6 +46,7 @@ const fixedNonce = {
 const begin = (mechanism = sha256, random: { bytes(count: number): Buffer } = fixedNonce) =>
   scramSaslMechanism(mechanism, {
     lookup,
+    tokens: null,
     random: random as never,
     decoySecret: Buffer.alloc(32, 1),
   }).begin({ remoteAddress: '127.0.0.1', serverTenant: TENANT });
