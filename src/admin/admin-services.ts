@@ -85,6 +85,8 @@ export interface AclView extends AclBinding {
 export interface AskedPrincipal {
   readonly name: string;
   readonly fleet: string | null;
+  /** `Role:<name>`, as a token of the principal might bring them. */
+  readonly roles: readonly string[];
 }
 
 export interface AclExplanation {

@@ -62,6 +62,7 @@ async function authorize(
     allowed: result.allowed,
     rule: result.rule,
     origin: result.origin,
+    ...(result.tokenRole !== undefined && { tokenRole: result.tokenRole }),
   };
   deps.audit.access(operator.subject, event);
   if (result.allowed && deps.audit.healthy) return;

@@ -29,6 +29,8 @@ export interface AccessEvent {
   readonly allowed: boolean;
   readonly rule: string | null;
   readonly origin: string | null;
+  /** The role behind the decision, where it came from the session's token and not from the policy. */
+  readonly tokenRole?: string;
 }
 
 /** Anything else of security's concern; `reason` is a stable code, `detail` one plain sentence. */

@@ -116,16 +116,24 @@ export interface RandomRequest {
   readonly action: Action;
 }
 
+/** What a token brings: to most sessions nothing. */
+const tokenRolesArbitrary: fc.Arbitrary<string[]> = fc.oneof(
+  { weight: 2, arbitrary: fc.constant<string[]>([]) },
+  { weight: 1, arbitrary: fc.subarray(['Role:r1', 'Role:r2', 'Role:r3', 'Role:r4', 'Role:r5']) },
+);
+
 const principalArbitrary: fc.Arbitrary<KafkaPrincipal> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc
-      .tuple(of(TENANTS), of(USERS), of([...FLEETS, null]))
-      .map(([tenant, name, fleet]) => principal(tenant, name, { fleet })),
+      .tuple(of(TENANTS), of(USERS), of([...FLEETS, null]), tokenRolesArbitrary)
+      .map(([tenant, name, fleet, roles]) => principal(tenant, name, { fleet, roles })),
   },
   {
     weight: 1,
-    arbitrary: of(USERS).map((name) => principal('', name, { kind: 'operator' })),
+    arbitrary: fc
+      .tuple(of(USERS), tokenRolesArbitrary)
+      .map(([name, roles]) => principal('', name, { kind: 'operator', roles })),
   },
 );
 
@@ -167,11 +175,22 @@ export function policyText(policy: Pick<RandomPolicy, 'rules' | 'links'>): strin
 const domainOf = ({ kind, tenant }: KafkaPrincipal): string =>
   kind === 'operator' ? '_operator' : tenant;
 
-/** Stock Casbin over every rule. */
-export async function openCasbin(policy: RandomPolicy): Promise<Enforcer> {
+/** The roles of a token, as the lines of a policy that would mean the same for one session. */
+const tokenLinks = (who: KafkaPrincipal): RoleLink[] =>
+  who.roles.map((role) => ({
+    member: `User:${who.name}`,
+    role,
+    domain: domainOf(who),
+    file: 'token',
+    line: 1,
+  }));
+
+/** Stock Casbin over every rule, for one session: with its roles among the links. */
+export async function openCasbin(policy: RandomPolicy, who: KafkaPrincipal): Promise<Enforcer> {
   const enforcer = await newEnforcer(newModelFromString(readFileSync(MODEL_FILE, 'utf8')));
   await addPolicyFunctions(enforcer);
-  const text = policyText({ rules: allRules(policy), links: policy.links });
+  const links = [...policy.links, ...tokenLinks(who)];
+  const text = policyText({ rules: allRules(policy), links });
   enforcer.setAdapter(new StringAdapter(text));
   await enforcer.addNamedDomainMatchingFunc(
     'g',
@@ -196,7 +215,7 @@ export function casbinAllows(enforcer: Enforcer, request: RandomRequest): boolea
 
 function rolesHeld(policy: RandomPolicy, who: KafkaPrincipal): Set<string> {
   const domain = domainOf(who);
-  const held = new Set([`User:${who.name}`]);
+  const held = new Set([`User:${who.name}`, ...who.roles]);
   if (who.fleet !== null) held.add(`Fleet:${who.fleet}`);
   for (let size = 0; size !== held.size; ) {
     size = held.size;
@@ -291,6 +310,8 @@ export interface DifferentialRun {
   /** How many were allows, and denies by a rule: a test that compares nothing would show here. */
   readonly allowed: number;
   readonly deniedByRule: number;
+  /** How many were decided by a role that only the session's token gave. */
+  readonly byTokenRole: number;
   close(): void;
 }
 
@@ -317,7 +338,7 @@ export async function openDifferentialRun(): Promise<DifferentialRun> {
     folder.close();
     throw error;
   });
-  const run = { compared: 0, allowed: 0, deniedByRule: 0 };
+  const run = { compared: 0, allowed: 0, deniedByRule: 0, byTokenRole: 0 };
   return {
     get compared() {
       return run.compared;
@@ -328,17 +349,26 @@ export async function openDifferentialRun(): Promise<DifferentialRun> {
     get deniedByRule() {
       return run.deniedByRule;
     },
+    get byTokenRole() {
+      return run.byTokenRole;
+    },
     async compare(policy, requests) {
       folder.writeRaw('random.csv', `${policyText(policy)}\n# end\n`);
       const status = await authorizer.reload();
       if (!status.healthy) throw new Error(JSON.stringify(status.refusal));
       authorizer.setDynamicRules('acme', policy.dynamic);
-      const enforcer = await openCasbin(policy);
+      const enforcers = new Map<string, Enforcer>();
       for (const request of [...requests, ...aimed(policy, requests)]) {
+        const who = request.principal;
+        // Sessions without a token's roles share one; each other has one with its own links.
+        const session = who.roles.length === 0 ? '' : JSON.stringify(tokenLinks(who));
+        const enforcer = enforcers.get(session) ?? (await openCasbin(policy, who));
+        enforcers.set(session, enforcer);
         const result = compareOne(authorizer, policy, enforcer, request);
         run.compared += 1;
         if (result.allowed) run.allowed += 1;
         else if (result.rule !== null) run.deniedByRule += 1;
+        if (result.tokenRole !== undefined) run.byTokenRole += 1;
       }
     },
     close: () => folder.close(),
