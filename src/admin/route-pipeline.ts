@@ -11,7 +11,7 @@ import type { AccessEvent } from '../audit/audit-event.ts';
 import type { AdminRoute, PreparedCall, RouteAccess, RouteAnswer } from './admin-route.ts';
 import type { AdminDeps } from './admin-services.ts';
 import type { OperatorConnection } from './operator-gate.ts';
-import { AdminError } from './problem.ts';
+import { AdminError, auditOffline } from './problem.ts';
 import type { RequestFields } from './request-fields.ts';
 
 export async function runRoute(
@@ -118,9 +118,4 @@ async function requireDurable(deps: AdminDeps): Promise<void> {
     throw auditOffline(cause);
   }
   throw auditOffline(undefined);
-}
-
-function auditOffline(cause: unknown): AdminError {
-  const detail = 'The audit log cannot be written, so nothing that it would record is done.';
-  return new AdminError(503, 'audit-offline', detail, { cause });
 }

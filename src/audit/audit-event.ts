@@ -15,6 +15,8 @@ export interface AuditSubject {
   /** `User:device-1`; null while unknown. */
   readonly principal: string | null;
   readonly certificateSerial: string | null;
+  /** The `iss` of the token by which an operator came; absent for everybody else. */
+  readonly tokenIssuer?: string;
 }
 
 /** An access decided by the Authorizer. */
