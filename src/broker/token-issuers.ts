@@ -237,13 +237,10 @@ function jwksFrom(fields: IssuerFields, parts: IssuerParts): URL | JWTVerifyGetK
   return address;
 }
 
-function jwksFileFrom(
-  name: string,
-  fields: IssuerFields,
-  { audit, logger }: IssuerParts,
-): JWTVerifyGetKey {
+function jwksFileFrom(name: string, fields: IssuerFields, parts: IssuerParts): JWTVerifyGetKey {
   const path = isAbsolute(name) ? name : join(fields.directory, name);
   const onChange = (problem: Error | null): void => {
+    const { audit, logger } = parts;
     const isGood = problem === null;
     if (isGood) logger.info({ path }, 'token keys reloaded');
     else logger.error({ err: problem, path }, 'new token keys refused, the last good ones stay');

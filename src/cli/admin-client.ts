@@ -208,7 +208,6 @@ const NEXT_STEPS: Readonly<Record<string, string>> = {
   'storage-offline': 'look at the log of the broker; it has to be restarted once the disk is sound',
   'not-authorized': 'an operator with that right has to do it, or the policy needs a rule for it',
   'token-expired': 'have the issuer write a new one into the file of --token-file',
-  'tokens-not-taken': 'use a certificate (--certs), or set admin.oauth.issuers.file on the broker',
   'insufficient-scope': 'ask the issuer for a scope that scope.roles of its entry names',
 };
 
@@ -242,7 +241,7 @@ function unreachable(url: URL, cause: unknown): CommandError {
   if (code === 'ECONNRESET' || code === 'EPIPE' || code.startsWith('ERR_SSL')) {
     return say(
       `the broker at ${where} closed the connection: it lets in operators only, with a ` +
-        'valid certificate of its own operator CA (--cert and --key), or a token where it takes them',
+        'valid certificate of its own operator CA (--cert and --key), or with a token where admin.oauth.issuers.file is set',
     );
   }
   return say(`no answer from ${where} (${code || 'unknown error'}): is it the admin listener?`);

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ApiKey } from '../../src/protocol/api-keys.ts';
 import { ErrorCode } from '../../src/protocol/error-codes.ts';
+import { runInProcess } from '../cli/run-cli.ts';
 import { adminRequest } from '../tools/admin-request.ts';
 import { useBroker } from '../tools/broker-fixture.ts';
 import { removeDirectory, temporaryDirectory } from '../tools/temporary-directory.ts';
@@ -177,6 +178,20 @@ describeRequiring(['built-broker'], 'tokens', () => {
     expect(await saslCode(signedToken(key, clientClaims()))).toBe(0);
     expect(await adminStatus(signedToken(key, operatorClaims()))).toBe(200);
     expect(await adminStatus(signedToken(second, operatorClaims()))).toBe(200);
+  });
+
+  it('the command line takes a token from a file, and its scope must give a role', async () => {
+    const file = join(directory, 'token');
+    const { adminPort, certsDir } = fixture.broker;
+    const run = (claims: Fields) => {
+      writeFileSync(file, `${signedToken(key, claims)}\n`);
+      const where = ['--url', `https://127.0.0.1:${adminPort}`, '--certs', certsDir];
+      return runInProcess(['tenant', 'list', ...where, '--token-file', file]);
+    };
+    expect((await run(operatorClaims())).stdout).toMatch(/acme +active/);
+    const refused = await run(operatorClaims({ scope: 'x' }));
+    expect([refused.code, refused.stdout]).toEqual([1, '']);
+    expect(refused.stderr).toContain('ask the issuer for a scope');
   });
 
   it("a client's token is nothing at the admin API, whatever it says", async () => {

@@ -219,6 +219,25 @@ describeRequiring(['built-broker'], 'online commands', () => {
     expect(stderr).toContain('it lets in operators only');
   });
 
+  test('a token file: one token, never printed, and refused where tokens are not taken', async () => {
+    const file = join(dir, 'token');
+    writeFileSync(file, 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl\n');
+    const crt = join(broker.certsDir, 'operator.crt');
+    const texts = [
+      await refused(`status --token-file ${file}`),
+      await refused(`status --token-file ${file} --cert ${crt}`),
+    ];
+    expect(texts[0]).toContain('admin.oauth.issuers.file');
+    expect(texts[1]).toContain('either --token-file, or --cert and --key');
+    writeFileSync(file, 'two tokens\n');
+    texts.push(await refused(`status --token-file ${file}`));
+    expect(texts[2]).toContain('holds no token');
+    expect(await refused(`status --token-file ${file}.none`)).toContain(
+      'must hold the token alone',
+    );
+    expect(texts.join()).not.toMatch(/eyJ|two tokens/);
+  });
+
   test('an operator for whom no rule speaks is refused, and told who can help', async () => {
     await good('cert issue --operator ada');
     const ada = ['crt', 'key'].map((extension) => join(broker.certsDir, `ada.${extension}`));
