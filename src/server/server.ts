@@ -422,9 +422,9 @@ export class Server {
     const limitMs = clock.monotonicMs() - this.#options.idleMs;
     const nowMs = clock.nowMs();
     for (const { connection, session } of [...this.#live]) {
-      // The timer of a certificate's end knows nothing of a clock that was set, or a machine's sleep.
-      const { certificateSerial, expiresAtMs } = session.principal;
-      if (certificateSerial !== null && expiresAtMs !== null && expiresAtMs < nowMs) {
+      // The timer of a credential's end knows nothing of a clock that was set, or a machine's sleep.
+      const { expiresAtMs } = session.principal;
+      if (expiresAtMs !== null && expiresAtMs < nowMs) {
         connection.close('expired');
         continue;
       }
