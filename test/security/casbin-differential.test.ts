@@ -33,11 +33,12 @@ describe('the indexed and cached authorizer', () => {
       { seed, numRuns: POLICIES },
     );
     process.stdout.write(
-      `${run.compared} compared, ${run.allowed} allowed, ${run.deniedByRule} denied by a rule\n`,
+      `${run.compared} compared, ${run.allowed} allowed, ${run.deniedByRule} denied by a rule, ` +
+        `${run.byTokenRole} by a role of a token\n`,
     );
     expect(run.compared).toBeGreaterThanOrEqual(2 * POLICIES * REQUESTS_A_POLICY);
     expect(run.allowed / run.compared).toBeGreaterThan(0.03);
     expect(run.deniedByRule / run.compared).toBeGreaterThan(0.02);
-    expect(run.byTokenRole).toBeGreaterThan(10);
+    expect(run.byTokenRole / run.compared).toBeGreaterThan(0.01);
   });
 });

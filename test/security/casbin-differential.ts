@@ -47,6 +47,7 @@ export interface RandomPolicy {
   readonly links: readonly RoleLink[];
   /** Rules of acme that come as AclBindings. */
   readonly dynamic: readonly AclBinding[];
+  readonly tokenSession: KafkaPrincipal;
 }
 
 const of = <T>(values: readonly T[]): fc.Arbitrary<T> => fc.constantFrom(...values);
@@ -97,6 +98,30 @@ const toBinding = (rule: PolicyRule): AclBinding => ({
   permission: rule.effect === 'deny' ? 'DENY' : 'ALLOW',
 });
 
+export interface RandomRequest {
+  readonly principal: KafkaPrincipal;
+  readonly host: string;
+  readonly action: Action;
+}
+
+const principalArbitrary: fc.Arbitrary<KafkaPrincipal> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc
+      .tuple(of(TENANTS), of(USERS), of([...FLEETS, null]))
+      .map(([tenant, name, fleet]) => principal(tenant, name, { fleet })),
+  },
+  {
+    weight: 1,
+    arbitrary: of(USERS).map((name) => principal('', name, { kind: 'operator' })),
+  },
+);
+
+/** A session whose token brought roles; other sessions of the same user have none. */
+const tokenSessionArbitrary: fc.Arbitrary<KafkaPrincipal> = fc
+  .tuple(principalArbitrary, fc.subarray([...ROLES, 'Role:r5'], { minLength: 1 }))
+  .map(([who, roles]) => ({ ...who, roles }));
+
 export const policyArbitrary: fc.Arbitrary<RandomPolicy> = fc.record({
   rules: fc.array(ruleArbitrary, { minLength: 1, maxLength: 60, size: 'max' }),
   links: fc.array(linkArbitrary, { maxLength: 12, size: 'max' }),
@@ -108,34 +133,8 @@ export const policyArbitrary: fc.Arbitrary<RandomPolicy> = fc.record({
       { maxLength: 10, size: 'max' },
     )
     .map((rules) => rules.map(toBinding)),
+  tokenSession: tokenSessionArbitrary,
 });
-
-export interface RandomRequest {
-  readonly principal: KafkaPrincipal;
-  readonly host: string;
-  readonly action: Action;
-}
-
-/** What a token brings: to most sessions nothing. */
-const tokenRolesArbitrary: fc.Arbitrary<string[]> = fc.oneof(
-  { weight: 2, arbitrary: fc.constant<string[]>([]) },
-  { weight: 1, arbitrary: fc.subarray(['Role:r1', 'Role:r2', 'Role:r3', 'Role:r4', 'Role:r5']) },
-);
-
-const principalArbitrary: fc.Arbitrary<KafkaPrincipal> = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc
-      .tuple(of(TENANTS), of(USERS), of([...FLEETS, null]), tokenRolesArbitrary)
-      .map(([tenant, name, fleet, roles]) => principal(tenant, name, { fleet, roles })),
-  },
-  {
-    weight: 1,
-    arbitrary: fc
-      .tuple(of(USERS), tokenRolesArbitrary)
-      .map(([name, roles]) => principal('', name, { kind: 'operator', roles })),
-  },
-);
 
 export const requestArbitrary: fc.Arbitrary<RandomRequest> = fc.record({
   principal: principalArbitrary,
@@ -185,11 +184,14 @@ const tokenLinks = (who: KafkaPrincipal): RoleLink[] =>
     line: 1,
   }));
 
-/** Stock Casbin over every rule, for one session: with its roles among the links. */
-export async function openCasbin(policy: RandomPolicy, who: KafkaPrincipal): Promise<Enforcer> {
+/** Stock Casbin over every rule; `more` are links that the policy itself does not hold. */
+export async function openCasbin(
+  policy: RandomPolicy,
+  more: readonly RoleLink[],
+): Promise<Enforcer> {
   const enforcer = await newEnforcer(newModelFromString(readFileSync(MODEL_FILE, 'utf8')));
   await addPolicyFunctions(enforcer);
-  const links = [...policy.links, ...tokenLinks(who)];
+  const links = [...policy.links, ...more];
   const text = policyText({ rules: allRules(policy), links });
   enforcer.setAdapter(new StringAdapter(text));
   await enforcer.addNamedDomainMatchingFunc(
@@ -357,13 +359,13 @@ export async function openDifferentialRun(): Promise<DifferentialRun> {
       const status = await authorizer.reload();
       if (!status.healthy) throw new Error(JSON.stringify(status.refusal));
       authorizer.setDynamicRules('acme', policy.dynamic);
-      const enforcers = new Map<string, Enforcer>();
-      for (const request of [...requests, ...aimed(policy, requests)]) {
-        const who = request.principal;
-        // Sessions without a token's roles share one; each other has one with its own links.
-        const session = who.roles.length === 0 ? '' : JSON.stringify(tokenLinks(who));
-        const enforcer = enforcers.get(session) ?? (await openCasbin(policy, who));
-        enforcers.set(session, enforcer);
+      const { tokenSession } = policy;
+      const ordinary = await openCasbin(policy, []);
+      const ofToken = await openCasbin(policy, tokenLinks(tokenSession));
+      const asToken = requests.map((request) => ({ ...request, principal: tokenSession }));
+      const all = [...requests, ...aimed(policy, asToken), ...aimed(policy, requests)];
+      for (const request of all) {
+        const enforcer = request.principal === tokenSession ? ofToken : ordinary;
         const result = compareOne(authorizer, policy, enforcer, request);
         run.compared += 1;
         if (result.allowed) run.allowed += 1;
