@@ -11,7 +11,7 @@ import { readRequired } from '../base/credential-files.ts';
 import { ConfigError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Config } from '../config/config-schema.ts';
-import { isTenantName } from '../pki/identity-name.ts';
+import { isSubjectName, isTenantName } from '../pki/identity-name.ts';
 import { subjectProblem } from '../security/policy-rule.ts';
 import type { OauthIssuerSettings } from '../security/sasl/oauth-issuer.ts';
 import { JwksFile } from '../security/token/jwks-file.ts';
@@ -170,10 +170,17 @@ function commonFrom(fields: IssuerFields, parts: IssuerParts, ageSeconds: number
     jwks: jwksFrom(fields, parts),
     algorithms: algorithmsFrom(fields),
     principalClaim: fields.text('principal.claim', 'sub'),
+    principalPrefix: prefixFrom(fields),
     scopeRoles: scopeRolesFrom(fields),
     clockToleranceMs: fields.milliseconds('clock.tolerance.seconds', 30),
     tokenAgeMaxMs: fields.milliseconds('token.age.max.seconds', ageSeconds),
   };
+}
+
+function prefixFrom(fields: IssuerFields): string {
+  const prefix = fields.optionalText('principal.prefix') ?? '';
+  if (isSubjectName(`${prefix}x`)) return prefix;
+  throw fields.wrong('principal.prefix is no beginning of a name');
 }
 
 function isTenant(name: unknown): name is string {

@@ -23,6 +23,7 @@ const tokens = new OperatorTokens(
       jwks: { keys: [key.jwk] },
       algorithms: ['ES256'],
       principalClaim: 'sub',
+      principalPrefix: '',
       scopeRoles: { claims: ['scope'], roles: new Map([['ops', ['Role:operator']]]) },
       clockToleranceMs: 0,
       tokenAgeMaxMs: 3_600_000,

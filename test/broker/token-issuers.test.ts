@@ -67,6 +67,7 @@ describe('an issuer of clients', () => {
 
   test.each<[string, object, RegExp]>([
     ['an unknown key', { 'scope.role': {} }, /unknown key scope\.role/],
+    ['a prefix that no name has', { 'principal.prefix': 'a/' }, /no beginning of a name/],
     ['no tenants', { tenants: [] }, /tenants must list/],
     ['a claim without a mapping', { 'scope.claim': 'x' }, /without scope\.roles/],
     ['an empty mapping', { 'scope.roles': {} }, /must list roles under each scope/],

@@ -45,6 +45,8 @@ export interface TokenIssuer {
   readonly jwks: URL | JSONWebKeySet | JWTVerifyGetKey;
   readonly algorithms: readonly TokenAlgorithm[];
   readonly principalClaim: string;
+  /** Stands before the claim in the name, so that it is never the name of a certificate. */
+  readonly principalPrefix: string;
   /** Null: its tokens bring no roles. */
   readonly scopeRoles: ScopeRoles | null;
   readonly clockToleranceMs: number;
@@ -110,8 +112,9 @@ function verified<T extends TokenIssuer>(
 ): VerifiedToken<T> | TokenRefusal {
   // Its holder must prove a key (RFC 7800), which a bearer does not.
   if (payload.cnf !== undefined) return badToken('the token is bound to a key (cnf)');
-  const name = payload[settings.principalClaim];
-  if (typeof name !== 'string' || !isSubjectName(name)) {
+  const claim = payload[settings.principalClaim];
+  const name = typeof claim === 'string' ? settings.principalPrefix + claim : '';
+  if (claim === '' || !isSubjectName(name)) {
     return badToken(`the claim ${settings.principalClaim} is no name that a principal may have`);
   }
   const roles = settings.scopeRoles === null ? NO_ROLES : rolesIn(payload, settings.scopeRoles);

@@ -18,6 +18,7 @@ const SETTINGS: OauthIssuerSettings = {
   tenants: ['acme', 'globex'],
   tenantClaim: 'tenant',
   principalClaim: 'sub',
+  principalPrefix: '',
   scopeRoles: null,
   clockToleranceMs: 30_000,
   tokenAgeMaxMs: 3_600_000,
@@ -70,6 +71,17 @@ describe('a token of the issuer', () => {
     expect(await verify(token(claims({ tenant: 'globex' })))).toMatchObject({
       identity: { tenant: 'globex' },
     });
+  });
+
+  test('bears the prefix of the issuer, within which it stays', async () => {
+    const settings = { principalPrefix: 'sso-' };
+    expect(await verify(token(), { settings })).toMatchObject({
+      identity: { name: 'sso-service-1' },
+    });
+    for (const sub of ['', 'a/b', 'a'.repeat(60), 5]) {
+      const verdict = await verify(token(claims({ sub })), { settings });
+      expect(verdict).toMatchObject({ reason: 'sasl_bad_token' });
+    }
   });
 
   test('without the claim the server name chooses, or the only tenant', async () => {

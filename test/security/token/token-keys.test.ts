@@ -16,6 +16,7 @@ const settings = (jwks: TokenIssuer['jwks']): TokenIssuer => ({
   jwks,
   algorithms: ['ES256'],
   principalClaim: 'sub',
+  principalPrefix: '',
   scopeRoles: null,
   clockToleranceMs: 0,
   tokenAgeMaxMs: 3_600_000,
