@@ -134,6 +134,18 @@ describeRequiring(['built-broker'], 'online commands', () => {
     expect(await good(question)).toMatch(/^denied: /);
   });
 
+  test('explain tells that a role would come from the token of the session', async () => {
+    await good('acl add --tenant acme --allow Role:robots --operation write --topic alarms');
+    const question =
+      'acl explain --tenant acme --principal User:robot --operation write --topic alarms';
+    expect(await good(question)).toContain('denied: ');
+    expect(await good(`${question} --token-role other --token-role robots`)).toMatch(
+      /^allowed: .*the token of the session gives User:robot Role:robots\.\n/,
+    );
+    expect(await refused(`${question} --token-role a/b`)).toContain('tokenRoles');
+    await good('acl remove --tenant acme --allow Role:robots --operation write --topic alarms');
+  });
+
   test('explain knows the fleet of a device from its certificate', async () => {
     const base =
       'acl explain --tenant acme --principal User:device-1 --operation write --topic telemetry';

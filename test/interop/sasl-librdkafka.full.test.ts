@@ -18,7 +18,7 @@ import { cachedPython, describeRequiring } from '../tools/tool-detection.ts';
 import { WireClient } from '../tools/wire-client.ts';
 
 /** librdkafka looks each second whether four fifths of it are over, and renews after nine tenths. */
-const TOKEN_SECONDS = 15;
+const TOKEN_SECONDS = 20;
 const TOPIC = 'telemetry';
 const script = join(projectRoot, 'test', 'interop', 'python-consumer', 'roundtrip.py');
 
