@@ -1,5 +1,5 @@
 /**
- * Fetches the clients in Python and Go that the tests of consumer groups use.
+ * Fetches the clients in Python and Go that the tests of consumer groups and of SASL use.
  *
  * Owns two git-ignored directories: `.cache/kafka-python` (a virtual environment with what
  * test/interop/python-consumer/requirements.txt pins) and `.cache/go-consumer` (the program of

@@ -11,7 +11,7 @@ import { lockDataDirectory } from './base/data-directory-lock.ts';
 import { makeDirectoriesSync, nodeFileSystem } from './base/file-system.ts';
 import type { Logger } from './base/logger.ts';
 import { systemRandom } from './base/random.ts';
-import { startAdmin } from './broker/admin.ts';
+import { operatorTokens, startAdmin } from './broker/admin.ts';
 import {
   developmentFiles,
   type ListenerCertificates,
@@ -110,6 +110,7 @@ async function start(
     },
   });
   const acls = new StateAcls(state, authorizer);
+  const operatorLogins = operatorTokens(config, { audit, logger });
   const crlFile = (
     key: CrlFileOptions['key'],
     issuers: CrlFileOptions['issuers'],
@@ -179,6 +180,7 @@ async function start(
     registry,
     servers,
     state,
+    tokens: operatorLogins,
     views,
   };
   const admin = await startAdmin(config, { ...parts, mtlsPort, saslPort, startedAtMs });

@@ -20,7 +20,7 @@ export interface RouteAccess {
 
 export type Authorization<In> =
   | { readonly kind: 'access'; readonly access: (input: In) => RouteAccess }
-  /** An operator's certificate is enough; `why` says why no policy is asked. */
+  /** To be an operator is enough; `why` says why no policy is asked. */
   | { readonly kind: 'none'; readonly why: string };
 
 export const none = (why: string): Authorization<unknown> => ({ kind: 'none', why });

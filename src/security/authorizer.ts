@@ -21,6 +21,8 @@ export interface AuthorizationResult {
   readonly rule: string | null;
   /** Where that rule stands, e.g. `acme.csv:12` or `dynamic`; null when none matched. */
   readonly origin: string | null;
+  /** The role that the rule reached the caller by, where it came from the session's token alone. */
+  readonly tokenRole?: string;
 }
 
 export interface Authorizer {

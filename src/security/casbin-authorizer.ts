@@ -177,7 +177,8 @@ export class CasbinAuthorizer implements Authorizer {
       const question = `${operation} ${resourceType}`;
       const known = byResourceType.get(question);
       if (known !== undefined) return known;
-      const result = this.#result(decideAnyResource(profile, host, operation, resourceType));
+      const decision = decideAnyResource(profile, host, operation, resourceType);
+      const result = this.#result(profile, decision);
       byResourceType.set(question, result);
       return result;
     } catch (err) {
@@ -193,7 +194,7 @@ export class CasbinAuthorizer implements Authorizer {
     }
     const profile = new PolicyProfile(this.#store, caller, domain, new DomainMemory());
     const decide = (rules: readonly PolicyRule[]) => this.#decide(profile, host, action, rules);
-    return explainDecision({ profile, host, action, decide, roles: this.#store.roles });
+    return explainDecision({ profile, host, action, decide });
   }
 
   /** `explain` for what `authorizeIn` decides. */
@@ -248,7 +249,7 @@ export class CasbinAuthorizer implements Authorizer {
     const known = decisions.get(resourceType, operation, resourceName);
     if (known !== undefined) return known;
     const candidates = fewEnough(profile.candidates(resourceType, operation, resourceName), host);
-    const result = this.#result(this.#decide(profile, host, action, candidates));
+    const result = this.#result(profile, this.#decide(profile, host, action, candidates));
     this.#weigh(profile.memory, decisions.set(resourceType, operation, resourceName, result));
     return result;
   }
@@ -261,7 +262,7 @@ export class CasbinAuthorizer implements Authorizer {
   ): CasbinDecision {
     const { subject, fleetSubject, domain } = profile;
     const request = { subject, fleetSubject, domain, host, ...action };
-    return this.#model.decide(request, candidates, this.#store.roles);
+    return this.#model.decide(request, candidates, profile.roles);
   }
 
   #profileOf(principal: KafkaPrincipal): PolicyProfile | null {
@@ -269,8 +270,8 @@ export class CasbinAuthorizer implements Authorizer {
     if (known?.memory.inForce === true) return known;
     const domain = domainOf(principal);
     if (domain === null) return null;
-    const { name, tenant, kind, fleet } = principal;
-    const identity = JSON.stringify([kind, tenant, name, fleet]);
+    const { name, tenant, kind, fleet, roles } = principal;
+    const identity = JSON.stringify([kind, tenant, name, fleet, ...roles]);
     const memory = this.#memoryOf(domain);
     let profile = memory.profiles.get(identity);
     if (profile === undefined) {
@@ -283,8 +284,12 @@ export class CasbinAuthorizer implements Authorizer {
   }
 
   /** One result object a rule: a rule that decides always decides the same way. */
-  #result({ allowed, rule }: CasbinDecision): AuthorizationResult {
+  #result(profile: PolicyProfile, { allowed, rule }: CasbinDecision): AuthorizationResult {
     if (rule === null) return NO_RULE;
+    const tokenRole = profile.tokenRoleBehind(rule);
+    if (tokenRole !== null) {
+      return Object.freeze({ allowed, rule: ruleText(rule), origin: ruleOrigin(rule), tokenRole });
+    }
     const known = this.#results.get(rule);
     if (known !== undefined && known.allowed === allowed) return known;
     const evidence = { allowed, rule: ruleText(rule), origin: ruleOrigin(rule) };

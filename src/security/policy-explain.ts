@@ -8,7 +8,6 @@ import type { Action } from './authorizer.ts';
 import { hostMatches } from './policy-host.ts';
 import type { CasbinDecision } from './policy-model.ts';
 import type { PolicyProfile } from './policy-profile.ts';
-import type { PolicyRoles } from './policy-roles.ts';
 import { OPERATOR_DOMAIN, type PolicyRule, ruleOrigin, ruleText } from './policy-rule.ts';
 
 export interface ConsideredRule {
@@ -33,14 +32,18 @@ interface Question {
   readonly host: string;
   readonly action: Action;
   readonly decide: (candidates: readonly PolicyRule[]) => CasbinDecision;
-  readonly roles: PolicyRoles;
 }
 
-function via(rule: PolicyRule, { profile, roles }: Question): string {
-  const { subject, fleetSubject, domain } = profile;
+function via(rule: PolicyRule, { profile }: Question): string {
+  const { subject, fleetSubject, domain, roles } = profile;
   if (rule.subject === subject) return `it names ${subject}`;
   if (rule.subject === 'User:*') return `it names everyone (User:*)`;
   if (rule.subject === fleetSubject) return `${subject} is in ${fleetSubject}`;
+  const tokenRole = profile.tokenRoleBehind(rule);
+  if (tokenRole !== null) {
+    const inherited = tokenRole === rule.subject ? '' : `, which holds ${rule.subject}`;
+    return `the token of the session gives ${subject} ${tokenRole}${inherited}`;
+  }
   const holder = roles.rolesOf(subject, domain).has(rule.subject) ? subject : fleetSubject;
   return `${holder} holds ${rule.subject}`;
 }

@@ -11,12 +11,14 @@ import { AclOperation, type Operation, ResourceType } from './acl/operation.ts';
 import type { Action, AuthorizationResult } from './authorizer.ts';
 import { RuleTable } from './policy-index.ts';
 import { operationBit } from './policy-match.ts';
+import type { PolicyRoles } from './policy-roles.ts';
 import { EVERY_TENANT, OPERATOR_DOMAIN, type PolicyRule, TENANT_GRAMMAR } from './policy-rule.ts';
 import type { PolicyStore } from './policy-store.ts';
 import type { KafkaPrincipal } from './principal.ts';
+import { SessionRoles } from './session-roles.ts';
 
 /** What of a principal the policy speaks about. */
-export type PolicyCaller = Pick<KafkaPrincipal, 'name' | 'tenant' | 'kind' | 'fleet'>;
+export type PolicyCaller = Pick<KafkaPrincipal, 'name' | 'tenant' | 'kind' | 'fleet' | 'roles'>;
 
 /** Names longer than Kafka's longest topic name are decided, never remembered. */
 const REMEMBERED_NAME_LENGTH_MAX = 255;
@@ -86,6 +88,8 @@ export class PolicyProfile {
   readonly subject: string;
   /** `Fleet:<name>` or '' */
   readonly fleetSubject: string;
+  /** The policy's links, with the token's for this session. */
+  readonly roles: PolicyRoles | SessionRoles;
   readonly #tables: RuleTable[] = [];
   #lastHost: HostDecisions | null = null;
   #hosts = new Map<string, HostDecisions>();
@@ -95,11 +99,14 @@ export class PolicyProfile {
     this.domain = domain;
     this.subject = `User:${caller.name}`;
     this.fleetSubject = caller.fleet ? `Fleet:${caller.fleet}` : '';
+    const { roles } = store;
+    this.roles =
+      caller.roles.length === 0 ? roles : new SessionRoles(roles, this.subject, caller.roles);
     const subjects = new Set([this.subject, 'User:*']);
     for (const member of [this.subject, this.fleetSubject]) {
       if (member === '') continue;
       subjects.add(member);
-      for (const role of store.roles.rolesOf(member, domain)) subjects.add(role);
+      for (const role of this.roles.rolesOf(member, domain)) subjects.add(role);
     }
     const values = { principal: caller.name, fleet: caller.fleet ?? '', tenant: domain };
     const resolved = new RuleTable();
@@ -117,6 +124,12 @@ export class PolicyProfile {
     const bit = operationBit(operation);
     for (const table of this.#tables) table.collect(type, name, bit, found);
     return found;
+  }
+
+  /** The role of the session's token that a rule reaches the caller by; null: it does without. */
+  tokenRoleBehind({ subject }: PolicyRule): string | null {
+    if (!(this.roles instanceof SessionRoles)) return null;
+    return this.roles.tokenRoleBehind(subject, this.fleetSubject, this.domain);
   }
 
   get tables(): readonly RuleTable[] {

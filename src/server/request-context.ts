@@ -136,6 +136,7 @@ export class RequestContext {
       allowed,
       rule: result.rule,
       origin: result.origin,
+      ...(result.tokenRole !== undefined && { tokenRole: result.tokenRole }),
     };
     audit.access(session.subject, event);
     if (allowed) {
@@ -209,6 +210,7 @@ export class RequestContext {
       allowed,
       rule: result.rule,
       origin: result.origin,
+      ...(result.tokenRole !== undefined && { tokenRole: result.tokenRole }),
     });
     if (!allowed) this.#denied = true;
     return allowed;

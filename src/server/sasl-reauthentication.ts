@@ -11,7 +11,7 @@ import type {
   SaslPeer,
 } from '../security/sasl/sasl-mechanism.ts';
 
-/** Kafka takes a renewal at most once a second. */
+/** Between the beginnings of two renewals; as in Kafka, the first may come at any time. */
 const RENEWAL_INTERVAL_MS = 1000;
 
 export interface ReauthenticationParts {
@@ -41,12 +41,11 @@ const NOTHING = Buffer.alloc(0);
 export class SaslReauthentication {
   readonly #parts: ReauthenticationParts;
   #exchange: SaslExchange | undefined;
-  #lastMs: number;
+  #begunMs = Number.NEGATIVE_INFINITY;
   #canRenew: boolean;
 
   constructor(parts: ReauthenticationParts) {
     this.#parts = parts;
-    this.#lastMs = parts.monotonicMs();
     this.#canRenew = parts.lifetimeMs(parts.identity) > 0;
   }
 
@@ -58,11 +57,13 @@ export class SaslReauthentication {
   handshake(mechanism: string, apiVersion: number): { errorCode: number; mechanisms: string[] } {
     const { mechanismNames, monotonicMs } = this.#parts;
     const mechanisms = [...mechanismNames];
-    const isSoon = monotonicMs() - this.#lastMs < RENEWAL_INTERVAL_MS;
+    const nowMs = monotonicMs();
+    const isSoon = nowMs - this.#begunMs < RENEWAL_INTERVAL_MS;
     const isOther = mechanism !== this.#parts.mechanism.name;
     if (!this.#canRenew || isSoon || isOther || this.isUnderWay || apiVersion < 1) {
       return { errorCode: ErrorCode.ILLEGAL_SASL_STATE, mechanisms };
     }
+    this.#begunMs = nowMs;
     this.#exchange = this.#parts.mechanism.begin(this.#parts.peer);
     return { errorCode: ErrorCode.NONE, mechanisms };
   }
@@ -73,7 +74,6 @@ export class SaslReauthentication {
     const step = await exchange.evaluate(token);
     if (step.kind === 'challenge') return answer(step.token, 0);
     this.#exchange = undefined;
-    this.#lastMs = this.#parts.monotonicMs();
     const { identity } = this.#parts;
     if (step.kind === 'failure') return this.#refuse(step.reason, step.detail);
     if (!isSame(step.identity, identity)) {

@@ -15,7 +15,7 @@ import type { Engine } from '../engine/engine.ts';
 import { type CloseReason, Connection, type ConnectionLimits } from '../network/connection.ts';
 import { Listener, type ListenerLimits, plainAddress } from '../network/listener.ts';
 import type { AdmissionResult } from '../security/admission.ts';
-import { formatPrincipal, type KafkaPrincipal } from '../security/principal.ts';
+import { formatPrincipal, type KafkaPrincipal, NO_ROLES } from '../security/principal.ts';
 import type { SaslIdentity, SaslMechanism, SaslPeer } from '../security/sasl/sasl-mechanism.ts';
 import type { ServerServices } from './request-context.ts';
 import { RequestPipeline } from './request-pipeline.ts';
@@ -310,6 +310,7 @@ export class Server {
         protocol: socket.getProtocol(),
         resumed: socket.isSessionReused(),
         ...(principal.tokenId !== undefined && { delegationToken: principal.tokenId }),
+        ...login?.identity.facts,
       },
     });
     await audit.durable();
@@ -369,12 +370,14 @@ export class Server {
       lifetimeMs,
       monotonicMs: () => clock.monotonicMs(),
       onRenewed: async (renewed, lastsMs) => {
-        await this.#recordLogin(live, 'success', `${mechanism.name} renewed`);
+        const reason = `${mechanism.name} renewed`;
+        await this.#recordLogin(live, { outcome: 'success', reason, ...factsOf(renewed) });
         live.recheck = () => whyOut(renewed, identify.sasl);
+        live.session.renew(userPrincipal(renewed, mechanism.name));
         this.#expireIn(live, lastsMs);
       },
       onRefused: async (reason, detail) => {
-        await this.#recordLogin(live, 'failure', reason, detail);
+        await this.#recordLogin(live, { outcome: 'failure', reason, detail });
         clock.setTimer(this.#options.failedAuthenticationDelayMs, () =>
           live.connection.close('expired', detail),
         );
@@ -384,19 +387,9 @@ export class Server {
     login.welcome(endsInMs);
   }
 
-  async #recordLogin(
-    { session }: Live,
-    outcome: SecurityEvent['outcome'],
-    reason: string,
-    detail?: string,
-  ): Promise<void> {
+  async #recordLogin({ session }: Live, event: Omit<SecurityEvent, 'type'>): Promise<void> {
     const { audit } = this.#services;
-    audit.security(session.subject, {
-      type: 'authentication',
-      outcome,
-      reason,
-      ...(detail === undefined ? {} : { detail }),
-    });
+    audit.security(session.subject, { type: 'authentication', ...event });
     await audit.durable();
   }
 
@@ -428,9 +421,9 @@ export class Server {
     const limitMs = clock.monotonicMs() - this.#options.idleMs;
     const nowMs = clock.nowMs();
     for (const { connection, session, recheck } of [...this.#live]) {
-      // The timer of a certificate's end knows nothing of a clock that was set, or a machine's sleep.
-      const { certificateSerial, expiresAtMs, tokenId } = session.principal;
-      const isOver = certificateSerial !== null && expiresAtMs !== null && expiresAtMs < nowMs;
+      // The timer of a credential's end knows nothing of a clock that was set, or a machine's sleep.
+      const { expiresAtMs, tokenId } = session.principal;
+      const isOver = expiresAtMs !== null && expiresAtMs < nowMs;
       // Nor is a token's end known when a session begins: it may be made to end sooner.
       if (isOver || (tokenId !== undefined && recheck() !== null)) {
         connection.close('expired');
@@ -487,6 +480,9 @@ function lifetimeOf({ expiresAtMs }: SaslIdentity, reauthMs: number, nowMs: numb
   return Number.isFinite(lifetimeMs) ? lifetimeMs : 0;
 }
 
+const factsOf = ({ facts }: SaslIdentity): Pick<SecurityEvent, 'facts'> =>
+  facts === undefined ? {} : { facts };
+
 function userPrincipal(identity: SaslIdentity, authentication: string): KafkaPrincipal {
   return {
     principalType: 'User',
@@ -494,6 +490,7 @@ function userPrincipal(identity: SaslIdentity, authentication: string): KafkaPri
     tenant: identity.tenant,
     kind: identity.fleet == null ? 'user' : 'device',
     fleet: identity.fleet ?? null,
+    roles: identity.roles ?? NO_ROLES,
     authentication,
     certificateSerial: null,
     expiresAtMs: identity.expiresAtMs,

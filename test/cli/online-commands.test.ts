@@ -134,6 +134,18 @@ describeRequiring(['built-broker'], 'online commands', () => {
     expect(await good(question)).toMatch(/^denied: /);
   });
 
+  test('explain tells that a role would come from the token of the session', async () => {
+    await good('acl add --tenant acme --allow Role:robots --operation write --topic alarms');
+    const question =
+      'acl explain --tenant acme --principal User:robot --operation write --topic alarms';
+    expect(await good(question)).toContain('denied: ');
+    expect(await good(`${question} --token-role other --token-role robots`)).toMatch(
+      /^allowed: .*the token of the session gives User:robot Role:robots\.\n/,
+    );
+    expect(await refused(`${question} --token-role a/b`)).toContain('tokenRoles');
+    await good('acl remove --tenant acme --allow Role:robots --operation write --topic alarms');
+  });
+
   test('explain knows the fleet of a device from its certificate', async () => {
     const base =
       'acl explain --tenant acme --principal User:device-1 --operation write --topic telemetry';
@@ -216,7 +228,26 @@ describeRequiring(['built-broker'], 'online commands', () => {
   test('a device certificate is turned away with what to do', async () => {
     const file = join(broker.certsDir, 'acme', 'admin-1');
     const stderr = await refused(`status --cert ${file}.crt --key ${file}.key`);
-    expect(stderr).toContain('operator certificates only');
+    expect(stderr).toContain('it lets in operators only');
+  });
+
+  test('a token file: one token, never printed, and refused where tokens are not taken', async () => {
+    const file = join(dir, 'token');
+    writeFileSync(file, 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl\n');
+    const crt = join(broker.certsDir, 'operator.crt');
+    const texts = [
+      await refused(`status --token-file ${file}`),
+      await refused(`status --token-file ${file} --cert ${crt}`),
+    ];
+    expect(texts[0]).toContain('admin.oauth.issuers.file');
+    expect(texts[1]).toContain('either --token-file, or --cert and --key');
+    writeFileSync(file, 'two tokens\n');
+    texts.push(await refused(`status --token-file ${file}`));
+    expect(texts[2]).toContain('holds no token');
+    expect(await refused(`status --token-file ${file}.none`)).toContain(
+      'must hold the token alone',
+    );
+    expect(texts.join()).not.toMatch(/eyJ|two tokens/);
   });
 
   test('an operator for whom no rule speaks is refused, and told who can help', async () => {

@@ -47,6 +47,7 @@ export interface RandomPolicy {
   readonly links: readonly RoleLink[];
   /** Rules of acme that come as AclBindings. */
   readonly dynamic: readonly AclBinding[];
+  readonly tokenSession: KafkaPrincipal;
 }
 
 const of = <T>(values: readonly T[]): fc.Arbitrary<T> => fc.constantFrom(...values);
@@ -97,19 +98,6 @@ const toBinding = (rule: PolicyRule): AclBinding => ({
   permission: rule.effect === 'deny' ? 'DENY' : 'ALLOW',
 });
 
-export const policyArbitrary: fc.Arbitrary<RandomPolicy> = fc.record({
-  rules: fc.array(ruleArbitrary, { minLength: 1, maxLength: 60, size: 'max' }),
-  links: fc.array(linkArbitrary, { maxLength: 12, size: 'max' }),
-  dynamic: fc
-    .array(
-      ruleArbitrary
-        .map((rule) => ({ ...rule, domain: 'acme' }))
-        .filter((rule) => ruleProblem(rule) === null),
-      { maxLength: 10, size: 'max' },
-    )
-    .map((rules) => rules.map(toBinding)),
-});
-
 export interface RandomRequest {
   readonly principal: KafkaPrincipal;
   readonly host: string;
@@ -128,6 +116,25 @@ const principalArbitrary: fc.Arbitrary<KafkaPrincipal> = fc.oneof(
     arbitrary: of(USERS).map((name) => principal('', name, { kind: 'operator' })),
   },
 );
+
+/** A session whose token brought roles; other sessions of the same user have none. */
+const tokenSessionArbitrary: fc.Arbitrary<KafkaPrincipal> = fc
+  .tuple(principalArbitrary, fc.subarray([...ROLES, 'Role:r5'], { minLength: 1 }))
+  .map(([who, roles]) => ({ ...who, roles }));
+
+export const policyArbitrary: fc.Arbitrary<RandomPolicy> = fc.record({
+  rules: fc.array(ruleArbitrary, { minLength: 1, maxLength: 60, size: 'max' }),
+  links: fc.array(linkArbitrary, { maxLength: 12, size: 'max' }),
+  dynamic: fc
+    .array(
+      ruleArbitrary
+        .map((rule) => ({ ...rule, domain: 'acme' }))
+        .filter((rule) => ruleProblem(rule) === null),
+      { maxLength: 10, size: 'max' },
+    )
+    .map((rules) => rules.map(toBinding)),
+  tokenSession: tokenSessionArbitrary,
+});
 
 export const requestArbitrary: fc.Arbitrary<RandomRequest> = fc.record({
   principal: principalArbitrary,
@@ -167,11 +174,25 @@ export function policyText(policy: Pick<RandomPolicy, 'rules' | 'links'>): strin
 const domainOf = ({ kind, tenant }: KafkaPrincipal): string =>
   kind === 'operator' ? '_operator' : tenant;
 
-/** Stock Casbin over every rule. */
-export async function openCasbin(policy: RandomPolicy): Promise<Enforcer> {
+/** The roles of a token, as the lines of a policy that would mean the same for one session. */
+const tokenLinks = (who: KafkaPrincipal): RoleLink[] =>
+  who.roles.map((role) => ({
+    member: `User:${who.name}`,
+    role,
+    domain: domainOf(who),
+    file: 'token',
+    line: 1,
+  }));
+
+/** Stock Casbin over every rule; `more` are links that the policy itself does not hold. */
+export async function openCasbin(
+  policy: RandomPolicy,
+  more: readonly RoleLink[],
+): Promise<Enforcer> {
   const enforcer = await newEnforcer(newModelFromString(readFileSync(MODEL_FILE, 'utf8')));
   await addPolicyFunctions(enforcer);
-  const text = policyText({ rules: allRules(policy), links: policy.links });
+  const links = [...policy.links, ...more];
+  const text = policyText({ rules: allRules(policy), links });
   enforcer.setAdapter(new StringAdapter(text));
   await enforcer.addNamedDomainMatchingFunc(
     'g',
@@ -196,7 +217,7 @@ export function casbinAllows(enforcer: Enforcer, request: RandomRequest): boolea
 
 function rolesHeld(policy: RandomPolicy, who: KafkaPrincipal): Set<string> {
   const domain = domainOf(who);
-  const held = new Set([`User:${who.name}`]);
+  const held = new Set([`User:${who.name}`, ...who.roles]);
   if (who.fleet !== null) held.add(`Fleet:${who.fleet}`);
   for (let size = 0; size !== held.size; ) {
     size = held.size;
@@ -291,6 +312,8 @@ export interface DifferentialRun {
   /** How many were allows, and denies by a rule: a test that compares nothing would show here. */
   readonly allowed: number;
   readonly deniedByRule: number;
+  /** How many were decided by a role that only the session's token gave. */
+  readonly byTokenRole: number;
   close(): void;
 }
 
@@ -317,7 +340,7 @@ export async function openDifferentialRun(): Promise<DifferentialRun> {
     folder.close();
     throw error;
   });
-  const run = { compared: 0, allowed: 0, deniedByRule: 0 };
+  const run = { compared: 0, allowed: 0, deniedByRule: 0, byTokenRole: 0 };
   return {
     get compared() {
       return run.compared;
@@ -328,17 +351,26 @@ export async function openDifferentialRun(): Promise<DifferentialRun> {
     get deniedByRule() {
       return run.deniedByRule;
     },
+    get byTokenRole() {
+      return run.byTokenRole;
+    },
     async compare(policy, requests) {
       folder.writeRaw('random.csv', `${policyText(policy)}\n# end\n`);
       const status = await authorizer.reload();
       if (!status.healthy) throw new Error(JSON.stringify(status.refusal));
       authorizer.setDynamicRules('acme', policy.dynamic);
-      const enforcer = await openCasbin(policy);
-      for (const request of [...requests, ...aimed(policy, requests)]) {
+      const { tokenSession } = policy;
+      const ordinary = await openCasbin(policy, []);
+      const ofToken = await openCasbin(policy, tokenLinks(tokenSession));
+      const asToken = requests.map((request) => ({ ...request, principal: tokenSession }));
+      const all = [...requests, ...aimed(policy, asToken), ...aimed(policy, requests)];
+      for (const request of all) {
+        const enforcer = request.principal === tokenSession ? ofToken : ordinary;
         const result = compareOne(authorizer, policy, enforcer, request);
         run.compared += 1;
         if (result.allowed) run.allowed += 1;
         else if (result.rule !== null) run.deniedByRule += 1;
+        if (result.tokenRole !== undefined) run.byTokenRole += 1;
       }
     },
     close: () => folder.close(),

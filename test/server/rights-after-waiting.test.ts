@@ -13,6 +13,7 @@ import { ErrorCode } from '../../src/protocol/error-codes.ts';
 import { ZERO_UUID } from '../../src/protocol/schema.ts';
 import { ClientQuotas } from '../../src/quota/client-quotas.ts';
 import type { Action } from '../../src/security/authorizer.ts';
+import { NO_ROLES } from '../../src/security/principal.ts';
 import { ScramCredentials } from '../../src/security/scram/scram-credentials.ts';
 import { servedApi } from '../../src/server/apis/index.ts';
 import { RequestContext, type ServerServices } from '../../src/server/request-context.ts';
@@ -43,6 +44,7 @@ class Scene {
         tenant: 'acme',
         kind: 'user',
         fleet: null,
+        roles: NO_ROLES,
         authentication: 'mTLS',
         certificateSerial: null,
         expiresAtMs: null,

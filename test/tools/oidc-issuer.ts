@@ -1,5 +1,7 @@
 /** A real OAuth issuer (oidc-provider) on loopback, with client credentials and JWT access tokens. */
 import { generateKeyPairSync } from 'node:crypto';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import Provider from 'oidc-provider';
 import { freePort } from './free-port.ts';
 
@@ -19,9 +21,12 @@ export const SCOPE = 'kafka';
 export async function startOidcIssuer(options: {
   readonly clients: readonly string[];
   readonly tokenSeconds: number;
+  /** Its certificate and key, in PEM: then it speaks HTTPS alone. */
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer };
 }): Promise<OidcIssuer> {
   const port = await freePort();
-  const issuer = `http://127.0.0.1:${port}`;
+  const { tls } = options;
+  const issuer = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
   const audience = 'breakwater';
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const key = { ...privateKey.export({ format: 'jwk' }), kid: 'k1', alg: 'RS256', use: 'sig' };
@@ -54,8 +59,10 @@ export async function startOidcIssuer(options: {
       },
     },
   });
-  const server = await new Promise<ReturnType<Provider['listen']>>((resolve) => {
-    const listening = provider.listen(port, '127.0.0.1', () => resolve(listening));
+  const handle = provider.callback();
+  const server = tls === undefined ? createHttpServer(handle) : createHttpsServer(tls, handle);
+  await new Promise<void>((resolve) => {
+    server.listen(port, '127.0.0.1', resolve);
   });
   const tokenUrl = `${issuer}/token`;
   return {

@@ -41,6 +41,9 @@ const canMountTmpfs = (): boolean => {
 /** Where Debian's packages for Python are found, whatever else is on the path. */
 export const debianPython = '/usr/bin/python3';
 
+/** The virtual environment of scripts/fetch-client-tools.mjs. */
+export const cachedPython = join(projectRoot, '.cache', 'kafka-python', 'bin', 'python');
+
 /** Tool -> how it is found, and what a person does to have it. */
 const tools = {
   kcat: { found: () => onPath('kcat'), advice: 'Debian package kcat' },
@@ -81,6 +84,10 @@ const tools = {
   },
   'kafka-python': {
     found: () => existsSync(join(projectRoot, '.cache', 'kafka-python', 'stamp')),
+    advice: 'python3 with venv, then: node scripts/fetch-client-tools.mjs',
+  },
+  'confluent-kafka': {
+    found: () => startsCleanly(cachedPython, ['-c', 'import confluent_kafka']),
     advice: 'python3 with venv, then: node scripts/fetch-client-tools.mjs',
   },
   'go-consumer': {

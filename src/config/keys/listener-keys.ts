@@ -34,7 +34,7 @@ export const LISTENER_KEYS = {
     default: '127.0.0.1',
     pattern: HOST,
     allowed: HOST_ALLOWED,
-    doc: 'Address that the admin listener (HTTPS, operator certificates only) binds to.',
+    doc: 'Address that the admin listener (HTTPS, for operators only) binds to.',
   }),
   'admin.port': port({ default: 9643, doc: 'Port of the admin listener; 0 takes a free one.' }),
 };

@@ -48,7 +48,7 @@ export const SASL_KEYS = {
     doc: 'How often delegation tokens that have expired are removed; they let nobody in before that.',
   }),
   'sasl.oauthbearer.issuers.file': optionalPath({
-    doc: 'YAML file of the OAuth issuers that OAUTHBEARER trusts, each with its keys, audience and the tenants that it speaks for.',
+    doc: 'YAML file of the OAuth issuers that OAUTHBEARER trusts, each with its keys, audience, the tenants that it speaks for and the roles that its scopes give.',
   }),
   'sasl.kerberos.service.name': text({
     default: 'kafka',

@@ -6,7 +6,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
 import type { Acceptor } from '../../../src/security/sasl/gssapi-acceptor.ts';
-import { openApReq, readInitialToken } from '../../../src/security/sasl/gssapi-ap-req.ts';
+import {
+  GSS_TOKEN_TAG,
+  KERBEROS_OID,
+  openApReq,
+  readInitialToken,
+  TOKEN_ID_AP_REP,
+  TOKEN_ID_AP_REQ,
+} from '../../../src/security/sasl/gssapi-ap-req.ts';
+import { element, readElement } from '../../../src/security/sasl/gssapi-der.ts';
 import { gssapiMechanism } from '../../../src/security/sasl/gssapi-exchange.ts';
 import { makeInitialToken } from '../../../src/security/sasl/gssapi-initiator.ts';
 import { Keytab, type KeytabEntry } from '../../../src/security/sasl/gssapi-keytab.ts';
@@ -16,6 +24,11 @@ import type { SaslExchange } from '../../../src/security/sasl/sasl-mechanism.ts'
 import { forgedParts, loginForged, randomKey } from '../../tools/forged-ticket.ts';
 import { ACCEPTED, peer, REALMS, REFUSED_BY_US, RULES } from './gssapi-refusals.ts';
 import { keytabBytes } from './keytab-bytes.ts';
+
+/** RFC 4178, and the mechanism of draft-swift-win2k-krb-user2user. */
+const SPNEGO_OID = Buffer.from('06062b0601050502', 'hex');
+const USER_TO_USER_OID = Buffer.from('060a2a864886f71201020203', 'hex');
+const EMPTY_BYTE = Buffer.from([0]);
 
 const service: KeytabEntry = {
   names: ['kafka', 'localhost'],
@@ -124,6 +137,41 @@ describe('GSSAPI refuses, whatever libkrb5 says,', () => {
       const last = await loginForged(begin(), service, { changedBit });
       expect(last, `bit ${changedBit}`).toMatchObject({ kind: 'failure' });
     }
+  });
+
+  it.each<[string, (apReq: Buffer) => Buffer]>([
+    ['SPNEGO around it', (apReq) => element(GSS_TOKEN_TAG, SPNEGO_OID, apReq)],
+    [
+      'the object identifier of SPNEGO',
+      (apReq) => element(GSS_TOKEN_TAG, SPNEGO_OID, TOKEN_ID_AP_REQ, apReq),
+    ],
+    [
+      'the object identifier of Kerberos among users',
+      (apReq) => element(GSS_TOKEN_TAG, USER_TO_USER_OID, TOKEN_ID_AP_REQ, apReq),
+    ],
+    [
+      'the number of an answer',
+      (apReq) => element(GSS_TOKEN_TAG, KERBEROS_OID, TOKEN_ID_AP_REP, apReq),
+    ],
+    ['no frame of GSS-API', (apReq) => apReq],
+    [
+      'a byte behind it inside',
+      (apReq) =>
+        element(GSS_TOKEN_TAG, KERBEROS_OID, TOKEN_ID_AP_REQ, Buffer.concat([apReq, EMPTY_BYTE])),
+    ],
+    [
+      'a byte behind it outside',
+      (apReq) =>
+        Buffer.concat([element(GSS_TOKEN_TAG, KERBEROS_OID, TOKEN_ID_AP_REQ, apReq), EMPTY_BYTE]),
+    ],
+  ])('an AP-REQ with %s', async (_title, dress) => {
+    const token = makeInitialToken(forgedParts(service));
+    const framed = readElement(token).content;
+    const apReq = framed.subarray(KERBEROS_OID.length + TOKEN_ID_AP_REQ.length);
+    const plain = element(GSS_TOKEN_TAG, KERBEROS_OID, TOKEN_ID_AP_REQ, apReq);
+    expect(plain).toEqual(token);
+    const step = await begin().evaluate(dress(apReq));
+    expect(step).toMatchObject({ kind: 'failure', reason: 'sasl_malformed' });
   });
 
   it('a ticket that has ended before it offers anything', async () => {

@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
 import { systemRandom } from '../../../src/base/random.ts';
@@ -13,6 +14,7 @@ import {
   type KerberosPackage,
   libkrb5Acceptor,
 } from '../../../src/security/sasl/gssapi-acceptor.ts';
+import { readInitialToken } from '../../../src/security/sasl/gssapi-ap-req.ts';
 import { gssapiMechanism } from '../../../src/security/sasl/gssapi-exchange.ts';
 import { makeInitialToken } from '../../../src/security/sasl/gssapi-initiator.ts';
 import { Keytab, type KeytabEntry } from '../../../src/security/sasl/gssapi-keytab.ts';
@@ -146,6 +148,54 @@ describeRequiring(['kerberos-addon'], 'GSSAPI by libkrb5', () => {
     ['a key that is not in the keytab', { ...service, key: randomKey(18) }],
   ])('refuses a ticket for %s', async (_title, forgedFor) => {
     expect(await loginForged(begin(), forgedFor)).toMatchObject({ kind: 'failure' });
+  });
+
+  /** What these tests are for: were libkrb5 to refuse them, a case above would prove nothing. */
+  it.each<[string, Forgery, KeytabEntry]>([
+    [
+      'a ticket that ended two minutes ago',
+      { startsAtMs: Date.now() - 60 * MINUTE_MS, endsAtMs: Date.now() - 2 * MINUTE_MS },
+      service,
+    ],
+    ['a client of another realm', { clientRealm: 'OTHER.TEST' }, service],
+    ['the anonymous principal', { clientNames: ['WELLKNOWN', 'ANONYMOUS'] }, service],
+    ['a client without a name', { clientNames: [] }, service],
+    ['no checksum of GSS-API', { contextFlags: null }, service],
+    ['another service, whose key is in the keytab', {}, other],
+    ['another name of the service under a key that fits', {}, { ...other, key: service.key }],
+    ['another version of a key that fits', {}, { ...service, version: 7 }],
+  ])('libkrb5 alone lets in %s', async (_title, forgery, forgedFor) => {
+    const accepted = await accept(makeInitialToken(forgedParts(forgedFor, forgery)));
+    expect(accepted).not.toHaveProperty('problem');
+    expect((await loginForged(begin(), forgedFor, forgery)).kind).toBe('failure');
+  });
+
+  it('refuses garbage, and a token with any bit changed that means something', async () => {
+    const length = makeInitialToken(forgedParts(service)).length;
+    await fc.assert(
+      fc.asyncProperty(fc.nat({ max: length * 8 - 1 }), async (bit) => {
+        const token = makeInitialToken(forgedParts(service));
+        const changed = Buffer.from(token);
+        if (changed.length <= bit >> 3) return;
+        changed[bit >> 3]! ^= 1 << (bit & 7);
+        const step = await begin().evaluate(changed);
+        if (step.kind === 'challenge') {
+          expect(readInitialToken(changed)).toEqual(readInitialToken(token));
+        }
+      }),
+      { numRuns: 400 },
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 900 }), async (bytes) => {
+        const [direct, step] = [
+          await accept(Buffer.from(bytes)),
+          await begin().evaluate(Buffer.from(bytes)),
+        ];
+        expect(direct).toHaveProperty('problem');
+        expect(step.kind).toBe('failure');
+      }),
+      { numRuns: 100 },
+    );
   });
 
   it('refuses a login that was recorded, in the same exchange form and in another', async () => {
