@@ -11,6 +11,7 @@ import { lockDataDirectory } from './base/data-directory-lock.ts';
 import { makeDirectoriesSync, nodeFileSystem } from './base/file-system.ts';
 import type { Logger } from './base/logger.ts';
 import { systemRandom } from './base/random.ts';
+import { authenticationGuard } from './broker/abuse.ts';
 import { startAdmin } from './broker/admin.ts';
 import {
   developmentFiles,
@@ -130,6 +131,7 @@ async function start(
     () => certificates[1].material.clientCas.map(issuerOf),
     () => {},
   );
+  const guard = authenticationGuard(config, systemClock);
   const servers: ClientServers = makeClientServers(config, {
     audit,
     authorizer,
@@ -140,6 +142,8 @@ async function start(
     security: tenantSecurity(state),
     mechanisms: await enabledMechanisms(config, state, { audit, logger }),
     viewOf: (tenant) => views.get(tenant),
+    bans: () => state.image.bans,
+    guard,
     revocationsOf: (tenant) => state.image.tenants.get(tenant)?.revocations ?? Revocations.NONE,
     isRevoked: clientCrl.isRevoked,
   });
@@ -166,6 +170,7 @@ async function start(
     authorizer,
     certificates,
     engine,
+    guard,
     logger,
     registry,
     servers,
@@ -243,6 +248,10 @@ function follow(
   }
   state.onChange((image, changes) => {
     for (const change of changes) {
+      if (change.type === 'bans') {
+        if (change.banned.length > 0) recheck(servers, null, logger);
+        continue;
+      }
       const tenant = image.tenants.get(change.tenant);
       if (tenant === undefined) continue;
       const { name, acls } = tenant;
