@@ -34,11 +34,6 @@ const listening = (port: number): Promise<boolean> =>
 describeRequiring(['built-broker', 'kcat', 'haproxy'], 'behind HAProxy', () => {
   const directory = temporaryDirectory('haproxy');
   const ports = { 'send-proxy': 0, 'send-proxy-v2': 0 };
-  // Clients follow the address that Metadata tells them: each proxy has a broker that tells its own.
-  const portOf = async (version: keyof typeof ports): Promise<number> => {
-    ports[version] = await freePort();
-    return ports[version];
-  };
   let proxy: ReturnType<typeof spawnReaped> | undefined;
   const fixture = useBroker({
     env: { BREAKWATER_PROXY_PROTOCOL_ADDRESSES: PROXY },
@@ -46,12 +41,14 @@ describeRequiring(['built-broker', 'kcat', 'haproxy'], 'behind HAProxy', () => {
 
   beforeAll(async () => {
     const { port } = fixture.broker;
-    const listen = async (version: keyof typeof ports): Promise<string> =>
-      [
+    const listen = async (version: keyof typeof ports): Promise<string> => {
+      ports[version] = await freePort();
+      return [
         `listen ${version}`,
-        `  bind 127.0.0.1:${await portOf(version)}`,
+        `  bind 127.0.0.1:${ports[version]}`,
         `  server broker 127.0.0.1:${port} source ${PROXY} ${version}`,
       ].join('\n');
+    };
     const config = [
       'defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s',
       await listen('send-proxy'),
@@ -60,7 +57,9 @@ describeRequiring(['built-broker', 'kcat', 'haproxy'], 'behind HAProxy', () => {
     const file = join(directory, 'haproxy.cfg');
     writeFileSync(file, `${config.join('\n')}\n`);
     proxy = spawnReaped(haproxy, ['-db', '-f', file], { stdio: 'ignore' });
-    for (const port of Object.values(ports)) await expect.poll(() => listening(port)).toBe(true);
+    for (const port of Object.values(ports)) {
+      while (!(await listening(port))) await new Promise((resolve) => setTimeout(resolve, 20));
+    }
     pointCommandsAt(fixture.broker);
   });
   afterAll(() => {

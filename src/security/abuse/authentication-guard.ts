@@ -289,6 +289,9 @@ const hasName = (claim: Claim | null): claim is Named => claim !== null && claim
 
 /** Names of logins and tenants are short and hold no line end, or they are no claims. */
 const NAME_LENGTH_MAX = 63;
-const nameOf = ({ tenant, name }: Claim): string =>
-  `${(tenant ?? '').slice(0, NAME_LENGTH_MAX)}\n${(name ?? '').slice(0, NAME_LENGTH_MAX)}`;
-const pairOf = (source: string, claim: Claim): string => `${source}\n${nameOf(claim)}`;
+const bounded = (text: string | null): string => (text ?? '').slice(0, NAME_LENGTH_MAX);
+const nameOf = ({ tenant, name }: Claim): string => ownText(`${bounded(tenant)}\n${bounded(name)}`);
+const pairOf = (source: string, claim: Claim): string => ownText(`${source}\n${nameOf(claim)}`);
+
+/** A part of a string keeps the whole of it in memory, which is the peer's message here. */
+const ownText = (text: string): string => Buffer.from(text).toString();
