@@ -404,8 +404,10 @@ export class Server {
         this.#expireIn(live, lastsMs);
       },
       onRefused: async (reason, detail) => {
-        const delayMs = this.#gate.loginRefused(live.session.subject, identity);
+        this.#gate.loginRefused(live.session.subject, identity);
         await this.#recordLogin(live, 'failure', reason, detail);
+        // No longer than this: until then the connection is served as before.
+        const delayMs = this.#options.failedAuthenticationDelayMs;
         clock.setTimer(delayMs, () => live.connection.close('expired', detail));
       },
     });
