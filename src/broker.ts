@@ -11,6 +11,7 @@ import { lockDataDirectory } from './base/data-directory-lock.ts';
 import { makeDirectoriesSync, nodeFileSystem } from './base/file-system.ts';
 import type { Logger } from './base/logger.ts';
 import { systemRandom } from './base/random.ts';
+import { authenticationGuard } from './broker/abuse.ts';
 import { operatorTokens, startAdmin } from './broker/admin.ts';
 import {
   developmentFiles,
@@ -134,6 +135,7 @@ async function start(
   );
   const work = new PasswordWork();
   const tokens = enabledTokens(config, state, { work, registry, isRevoked: clientCrl.isRevoked });
+  const guard = authenticationGuard(config, systemClock);
   const servers: ClientServers = makeClientServers(config, {
     audit,
     authorizer,
@@ -144,6 +146,8 @@ async function start(
     security: tenantSecurity(state, config, tokens),
     mechanisms: await enabledMechanisms(config, state, { audit, logger, work, tokens }),
     viewOf: (tenant) => views.get(tenant),
+    bans: () => state.image.bans,
+    guard,
     revocationsOf: (tenant) => state.image.tenants.get(tenant)?.revocations ?? Revocations.NONE,
     isRevoked: clientCrl.isRevoked,
   });
@@ -176,6 +180,7 @@ async function start(
     authorizer,
     certificates,
     engine,
+    guard,
     logger,
     registry,
     servers,
@@ -254,6 +259,10 @@ function follow(
   }
   state.onChange((image, changes) => {
     for (const change of changes) {
+      if (change.type === 'bans') {
+        if (change.banned.length > 0) recheck(servers, null, logger);
+        continue;
+      }
       const tenant = image.tenants.get(change.tenant);
       if (tenant === undefined) continue;
       const { name, acls } = tenant;

@@ -7,6 +7,7 @@ import type { AuditLog } from '../audit/audit-log.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
+import type { BanId } from '../security/abuse/bans.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
 import type { AclFilter } from '../security/acl/acl-filter.ts';
 import type { AdmissionResult } from '../security/admission.ts';
@@ -151,6 +152,27 @@ export interface AdminRevocations {
   setSuspended(tenant: string, id: SuspendedId, isSuspended: boolean): Promise<void>;
 }
 
+export interface BanView {
+  /** An address or a network; null where a name of a tenant is banned. */
+  readonly network: string | null;
+  readonly tenant: string | null;
+  readonly name: string | null;
+  readonly sinceMs: number;
+  readonly untilMs: number;
+  readonly reason: string;
+  /** Made by the broker, and kept in memory. */
+  readonly automatic: boolean;
+}
+
+/** Changes resolve once they are durable and in force; AdminError for what is refused. */
+export interface AdminBans {
+  /** Those in force: of a tenant's names, or all when it is null. */
+  list(tenant: string | null): readonly BanView[];
+  add(id: BanId, durationMs: number, reason: string): Promise<BanView>;
+  /** False when there is no such ban. */
+  remove(id: BanId): Promise<boolean>;
+}
+
 /** `degraded`: works, but an operator has to look; `failed`: send no clients here. */
 export interface HealthCheck {
   readonly name: string;
@@ -221,6 +243,7 @@ export interface AdminDeps {
   readonly topics: AdminTopics;
   readonly acls: AdminAcls;
   readonly revocations: AdminRevocations;
+  readonly bans: AdminBans;
   readonly health: () => readonly HealthCheck[];
   readonly status: () => StatusReport;
 }

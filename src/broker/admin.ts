@@ -4,6 +4,7 @@ import type { ListenerStatus, StatusReport } from '../admin/admin-services.ts';
 import { EngineTopics } from '../admin/engine-topics.ts';
 import { PolicyAcls } from '../admin/policy-acls.ts';
 import { AdminError } from '../admin/problem.ts';
+import { StateBans } from '../admin/state-bans.ts';
 import { StateRevocations } from '../admin/state-revocations.ts';
 import { StateTenants } from '../admin/state-tenants.ts';
 import { systemClock } from '../base/clock.ts';
@@ -13,6 +14,7 @@ import type { Config } from '../config/config-schema.ts';
 import { packageVersion } from '../config/package-root.ts';
 import type { SecurityState } from '../metadata/security-state.ts';
 import type { StateAcls } from '../metadata/state-acls.ts';
+import type { AuthenticationGuard } from '../security/abuse/authentication-guard.ts';
 import {
   admitOperator,
   operatorRulesOf,
@@ -31,6 +33,7 @@ import { adminIssuers, type IssuerParts } from './token-issuers.ts';
 export interface AdminParts extends HealthParts {
   readonly logger: Logger;
   readonly state: SecurityState;
+  readonly guard: AuthenticationGuard;
   readonly acls: StateAcls;
   readonly registry: TenantCaRegistry;
   readonly views: TenantViews;
@@ -86,6 +89,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     }),
     acls: new PolicyAcls(parts.acls, authorizer),
     revocations: new StateRevocations(state),
+    bans: new StateBans(state, parts.guard, systemClock),
     health: () => healthOf(parts),
     status: () => statusOf(config, parts),
   });

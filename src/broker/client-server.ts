@@ -11,6 +11,8 @@ import type { Config } from '../config/config-schema.ts';
 import { ReceiveBudget } from '../network/receive-budget.ts';
 import { UnsentBudget } from '../network/unsent-budget.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
+import type { AuthenticationGuard } from '../security/abuse/authentication-guard.ts';
+import type { BanExclusion, Bans } from '../security/abuse/bans.ts';
 import type { TenantAcls } from '../security/acl/tenant-acls.ts';
 import {
   admit,
@@ -33,6 +35,7 @@ import {
   type TenantView,
 } from '../server/server.ts';
 import type { TenantSecurity } from '../server/tenant-security.ts';
+import { proxyProtocol } from './abuse.ts';
 import type { ListenerCertificates } from './certificates.ts';
 
 /** Requests that one connection may have begun; Kafka's clients keep five in flight. */
@@ -51,6 +54,8 @@ export interface ClientServerParts {
   readonly mechanisms: readonly SaslMechanism[];
   readonly viewOf: (tenant: string) => TenantView | undefined;
   readonly revocationsOf: (tenant: string) => Revocations;
+  readonly bans: () => Bans;
+  readonly guard: AuthenticationGuard;
   /** What the CRLs of clients say. */
   readonly isRevoked: RevocationCheck;
 }
@@ -62,14 +67,17 @@ export interface ClientServers {
 }
 
 export function makeClientServers(config: Config, parts: ClientServerParts): ClientServers {
-  const { certificates, registry, mechanisms, revocationsOf, isRevoked } = parts;
+  const { certificates, registry, mechanisms, revocationsOf, isRevoked, bans } = parts;
   const serverNameDomain = config['tenant.domain'] ?? '';
-  const rules = { registry, serverNameDomain, isRevoked, revocationsOf };
+  const banOf = (tenant: string, name: string): BanExclusion | null =>
+    bans().ofPrincipal(tenant, name, systemClock.nowMs());
+  const rules = { registry, serverNameDomain, isRevoked, revocationsOf, banOf };
   const shared = sharedOptions(config, parts);
   const tls = tlsServerOptions(certificates.material, config['handshake.timeout.ms']);
   const mtls = new Server({
     ...shared,
     tls,
+    proxy: proxyProtocol(config, 'proxy.protocol.addresses', systemClock),
     identify: {
       by: 'certificate',
       admit: (socket) => admit(peerFactsOf(socket), rules, systemClock.nowMs()),
@@ -82,11 +90,13 @@ export function makeClientServers(config: Config, parts: ClientServerParts): Cli
     timeoutMs: config['sasl.login.timeout.ms'],
     reauthMs: config['connections.max.reauth.ms'],
     serverTenantOf: (socket) => tenantOfServerName(serverNameOf(socket), serverNameDomain),
-    exclusionOf: ({ tenant, name, fleet }) => revocationsOf(tenant).exclusionOfName(name, fleet),
+    exclusionOf: ({ tenant, name, fleet }) =>
+      revocationsOf(tenant).exclusionOfName(name, fleet) ?? banOf(tenant, name),
   };
   const sasl = new Server({
     ...shared,
     tls: { ...tls, requestCert: false },
+    proxy: proxyProtocol(config, 'sasl.proxy.protocol.addresses', systemClock),
     identify: { by: 'sasl', sasl: settings },
   });
   return { mtls, sasl };
@@ -95,8 +105,8 @@ export function makeClientServers(config: Config, parts: ClientServerParts): Cli
 function sharedOptions(
   config: Config,
   parts: ClientServerParts,
-): Omit<ServerOptions, 'tls' | 'identify'> {
-  const { audit, authorizer, acls, logger, security, viewOf } = parts;
+): Omit<ServerOptions, 'tls' | 'identify' | 'proxy'> {
+  const { audit, authorizer, acls, logger, security, viewOf, bans, guard } = parts;
   const smallBytes = config['socket.request.small.max.bytes'];
   const largeBytes = config['socket.request.max.bytes'];
   const unsentBudget = new UnsentBudget(config['queued.max.response.bytes']);
@@ -140,6 +150,10 @@ function sharedOptions(
     },
     idleMs: config['connections.max.idle.ms'],
     failedAuthenticationDelayMs: config['connection.failed.authentication.delay.ms'],
+    abuse: {
+      guard,
+      banOfAddress: (address) => bans().ofAddress(address, systemClock.nowMs()),
+    },
     shutdownGraceMs: config['shutdown.grace.ms'],
     viewOf,
   };

@@ -4,6 +4,7 @@
  * from it. Adding a key is adding an entry to the file of its subject in keys/.
  */
 import type { ConfigSpec } from './config-spec.ts';
+import { ABUSE_KEYS } from './keys/abuse-keys.ts';
 import { ADMIN_KEYS } from './keys/admin-keys.ts';
 import { AUDIT_KEYS } from './keys/audit-keys.ts';
 import { GROUP_KEYS } from './keys/group-keys.ts';
@@ -25,6 +26,7 @@ export const CONFIG_SECTIONS = {
   'Topics and log': TOPIC_KEYS,
   Groups: GROUP_KEYS,
   'Network limits': NETWORK_KEYS,
+  Abuse: ABUSE_KEYS,
   Audit: AUDIT_KEYS,
   'Admin API': ADMIN_KEYS,
 } as const;
@@ -38,6 +40,7 @@ export const CONFIG_KEYS = {
   ...TOPIC_KEYS,
   ...GROUP_KEYS,
   ...NETWORK_KEYS,
+  ...ABUSE_KEYS,
   ...AUDIT_KEYS,
   ...ADMIN_KEYS,
 } as const;

@@ -6,6 +6,8 @@
  * the typed value, or with undefined when the value is not allowed.
  */
 
+import { parseNetworks } from '../base/ip-address.ts';
+
 export type RawValue = string | number | boolean | null;
 
 export interface ConfigSpec<T> {
@@ -102,6 +104,17 @@ export function optionalText(options: TextOptions): ConfigSpec<string | null> {
     default: null,
     allowed: `${options.allowed}, or empty for none`,
     parse: (raw) => (isUnset(raw) ? null : matching(options.pattern, raw)),
+  });
+}
+
+/** IP addresses and networks (CIDR) with commas between; unset for none. */
+export function optionalNetworks(options: Common): ConfigSpec<string | null> {
+  const parse = (text: string): string | undefined =>
+    parseNetworks(text) === null ? undefined : text;
+  return spec<string | null>(options, {
+    default: null,
+    allowed: 'IP addresses or networks such as 10.0.0.0/8 with commas between, or empty for none',
+    parse: (raw) => (isUnset(raw) ? null : parse(String(raw))),
   });
 }
 

@@ -200,6 +200,10 @@ function checkTogether(
   if (config['socket.request.small.max.bytes'] > config['socket.request.max.bytes']) {
     refuse('socket.request.small.max.bytes', 'must not exceed socket.request.max.bytes');
   }
+  const bansAt = config['ban.automatic.failures'];
+  if (bansAt !== 0 && bansAt < config['failed.authentication.max.per.address']) {
+    refuse('ban.automatic.failures', 'must not be below failed.authentication.max.per.address');
+  }
   const ports = [config.port, config['admin.port']].filter((number) => number !== 0);
   if (new Set(ports).size < ports.length && config.host === config['admin.host']) {
     refuse('admin.port', `${config['admin.port']} is the port of the client listener already`);

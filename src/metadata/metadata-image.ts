@@ -8,6 +8,7 @@
  */
 
 import { applyAlteration, type ClientQuotaEntry, ClientQuotas } from '../quota/client-quotas.ts';
+import { type Ban, Bans } from '../security/abuse/bans.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
 import { Revocations } from '../security/revocations.ts';
 import {
@@ -21,7 +22,13 @@ import {
   DelegationTokens,
 } from '../security/tokens/delegation-token.ts';
 import { AclCounts } from './acl-limits.ts';
-import { bindingKey, type MetadataRecord, type TenantRecord } from './metadata-log.ts';
+import { applyBans } from './ban-change.ts';
+import {
+  type BansRecord,
+  bindingKey,
+  type MetadataRecord,
+  type TenantRecord,
+} from './metadata-log.ts';
 import { malformed } from './record-fields.ts';
 import { applyRevocations, applySuspensions, type RevocationMaps } from './revocation-change.ts';
 import { readTenantCa, type TenantCa } from './tenant-ca.ts';
@@ -50,6 +57,8 @@ export interface Tenant {
 export interface MetadataImage {
   readonly version: number;
   readonly tenants: ReadonlyMap<string, Tenant>;
+  /** The same object until somebody is banned, or let in again by an operator. */
+  readonly bans: Bans;
 }
 
 /** A tenant while records are applied; `view` is its part of the current image. */
@@ -76,13 +85,17 @@ export class MetadataState {
   readonly #tenants = new Map<string, TenantEntry>();
   /** The tenant of each CA key. */
   readonly #caKeys = new Map<string, string>();
+  readonly #bans = new Map<string, Ban>();
+  #bansView: Bans | null = Bans.NONE;
   #version = 0;
   #image: MetadataImage | null = null;
 
   get image(): MetadataImage {
+    this.#bansView ??= new Bans(this.#bans);
     this.#image ??= {
       version: this.#version,
       tenants: new Map(Array.from(this.#tenants, ([name, entry]) => [name, viewOf(entry)])),
+      bans: this.#bansView,
     };
     return this.#image;
   }
@@ -108,6 +121,7 @@ export class MetadataState {
   /** Throws a StorageError for a record that contradicts the state. */
   apply(record: MetadataRecord): void {
     if (record.type === 'tenant') this.#addTenant(record);
+    else if (record.type === 'bans') this.#changeBans(record);
     else this.#change(this.#entry(record.tenant), record);
     this.#version += 1;
     this.#image = null;
@@ -138,7 +152,13 @@ export class MetadataState {
     for (const pem of record.caCertificates) this.#addCa(entry, pem);
   }
 
-  #change(entry: TenantEntry, record: Exclude<MetadataRecord, TenantRecord>): void {
+  #changeBans(record: BansRecord): void {
+    for (const ban of record.banned) if (ban.kind === 'principal') this.#entry(ban.tenant);
+    applyBans(this.#bans, record);
+    this.#bansView = null;
+  }
+
+  #change(entry: TenantEntry, record: Exclude<MetadataRecord, TenantRecord | BansRecord>): void {
     entry.view = null;
     switch (record.type) {
       case 'tenant-state':

@@ -6,6 +6,7 @@
 import { StorageError } from '../base/errors.ts';
 import type { StateLog, StateRecord } from '../engine/engine.ts';
 import type { ClientQuotaAlteration } from '../quota/client-quota-entity.ts';
+import type { Ban, BanId } from '../security/abuse/bans.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
 import { TENANT_GRAMMAR } from '../security/policy-rule.ts';
 import { bindingProblem } from '../security/policy-store.ts';
@@ -17,6 +18,7 @@ import type {
 } from '../security/revocations.ts';
 import type { ScramChange } from '../security/scram/scram-credentials.ts';
 import type { DelegationTokenChange } from '../security/tokens/delegation-token.ts';
+import { bansIn } from './ban-record.ts';
 import { delegationTokenChange } from './delegation-token-record.ts';
 import type { TenantState } from './metadata-image.ts';
 import { quotaAlterations } from './quota-record.ts';
@@ -102,6 +104,13 @@ export interface SuspensionsRecord {
   readonly suspended: readonly Suspension[];
 }
 
+/** Of no tenant, since an address is of none. What is lifted goes before what is banned. */
+export interface BansRecord {
+  readonly type: 'bans';
+  readonly lifted: readonly BanId[];
+  readonly banned: readonly Ban[];
+}
+
 export type MetadataRecord =
   | TenantRecord
   | TenantStateRecord
@@ -112,7 +121,8 @@ export type MetadataRecord =
   | ScramCredentialsRecord
   | DelegationTokensRecord
   | CertificatesRevokedRecord
-  | SuspensionsRecord;
+  | SuspensionsRecord
+  | BansRecord;
 
 const VERSION = 1;
 
@@ -124,6 +134,7 @@ export function toStateRecord(record: MetadataRecord): StateRecord {
 /** Throws a StorageError for a record that this release does not understand. */
 export function fromStateRecord({ type, version, data }: StateRecord): MetadataRecord {
   if (version !== VERSION) throw notUnderstood(type, version);
+  if (type === 'bans') return { type, ...bansIn(data) };
   const tenant = tenantName(data);
   switch (type) {
     case 'tenant':

@@ -5,11 +5,15 @@
 import type { MetadataImage, Tenant } from './metadata-image.ts';
 import type { MetadataRecord } from './metadata-log.ts';
 
-/** Rules, quotas, credentials, tokens or revocations in one record. */
+/** Rules, quotas, credentials, tokens, revocations or bans in one record. */
 const ITEMS_PER_RECORD = 1000;
 
 export function snapshotOf(image: MetadataImage): MetadataRecord[] {
-  return [...image.tenants.values()].flatMap((tenant) => [...snapshotOfTenant(tenant)]);
+  const records = [...image.tenants.values()].flatMap((tenant) => [...snapshotOfTenant(tenant)]);
+  for (const banned of chunks([...image.bans.all()])) {
+    records.push({ type: 'bans', lifted: [], banned });
+  }
+  return records;
 }
 
 function* snapshotOfTenant(tenant: Tenant): Generator<MetadataRecord> {

@@ -1,6 +1,7 @@
 /**
  * Owns the security state: tenants with their CAs, and each tenant's dynamic rules, client quotas,
- * SCRAM credentials, delegation tokens, revocations and suspensions, as events on the MetadataLog and in memory as a MetadataImage.
+ * SCRAM credentials, delegation tokens, revocations, suspensions and bans, as events on the
+ * MetadataLog and in memory as a MetadataImage.
  *
  * Invariants: the image and its listeners see a change after its record is on stable storage, and
  * before the caller does; a refused or failed change changes nothing; asking for what is so already
@@ -16,6 +17,7 @@ import { StorageError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { type Random, randomUuid } from '../base/random.ts';
 import type { ClientQuotaAlteration } from '../quota/client-quota-entity.ts';
+import type { Ban, BanId } from '../security/abuse/bans.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
 import { TENANT_GRAMMAR } from '../security/policy-rule.ts';
 import { bindingProblem } from '../security/policy-store.ts';
@@ -23,6 +25,7 @@ import type { SuspendedId } from '../security/revocations.ts';
 import type { ScramChange } from '../security/scram/scram-credentials.ts';
 import type { DelegationTokenDecision } from '../security/tokens/delegation-token.ts';
 import type { AclLimits } from './acl-limits.ts';
+import { type BanLimits, banOf, liftOf, type WantedBan } from './ban-change.ts';
 import { effectiveAlterations, entitiesAfter } from './client-quota-change.ts';
 import { type DelegationTokenLimits, decidedTokenChange } from './delegation-token-change.ts';
 import { MetadataError } from './metadata-error.ts';
@@ -51,7 +54,11 @@ import { credentialsAfter, effectiveScramChange } from './scram-change.ts';
 import { snapshotOf } from './security-snapshot.ts';
 import { readTenantCa, type TenantCa } from './tenant-ca.ts';
 
-export interface SecurityLimits extends AclLimits, DelegationTokenLimits, RevocationLimits {
+export interface SecurityLimits
+  extends AclLimits,
+    DelegationTokenLimits,
+    RevocationLimits,
+    BanLimits {
   readonly tenantsMax: number;
   readonly casPerTenantMax: number;
   readonly aclsPerChangeMax: number;
@@ -76,6 +83,9 @@ export const DEFAULT_SECURITY_LIMITS: SecurityLimits = {
   revokedNamesPerTenantMax: 50_000,
   suspensionsPerTenantMax: 50_000,
   serialsPerRevocationMax: 1000,
+  bansMax: 10_000,
+  banReasonLengthMax: 200,
+  banMsMax: 10 * 366 * 24 * 60 * 60 * 1000,
   waitingChangesMax: 1000,
 };
 
@@ -347,6 +357,27 @@ export class SecurityState {
       const record = suspensionOf(this.#tenant(tenant), id, isSuspended, nowMs, this.#limits);
       if (record === null) return this.#asItIs(undefined);
       await this.#store(record);
+    });
+  }
+
+  /** Bans an address or a name until then. Rejects with 'invalid', 'limit' or 'no-such-tenant'. */
+  addBan(wanted: WantedBan): Promise<Ban> {
+    return this.#change(OWN, async () => {
+      if (wanted.id.kind === 'principal') this.#tenant(wanted.id.tenant);
+      const nowMs = this.#clock.nowMs();
+      const record = banOf(this.image.bans, wanted, nowMs, this.#limits);
+      await this.#store(record);
+      return record.banned[0]!;
+    });
+  }
+
+  /** Lets in again; false when there was no such ban. Rejects with MetadataError 'invalid'. */
+  removeBan(id: BanId): Promise<boolean> {
+    return this.#change(OWN, async () => {
+      const record = liftOf(this.image.bans, id);
+      if (record === null) return this.#asItIs(false);
+      await this.#store(record);
+      return true;
     });
   }
 

@@ -16,8 +16,12 @@ import {
   type TLSSocket,
   type Server as TlsServer,
 } from 'node:tls';
+import { type PeerAddress, type ProxyProtocol, readProxyHeader } from './proxy-protocol.ts';
 
 export type ConnectionRefusal =
+  | 'banned'
+  | 'backed_off'
+  | 'proxy-header'
   | 'max-connections'
   | 'max-connections-per-ip'
   | 'handshake-queue-full'
@@ -37,7 +41,12 @@ export interface ListenerLimits {
 
 export interface ListenerHooks {
   /** A handshake is done: admission and everything after it is the caller's. */
-  onSecure(socket: TLSSocket): void;
+  onSecure(socket: TLSSocket, peer: PeerAddress): void;
+  /** Why nothing is wanted from this address, not even a handshake; null: it may go on. */
+  turnsAway(
+    remoteAddress: string,
+    remotePort: number,
+  ): { readonly reason: 'banned' | 'backed_off'; readonly detail: string } | null;
   onRefused(
     refusal: ConnectionRefusal,
     remoteAddress: string,
@@ -63,6 +72,7 @@ export class Listener {
   readonly #tls: TlsServer;
   readonly #limits: ListenerLimits;
   readonly #hooks: ListenerHooks;
+  readonly #proxy: ProxyProtocol | null;
   readonly #perIp = new Map<string, number>();
   /** Waiting handshakes by address; served round robin so that one address starves no other. */
   readonly #queues = new Map<string, Pending[]>();
@@ -72,14 +82,20 @@ export class Listener {
   readonly #sockets = new Set<Socket>();
   #queued = 0;
 
-  constructor(tls: TlsOptions, limits: ListenerLimits, hooks: ListenerHooks) {
+  constructor(
+    tls: TlsOptions,
+    limits: ListenerLimits,
+    hooks: ListenerHooks,
+    proxy: ProxyProtocol | null = null,
+  ) {
     this.#limits = limits;
     this.#hooks = hooks;
+    this.#proxy = proxy;
     this.#tls = createTlsServer({ ...tls, handshakeTimeout: limits.handshakeTimeoutMs });
     this.#tls.on('secureConnection', (socket) => this.#onSecure(socket));
     this.#tls.on('tlsClientError', (error, socket) => this.#onTlsError(error, socket));
     this.#tcp = createServer({ noDelay: true, keepAlive: true }, (socket) =>
-      this.#onSocket(socket),
+      this.#onAccepted(socket),
     );
   }
 
@@ -121,20 +137,39 @@ export class Listener {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #onSocket(socket: Socket): void {
-    const remoteAddress = plainAddress(socket.remoteAddress ?? '');
-    const pending: Pending = {
-      socket,
-      remoteAddress,
-      remotePort: socket.remotePort ?? 0,
-      timer: null,
-      turn: null,
-    };
+  #onAccepted(socket: Socket): void {
     socket.on('error', () => socket.destroy());
-    const refusal = this.#refusalFor(remoteAddress);
+    const address = plainAddress(socket.remoteAddress ?? '');
+    const peer = { address, port: socket.remotePort ?? 0 };
+    if (this.#proxy?.isProxy(address) === true) void this.#onProxy(socket, peer, this.#proxy);
+    else this.#onSocket(socket, peer);
+  }
+
+  /** A proxy says who its client is; from then on that is the peer. */
+  async #onProxy(socket: Socket, proxy: PeerAddress, protocol: ProxyProtocol): Promise<void> {
+    const refuse = (refusal: ConnectionRefusal, detail: string): void => {
+      socket.destroy();
+      this.#hooks.onRefused(refusal, proxy.address, proxy.port, detail);
+    };
+    if (this.#sockets.size >= this.#limits.connectionsMax) {
+      refuse('max-connections', 'limit reached');
+      return;
+    }
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    const header = await readProxyHeader(socket, protocol);
+    this.#sockets.delete(socket);
+    if (header === null || socket.destroyed || !this.#tcp.listening) socket.destroy();
+    else if (header.kind === 'malformed') refuse('proxy-header', header.detail);
+    else this.#onSocket(socket, header.client ?? proxy);
+  }
+
+  #onSocket(socket: Socket, { address: remoteAddress, port: remotePort }: PeerAddress): void {
+    const pending: Pending = { socket, remoteAddress, remotePort, timer: null, turn: null };
+    const refusal = this.#refusalFor(remoteAddress, remotePort);
     if (refusal !== null) {
       socket.destroy();
-      this.#hooks.onRefused(refusal, remoteAddress, pending.remotePort, 'limit reached');
+      this.#hooks.onRefused(refusal.reason, remoteAddress, remotePort, refusal.detail);
       return;
     }
     this.#sockets.add(socket);
@@ -148,7 +183,16 @@ export class Listener {
     this.#startHandshakes();
   }
 
-  #refusalFor(remoteAddress: string): ConnectionRefusal | null {
+  #refusalFor(
+    remoteAddress: string,
+    remotePort: number,
+  ): { reason: ConnectionRefusal; detail: string } | null {
+    const limit = this.#limitFor(remoteAddress);
+    if (limit !== null) return { reason: limit, detail: 'limit reached' };
+    return this.#hooks.turnsAway(remoteAddress, remotePort);
+  }
+
+  #limitFor(remoteAddress: string): ConnectionRefusal | null {
     if (this.#sockets.size >= this.#limits.connectionsMax) return 'max-connections';
     const perIp = this.#perIp.get(remoteAddress) ?? 0;
     if (perIp >= this.#limits.connectionsPerIpMax) return 'max-connections-per-ip';
@@ -199,8 +243,13 @@ export class Listener {
   }
 
   #onSecure(socket: TLSSocket): void {
-    this.#handshakeDone(socket);
-    this.#hooks.onSecure(socket);
+    const pending = this.#handshakeDone(socket);
+    // Without its books a connection's address is not known for sure: it went away meanwhile.
+    if (pending === null) socket.destroy();
+    else {
+      const { remoteAddress: address, remotePort: port } = pending;
+      this.#hooks.onSecure(socket, { address, port });
+    }
     this.#startHandshakes();
   }
 

@@ -12,6 +12,7 @@
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { type Identity, isTenantName, parseIdentity } from '../pki/identity-name.ts';
+import type { BanExclusion } from './abuse/bans.ts';
 import { type KafkaPrincipal, NO_ROLES, OPERATOR_TENANT } from './principal.ts';
 import { type CertificateFacts, canonicalSerial, type Revocations } from './revocations.ts';
 import {
@@ -38,6 +39,7 @@ export type RefusalReason =
   | 'untrusted_chain'
   | 'revoked'
   | 'suspended'
+  | 'banned'
   | 'tenant_inactive'
   | 'server_name_mismatch';
 
@@ -78,6 +80,8 @@ export interface AdmissionRules {
   /** `<tenant>.<serverNameDomain>` names a tenant; '' or absent: every server name is neutral. */
   readonly serverNameDomain?: string;
   readonly isRevoked?: RevocationCheck;
+  /** Why the name is shut out for a time, by now; null: it is not. */
+  readonly banOf?: (tenant: string, name: string) => BanExclusion | null;
   /** What operators revoked and suspended in the tenant, as it is now. */
   readonly revocationsOf?: (tenant: string) => Revocations;
 }
@@ -223,14 +227,17 @@ function checkChain(peer: PeerFacts): Refusal | null {
 function checkStanding(
   issuer: RegisteredCa,
   certificate: CertificateFacts,
-  { registry, isRevoked, revocationsOf }: AdmissionRules,
+  { registry, isRevoked, revocationsOf, banOf }: AdmissionRules,
 ): Refusal | null {
   if (!registry.has(issuer)) return refuse('unknown_issuer', 'its CA is no longer registered');
   const byCrl =
     checkSerial(issuer.rootKeyId, issuer.certificate.serialNumber, isRevoked) ??
     checkSerial(issuer.keyId, certificate.serial, isRevoked);
   if (byCrl !== null) return byCrl;
-  const exclusion = revocationsOf?.(issuer.tenant).exclusionOf(certificate) ?? null;
+  const exclusion =
+    revocationsOf?.(issuer.tenant).exclusionOf(certificate) ??
+    banOf?.(issuer.tenant, certificate.name) ??
+    null;
   return exclusion === null ? null : refuse(exclusion.reason, exclusion.detail);
 }
 

@@ -13,10 +13,12 @@ import type { Timer } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { Engine } from '../engine/engine.ts';
 import { type CloseReason, Connection, type ConnectionLimits } from '../network/connection.ts';
-import { Listener, type ListenerLimits, plainAddress } from '../network/listener.ts';
+import { Listener, type ListenerLimits } from '../network/listener.ts';
+import type { PeerAddress, ProxyProtocol } from '../network/proxy-protocol.ts';
 import type { AdmissionResult } from '../security/admission.ts';
 import { formatPrincipal, type KafkaPrincipal, NO_ROLES } from '../security/principal.ts';
 import type { SaslIdentity, SaslMechanism, SaslPeer } from '../security/sasl/sasl-mechanism.ts';
+import { AbuseGate, type AbuseRules } from './abuse-gate.ts';
 import type { ServerServices } from './request-context.ts';
 import { RequestPipeline } from './request-pipeline.ts';
 import { SaslLogin } from './sasl-login.ts';
@@ -46,6 +48,9 @@ export interface ServerOptions {
   readonly connection: ConnectionLimits;
   readonly idleMs: number;
   readonly failedAuthenticationDelayMs: number;
+  readonly abuse: AbuseRules;
+  /** Null: nobody speaks the PROXY protocol here. */
+  readonly proxy: ProxyProtocol | null;
   readonly shutdownGraceMs: number;
   /** How a connection whose handshake is done gets its identity. */
   readonly identify:
@@ -75,11 +80,18 @@ interface ShutOut {
   readonly detail: string;
 }
 
+interface Refusal extends ShutOut {
+  /** How long the peer waits for it. */
+  readonly delayMs: number;
+}
+
 interface Live {
   readonly connection: Connection;
   readonly session: Session;
   recheck: () => ShutOut | null;
   expiry: Timer | null;
+  /** Tells the guard that the connection is gone. */
+  readonly gone: () => void;
 }
 
 /** Somebody whose proof was accepted. */
@@ -102,6 +114,7 @@ export class Server {
   readonly #services: ServerServices;
   readonly #pipeline: RequestPipeline;
   readonly #listener: Listener;
+  readonly #gate: AbuseGate;
   readonly #live = new Set<Live>();
   /** Sockets that are logging in. */
   readonly #logins = new Set<TLSSocket>();
@@ -113,12 +126,17 @@ export class Server {
     this.#options = options;
     this.#services = options.services;
     this.#pipeline = new RequestPipeline(options.services);
-    this.#listener = new Listener(options.tls, options.listener, {
-      onSecure: (socket) => void this.#onSecure(socket),
+    const { abuse, failedAuthenticationDelayMs } = options;
+    this.#gate = new AbuseGate(abuse, options.services.audit, failedAuthenticationDelayMs);
+    const hooks: ConstructorParameters<typeof Listener>[2] = {
+      onSecure: (socket, peer) => void this.#onSecure(socket, peer),
+      turnsAway: (remoteAddress, remotePort) =>
+        this.#gate.turnsAway(this.#unknownPeer(remoteAddress, remotePort)),
       onRefused: (refusal, remoteAddress, remotePort, detail) => {
         if (this.#closing) return;
         const subject = this.#unknownPeer(remoteAddress, remotePort);
         const type = refusal.startsWith('handshake') ? 'authentication' : 'connection';
+        if (refusal === 'handshake-failed') this.#gate.handshakeFailed(subject, detail);
         this.#services.audit.security(subject, {
           type,
           outcome: 'failure',
@@ -126,7 +144,8 @@ export class Server {
           detail,
         });
       },
-    });
+    };
+    this.#listener = new Listener(options.tls, options.listener, hooks, options.proxy);
   }
 
   /** The TLS server whose secure context a reload replaces. */
@@ -204,28 +223,29 @@ export class Server {
     this.#listener.destroyAll();
   }
 
-  async #onSecure(socket: TLSSocket): Promise<void> {
+  async #onSecure(socket: TLSSocket, { address, port }: PeerAddress): Promise<void> {
     // Until it is a Connection, errors only end it.
     const drop = (): void => void socket.destroy();
     socket.on('error', drop);
-    const remoteAddress = plainAddress(socket.remoteAddress ?? '');
-    const remotePort = socket.remotePort ?? 0;
-    const subject = this.#unknownPeer(remoteAddress, remotePort);
+    const subject = this.#unknownPeer(address, port);
     try {
-      const identified = await this.#identify(socket, subject);
-      if (identified === null) return;
+      const found = await this.#identify(socket, subject);
+      if (found === null) return;
+      const recheck = (): ShutOut | null => this.#gate.banOfAddress(address) ?? found.recheck();
+      const identified = { ...found, recheck };
       const { principal, login } = identified;
       const view = this.#options.viewOf(principal.tenant);
       if (view === undefined) {
         const detail = 'there is no such active tenant';
-        await this.#refuse(socket, subject, { reason: 'tenant_inactive', detail });
+        const delayMs = this.#gate.certificateRefused(subject, 'tenant_inactive');
+        await this.#refuse(socket, subject, { reason: 'tenant_inactive', detail, delayMs });
         login?.login.refuse();
         return;
       }
       await this.#admitted(socket, drop, this.#subjectOf(subject, principal), identified, view);
     } catch (error) {
       this.#services.logger.error(
-        { err: error, remoteAddress },
+        { err: error, remoteAddress: address },
         'a connection could not be admitted',
       );
       socket.destroy();
@@ -238,7 +258,8 @@ export class Server {
     if (identify.by === 'sasl') return this.#login(socket, subject, identify.sasl);
     const result = identify.admit(socket);
     if (result.admitted) return { ...result, login: null };
-    await this.#refuse(socket, subject, result);
+    const delayMs = this.#gate.certificateRefused(subject, result.reason);
+    await this.#refuse(socket, subject, { ...result, delayMs });
     return null;
   }
 
@@ -258,34 +279,44 @@ export class Server {
       return null;
     }
     if (result.kind === 'refused') {
-      const { tenant, name } = result.claimed;
-      const claimed = name === null ? null : formatPrincipal({ principalType: 'User', name });
-      await this.#refuse(socket, subject, result, { claimedTenant: tenant, claimed });
+      const delayMs = this.#gate.loginRefused(subject, result.claimed);
+      await this.#refuseLogin(socket, subject, { ...result, delayMs }, result.claimed);
       login.refuse();
       return null;
     }
     const { identity, mechanism } = result;
     const recheck = (): ShutOut | null => whyOut(identity, sasl);
-    const shutOut = recheck();
+    const { refusal, delayMs } = this.#gate.judge(subject, identity);
+    const shutOut = refusal ?? recheck();
     if (shutOut !== null) {
-      const claimed = formatPrincipal({ principalType: 'User', name: identity.name });
-      await this.#refuse(socket, subject, shutOut, { claimedTenant: identity.tenant, claimed });
+      const answerInMs = refusal === null ? this.#gate.loginRefused(subject, identity) : delayMs;
+      await this.#refuseLogin(socket, subject, { ...shutOut, delayMs: answerInMs }, identity);
       login.refuse();
       return null;
     }
+    if (delayMs > 0) await new Promise<void>((resolve) => clock.setTimer(delayMs, resolve));
     const principal = userPrincipal(identity, mechanism.name);
     return { principal, login: { login, mechanism, identity, peer }, recheck };
+  }
+
+  #refuseLogin(
+    socket: TLSSocket,
+    subject: AuditSubject,
+    refusal: Refusal,
+    { tenant, name }: { readonly tenant: string | null; readonly name: string | null },
+  ): Promise<void> {
+    const claimed = name === null ? null : formatPrincipal({ principalType: 'User', name });
+    return this.#refuse(socket, subject, refusal, { claimedTenant: tenant, claimed });
   }
 
   async #refuse(
     socket: TLSSocket,
     subject: AuditSubject,
-    { reason, detail }: { reason: string; detail: string },
+    { reason, detail, delayMs }: Refusal,
     facts: NonNullable<SecurityEvent['facts']> = {},
   ): Promise<void> {
     const { audit, clock } = this.#services;
     audit.security(subject, { type: 'authentication', outcome: 'failure', reason, detail, facts });
-    const delayMs = this.#options.failedAuthenticationDelayMs;
     const delay = new Promise<void>((resolve) => {
       clock.setTimer(delayMs, resolve);
     });
@@ -328,7 +359,8 @@ export class Server {
       clusterId: view.clusterId,
       advertised: this.#advertised,
     });
-    const live: { -readonly [K in keyof Live]?: Live[K] } = { session, recheck };
+    const gone = this.#gate.connected(subject, principal, login !== null);
+    const live: { -readonly [K in keyof Live]?: Live[K] } = { session, recheck, gone };
     const connection = new Connection(
       socket,
       (frame, ordered) => this.#pipeline.handle(session, frame, ordered),
@@ -377,10 +409,11 @@ export class Server {
         this.#expireIn(live, lastsMs);
       },
       onRefused: async (reason, detail) => {
+        this.#gate.loginRefused(live.session.subject, identity);
         await this.#recordLogin(live, { outcome: 'failure', reason, detail });
-        clock.setTimer(this.#options.failedAuthenticationDelayMs, () =>
-          live.connection.close('expired', detail),
-        );
+        // No longer than this: until then the connection is served as before.
+        const delayMs = this.#options.failedAuthenticationDelayMs;
+        clock.setTimer(delayMs, () => live.connection.close('expired', detail));
       },
     });
     this.#expireIn(live, endsInMs);
@@ -404,6 +437,7 @@ export class Server {
 
   #onClose(live: Live, reason: CloseReason, detail: string | null): void {
     live.expiry?.cancel();
+    live.gone();
     live.session.close();
     this.#live.delete(live);
     if (ORDINARY_ENDS.has(reason) || reason === 'socket-error') return;

@@ -12,6 +12,7 @@ import type {
   AclView,
   AdminDeps,
   AdminLimits,
+  BanView,
   HealthCheck,
   TenantView,
   TopicDetails,
@@ -25,6 +26,7 @@ import { StorageError } from '../../src/base/errors.ts';
 import { type Logger, silentLogger } from '../../src/base/logger.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { ensureDevCertificates } from '../../src/pki/dev-certificates.ts';
+import { banKey } from '../../src/security/abuse/bans.ts';
 import type { AclBinding } from '../../src/security/acl/acl-binding.ts';
 import { admitOperator, operatorRulesOf, peerFactsOf } from '../../src/security/admission.ts';
 import type { Action, AuthorizationResult } from '../../src/security/authorizer.ts';
@@ -220,6 +222,7 @@ function inMemory() {
   const rules: AclView[] = [];
   const revoked: WantedRevocation[] = [];
   const suspended: Suspension[] = [];
+  const bans = new Map<string, BanView>();
   const checks: HealthCheck[] = [{ name: 'policy', state: 'ok', reason: null }];
   const acted = (what: string): void => {
     audit.events.push({ kind: 'acted', what });
@@ -228,7 +231,7 @@ function inMemory() {
     a.principal === b.principal && a.resourceName === b.resourceName && a.operation === b.operation;
   const services: Pick<
     AdminDeps,
-    'tenants' | 'topics' | 'acls' | 'revocations' | 'health' | 'status'
+    'tenants' | 'topics' | 'acls' | 'revocations' | 'bans' | 'health' | 'status'
   > = {
     tenants: {
       list: () => [...tenants.values()],
@@ -300,6 +303,24 @@ function inMemory() {
       setSuspended: async (_tenant, { kind, name }, isSuspended) => {
         acted(`${kind}-${isSuspended ? 'suspend' : 'resume'}`);
         if (isSuspended) suspended.push({ kind, name, sinceMs: 1 });
+      },
+    },
+    bans: {
+      list: (tenant) =>
+        [...bans.values()].filter((ban) => tenant === null || ban.tenant === tenant),
+      add: async (id, durationMs, reason) => {
+        acted('ban-add');
+        const whom =
+          id.kind === 'address'
+            ? { network: id.network, tenant: null, name: null }
+            : { network: null, tenant: id.tenant, name: id.name };
+        const ban = { ...whom, sinceMs: 1, untilMs: 1 + durationMs, reason, automatic: false };
+        bans.set(banKey(id), ban);
+        return ban;
+      },
+      remove: async (id) => {
+        acted('ban-remove');
+        return bans.delete(banKey(id));
       },
     },
     health: () => checks,

@@ -54,7 +54,9 @@ describe('authorization', () => {
     async ({ route, path, body }) => {
       admin.decide = () => DENIED;
       const isDelete = route.method === 'DELETE' && path.endsWith('/acls');
-      const query = isDelete ? `?${new URLSearchParams(RULE).toString()}` : '';
+      const isBan = route.name === 'DELETE /v1/bans';
+      const fields: Record<string, string> = isDelete ? RULE : isBan ? { network: '::1' } : {};
+      const query = isDelete || isBan ? `?${new URLSearchParams(fields).toString()}` : '';
       const call = body === undefined ? {} : { body };
       const answer = await admin.call(route.method, path + query, call);
       expect(answer.status).toBe(403);
@@ -72,6 +74,7 @@ describe('authorization', () => {
     if (name === 'POST /v1/tenants') return { name: 'initech', caCertificate: 'PEM' };
     if (name === 'POST /v1/tenants/:tenant/topics') return { name: 'alarms' };
     if (name === 'POST /v1/tenants/:tenant/acls') return RULE;
+    if (name === 'POST /v1/bans') return { network: '192.0.2.1', durationMs: 1000 };
     if (name === 'POST /v1/tenants/:tenant/revocations') return { name: 'pump-17' };
     if (name === 'POST /v1/tenants/:tenant/acls/explain') {
       const { principal: _principal, permission: _permission, ...action } = RULE;
@@ -88,6 +91,40 @@ describe('authorization', () => {
     const [first] = admin.audit.events.filter(({ kind }) => kind === 'access');
     expect(first?.subject).toMatchObject({ listener: 'admin', principal: 'User:operator' });
     expect(first?.subject?.certificateSerial).toMatch(/^[0-9A-F]+$/);
+  });
+
+  test.each([
+    ['an address, of the broker itself', { network: '192.0.2.0/24' }, 'kafka-cluster'],
+    ['a name, of its tenant', { tenant: 'acme', name: 'pump-17' }, 'acme/kafka-cluster'],
+  ])('a ban of %s is asked, recorded, durable, then in force', async (_, whom, cluster) => {
+    admin.audit.events.length = 0;
+    const body = { ...whom, durationMs: 60_000, reason: 'guessing' };
+    const added = await admin.call('POST', '/v1/bans', { body });
+    expect([added.status, added.json.reason]).toEqual([201, 'guessing']);
+    const story = admin.audit.story();
+    const asked = story.findIndex((line) => line.startsWith('access '));
+    expect(story[asked]).toBe(`access POST /v1/bans ALTER CLUSTER ${cluster} allow`);
+    expect(story.slice(asked + 1)).toEqual([
+      'security ban-add success',
+      'durable',
+      'acted ban-add',
+    ]);
+    const query = new URLSearchParams(whom).toString();
+    expect((await admin.call('DELETE', `/v1/bans?${query}`)).status).toBe(204);
+    expect((await admin.call('DELETE', `/v1/bans?${query}`)).json.code).toBe('no-such-ban');
+  });
+
+  test.each([
+    [{ network: '192.0.2.1' }, 'no time'],
+    [{ network: 'not an address', durationMs: 1 }, 'no address'],
+    [{ tenant: 'acme', durationMs: 1 }, 'no name'],
+    [{ name: 'pump-17', durationMs: 1 }, 'no tenant'],
+    [{ network: '192.0.2.1', tenant: 'acme', name: 'pump-17', durationMs: 1 }, 'both'],
+    [{ network: '192.0.2.1', durationMs: 0 }, 'no duration'],
+    [{ network: '192.0.2.1', durationMs: 1, reason: 'line\nend' }, 'two lines'],
+  ])('a ban %j is refused: %s', async (body, _why) => {
+    expect((await admin.call('POST', '/v1/bans', { body })).status).toBe(400);
+    expect(admin.audit.story().some((line) => line.startsWith('acted ban'))).toBe(false);
   });
 
   test('a change is recorded and durable before it is acted upon', async () => {

@@ -220,6 +220,9 @@ describe('what no single key can judge', () => {
       ['socket.request.max.bytes=2000000', 'socket.request.small.max.bytes=3000000'],
       /must not exceed/,
     ],
+    [['ban.automatic.failures=19'], /ban\.automatic\.failures: must not be below/],
+    [['proxy.protocol.addresses=10.0.0.1/8'], /"10\.0\.0\.1\/8" is not allowed; it must be IP/],
+    [['proxy.protocol.addresses=10.0.0.1,proxy.example'], /must be IP addresses or networks/],
     [['port=5', 'admin.port=5'], /admin\.port: 5 is the port of the client listener/],
   ])('%j is refused', async (sets, message) => {
     expect((await problemsOf({ sets }))[0]).toMatch(message);

@@ -102,6 +102,10 @@ const tools = {
     found: () => fileNamedBy('BREAKWATER_KAFKA_ERRORS'),
     advice: 'BREAKWATER_KAFKA_ERRORS=<errors.json>',
   },
+  haproxy: {
+    found: () => onPath('haproxy') || existsSync('/usr/sbin/haproxy'),
+    advice: 'Debian package haproxy',
+  },
   'linux-proc': { found: () => existsSync('/proc/self/io'), advice: 'Linux, with /proc' },
   tmpfs: {
     found: () => process.getuid?.() === 0 && onPath('mount') && canMountTmpfs(),

@@ -1,6 +1,7 @@
 /** The registry of the admin API's routes: a route that is not here does not exist. */
 import type { AdminRoute } from '../admin-route.ts';
 import { aclRoutes } from './acls.ts';
+import { banRoutes } from './bans.ts';
 import { healthRoutes } from './health.ts';
 import { revocationRoutes } from './revocations.ts';
 import { statusRoutes } from './status.ts';
@@ -14,4 +15,5 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...topicRoutes,
   ...aclRoutes,
   ...revocationRoutes,
+  ...banRoutes,
 ];

@@ -55,12 +55,6 @@ export const NETWORK_KEYS = {
     max: 1_000_000,
     doc: 'Client connections at a time from one address.',
   }),
-  'connection.failed.authentication.delay.ms': integer({
-    default: 100,
-    min: 0,
-    max: 10 * SECOND_MS,
-    doc: 'Pause before a refused connection is closed, which slows down guessing.',
-  }),
   'fetch.max.bytes': integer({
     default: 55 * MIB,
     min: KIB,
