@@ -66,9 +66,15 @@ export function makeClientServers(config: Config, parts: ClientServerParts): Cli
   const serverNameDomain = config['tenant.domain'] ?? '';
   const rules = { registry, serverNameDomain, isRevoked, revocationsOf };
   const shared = sharedOptions(config, parts);
+  // Few lanes, whatever names strangers ask for: one a tenant, and one for all other names.
+  const laneOf = (serverName: string | null): string => {
+    const tenant = tenantOfServerName(serverName, serverNameDomain);
+    return tenant !== null && registry.isActive(tenant) ? tenant : '';
+  };
   const tls = tlsServerOptions(certificates.material, config['handshake.timeout.ms']);
   const mtls = new Server({
     ...shared,
+    laneOf,
     tls,
     identify: {
       by: 'certificate',
@@ -86,6 +92,7 @@ export function makeClientServers(config: Config, parts: ClientServerParts): Cli
   };
   const sasl = new Server({
     ...shared,
+    laneOf,
     tls: { ...tls, requestCert: false },
     identify: { by: 'sasl', sasl: settings },
   });
@@ -95,7 +102,7 @@ export function makeClientServers(config: Config, parts: ClientServerParts): Cli
 function sharedOptions(
   config: Config,
   parts: ClientServerParts,
-): Omit<ServerOptions, 'tls' | 'identify'> {
+): Omit<ServerOptions, 'tls' | 'identify' | 'laneOf'> {
   const { audit, authorizer, acls, logger, security, viewOf } = parts;
   const smallBytes = config['socket.request.small.max.bytes'];
   const largeBytes = config['socket.request.max.bytes'];

@@ -44,6 +44,8 @@ export interface ServerOptions {
   readonly tls: ConstructorParameters<typeof Listener>[0];
   readonly listener: ListenerLimits;
   readonly connection: ConnectionLimits;
+  /** In which lane of its address a handshake waits, by the server name that it asks for. */
+  readonly laneOf: (serverName: string | null) => string;
   readonly idleMs: number;
   readonly failedAuthenticationDelayMs: number;
   readonly shutdownGraceMs: number;
@@ -115,6 +117,7 @@ export class Server {
     this.#pipeline = new RequestPipeline(options.services);
     this.#listener = new Listener(options.tls, options.listener, {
       onSecure: (socket) => void this.#onSecure(socket),
+      laneOf: options.laneOf,
       onRefused: (refusal, remoteAddress, remotePort, detail) => {
         if (this.#closing) return;
         const subject = this.#unknownPeer(remoteAddress, remotePort);

@@ -1,0 +1,111 @@
+/**
+ * One client of bench/storm.mjs, in a process of its own: either a storm (`count` devices that all
+ * connect at once, each again until it is served or has given up) or a steady one (a new connection
+ * every `everyMs`, whether or not the last is done, until it is told to stop). Served means:
+ * connected, full mutual-TLS handshake without a session, ApiVersions asked and answered.
+ *
+ * Options come as one JSON argument; what happened goes back over IPC as {kind: 'done', ...}.
+ */
+import { readFileSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
+import { setPriority } from 'node:os';
+import { connect as connectTls, createSecureContext } from 'node:tls';
+
+const options = JSON.parse(process.argv[2]);
+const { port, sources, niceness } = options;
+if (niceness !== undefined) setPriority(Number(process.env.STORM_NICE ?? niceness));
+const secureContext = createSecureContext({
+  ca: readFileSync(options.ca),
+  cert: readFileSync(options.cert),
+  key: readFileSync(options.key),
+});
+/** ApiVersions v0, correlation id 1, client id "storm". */
+const REQUEST = Buffer.from('0000000f001200000000000100057374 6f726d'.replace(' ', ''), 'hex');
+
+const sourceOf = (index) => sources[index % sources.length];
+
+/** Resolves with the milliseconds until it was served; rejects when it was not. */
+function connectOnce(index) {
+  const { localAddress, servername } = sourceOf(index);
+  return new Promise((resolve, reject) => {
+    const beganMs = performance.now();
+    const raw = connectTcp({ host: '127.0.0.1', port, localAddress });
+    const socket = connectTls({
+      socket: raw,
+      servername,
+      secureContext,
+      checkServerIdentity: () => undefined,
+    });
+    const timer = setTimeout(() => socket.destroy(new Error('ETIMEDOUT')), options.timeoutMs);
+    const fail = (error) => {
+      clearTimeout(timer);
+      socket.destroy();
+      raw.destroy();
+      reject(error);
+    };
+    raw.once('error', fail);
+    socket.once('error', fail);
+    socket.once('close', () => fail(new Error('closed')));
+    socket.once('secureConnect', () => socket.write(REQUEST));
+    socket.once('data', () => {
+      clearTimeout(timer);
+      resolve(performance.now() - beganMs);
+      socket.destroy();
+    });
+  });
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function storm() {
+  const { count, backoffMs } = options;
+  const failures = {};
+  let served = 0;
+  let attempts = 0;
+  const device = async (index) => {
+    for (let attempt = 1; attempt <= sourceOf(index).attemptsMax; attempt++) {
+      attempts++;
+      const error = await connectOnce(index).then(
+        () => null,
+        (cause) => cause,
+      );
+      if (error === null) {
+        served++;
+        return;
+      }
+      const what = error.code ?? error.message;
+      failures[what] = (failures[what] ?? 0) + 1;
+      await pause(backoffMs);
+    }
+  };
+  const beganMs = performance.now();
+  await Promise.all(Array.from({ length: count }, (_, index) => device(index)));
+  const seconds = (performance.now() - beganMs) / 1000;
+  process.send({ kind: 'done', served, attempts, failures, seconds });
+}
+
+async function steady() {
+  const tookMs = [];
+  let failed = 0;
+  const inFlight = new Set();
+  let index = 0;
+  const beganMs = performance.now();
+  const tick = setInterval(() => {
+    const atMs = Math.round(performance.now() - beganMs);
+    const one = connectOnce(index++)
+      .then((ms) => {
+        tookMs.push(ms);
+        if (process.env.STORM_TRACE && ms > 30) console.error(atMs, Math.round(ms));
+      })
+      .catch(() => failed++)
+      .finally(() => inFlight.delete(one));
+    inFlight.add(one);
+  }, options.everyMs);
+  await new Promise((resolve) => process.once('message', resolve));
+  clearInterval(tick);
+  await Promise.all(inFlight);
+  process.send({ kind: 'done', tookMs, failed });
+}
+
+await (options.mode === 'storm' ? storm() : steady());
+process.disconnect();
