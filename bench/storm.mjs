@@ -149,7 +149,7 @@ try {
     await pause(200); // The victim has its pace before it begins.
     storm = await stormOf(port).done;
   });
-  const { served, attempts, failures, seconds } = storm;
+  const { served, attempts, failures, openedMs, seconds } = storm;
   const figures = {
     bench: 'storm',
     devices: count,
@@ -157,6 +157,7 @@ try {
     served,
     attempts,
     failures,
+    openedMs,
     stormSeconds: Number(seconds.toFixed(1)),
     servedPerSecond: Math.round(served / seconds),
     quiet,

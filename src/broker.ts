@@ -12,6 +12,7 @@ import { makeDirectoriesSync, nodeFileSystem } from './base/file-system.ts';
 import type { Logger } from './base/logger.ts';
 import { systemRandom } from './base/random.ts';
 import { startAdmin } from './broker/admin.ts';
+import { watchCertificateNetworks } from './broker/certificate-alarm.ts';
 import {
   developmentFiles,
   type ListenerCertificates,
@@ -142,6 +143,7 @@ async function start(
     viewOf: (tenant) => views.get(tenant),
     revocationsOf: (tenant) => state.image.tenants.get(tenant)?.revocations ?? Revocations.NONE,
     isRevoked: clientCrl.isRevoked,
+    liveness: watchCertificateNetworks(config, { state, audit, logger }),
   });
   follow(state, views, authorizer, servers, logger);
   if (devTenants !== null) await seedTenants(devTenants, state, views, audit);

@@ -27,6 +27,7 @@ import { tlsServerOptions } from '../security/tls-context.ts';
 import { advertisedApis } from '../server/apis/index.ts';
 import { FetchSessionCache } from '../server/fetch-session.ts';
 import {
+  type Liveness,
   type SaslSettings,
   Server,
   type ServerOptions,
@@ -53,6 +54,8 @@ export interface ClientServerParts {
   readonly revocationsOf: (tenant: string) => Revocations;
   /** What the CRLs of clients say. */
   readonly isRevoked: RevocationCheck;
+  /** Of connections with a certificate. */
+  readonly liveness: Liveness | null;
 }
 
 export interface ClientServers {
@@ -75,6 +78,7 @@ export function makeClientServers(config: Config, parts: ClientServerParts): Cli
   const mtls = new Server({
     ...shared,
     laneOf,
+    liveness: parts.liveness,
     tls,
     identify: {
       by: 'certificate',
@@ -93,6 +97,7 @@ export function makeClientServers(config: Config, parts: ClientServerParts): Cli
   const sasl = new Server({
     ...shared,
     laneOf,
+    liveness: null,
     tls: { ...tls, requestCert: false },
     identify: { by: 'sasl', sasl: settings },
   });
@@ -102,7 +107,7 @@ export function makeClientServers(config: Config, parts: ClientServerParts): Cli
 function sharedOptions(
   config: Config,
   parts: ClientServerParts,
-): Omit<ServerOptions, 'tls' | 'identify' | 'laneOf'> {
+): Omit<ServerOptions, 'tls' | 'identify' | 'laneOf' | 'liveness'> {
   const { audit, authorizer, acls, logger, security, viewOf } = parts;
   const smallBytes = config['socket.request.small.max.bytes'];
   const largeBytes = config['socket.request.max.bytes'];

@@ -7,14 +7,15 @@
  *          one time-out        another, from its turn on
  *
  * Invariants: who says nothing takes nobody's turn; what waits is bounded in number and bytes, and a
- * crowd makes room, not the newcomer of another network. Handshakes cost milliseconds of the event
- * loop each, and a connection's own time is a few rounds of that loop: so only few of one source are
- * worked on at a time, also when nobody else is there yet. A handshake that takes longer than its
- * turn waits for its peer, not for us: it goes on, and its place is another's.
+ * crowd makes room, not the newcomer of another network. Only few of one source are worked on at a
+ * time; who is alone at its address begins at once, the others at a pace that leaves the event loop
+ * time. A handshake that takes longer than its turn waits for its peer, not for us: it goes on, and
+ * its place is another's.
  */
 import type { Socket } from 'node:net';
 import { addressPrefix } from '../base/address-prefix.ts';
 import { CLIENT_HELLO_BYTES_MAX, lookForServerName } from './client-hello.ts';
+import { HandshakePace } from './handshake-pace.ts';
 import { HandshakeQueue, type HandshakeSource, type Waiting } from './handshake-queue.ts';
 
 export type HandshakeRefusal = 'handshake-queue-full' | 'handshake-timeout' | 'handshake-failed';
@@ -54,7 +55,9 @@ export interface HandshakeFigures {
 const HOST_BITS = { ipv4: 32, ipv6: 64 };
 const SITE_BITS = { ipv4: 24, ipv6: 48 };
 /** How long a handshake counts as being worked on. */
-const TURN_MS = 20;
+const TURN_MS = 10;
+/** How often those that wait are looked at when the pace holds them back. */
+const PACE_MS = 1;
 /** Of the handshakes at a time: half for one network, a quarter for one address. */
 const NETWORK_SHARE = 1 / 2;
 const ADDRESS_SHARE = 1 / 4;
@@ -84,6 +87,8 @@ export class HandshakeAdmission {
   readonly #hooks: HandshakeHooks;
   readonly #queue: HandshakeQueue<Pending>;
   readonly #pending = new Map<Socket, Pending>();
+  readonly #pace = new HandshakePace();
+  #paceTimer: NodeJS.Timeout | null = null;
   #inTurn = 0;
   #helloBytes = 0;
   #figures = { started: 0, refused: 0, longestWaitMs: 0 };
@@ -114,6 +119,7 @@ export class HandshakeAdmission {
       onReadable: null,
     };
     this.#pending.set(socket, pending);
+    this.#pace.accepted();
     pending.place = this.#queue.arrive(sourceOf(peer.remoteAddress), pending);
     pending.timer = setTimeout(() => this.#expire(pending), this.#limits.handshakeTimeoutMs);
     pending.onReadable = () => this.#onReadable(pending);
@@ -153,15 +159,25 @@ export class HandshakeAdmission {
 
   /** Begins what there are places for. */
   startNext(): void {
-    while (this.#inTurn < this.#limits.handshakesMax) {
+    if (this.#paceTimer !== null) return;
+    while (this.#inTurn < this.#limits.handshakesMax && this.#queue.hasReady) {
+      if (!this.#pace.mayStart()) {
+        this.#paceTimer = setTimeout(() => {
+          this.#paceTimer = null;
+          this.startNext();
+        }, PACE_MS);
+        return;
+      }
       const next = this.#queue.take();
       if (next === null) return;
+      this.#pace.started();
       this.#begin(next.item);
     }
   }
 
   /** Drops everybody: the listener closes. */
   stop(): void {
+    if (this.#paceTimer !== null) clearTimeout(this.#paceTimer);
     for (const { socket } of [...this.#pending.values()]) socket.destroy();
   }
 
@@ -192,7 +208,10 @@ export class HandshakeAdmission {
     }
     pending.isReady = true;
     pending.place = this.#queue.ready(pending.place, this.#hooks.laneOf(look.serverName));
-    this.startNext();
+    const isAlone =
+      this.#inTurn < this.#limits.handshakesMax && this.#queue.takeIfAlone(pending.place) !== null;
+    if (isAlone) this.#begin(pending);
+    else this.startNext();
   }
 
   #begin(pending: Pending): void {

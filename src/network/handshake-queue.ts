@@ -129,6 +129,15 @@ export class HandshakeQueue<T> {
     return moved;
   }
 
+  /** Takes this one out of turn if it is alone: nobody else of its address waits; else null. */
+  takeIfAlone(waiting: Waiting<T>): Waiting<T> | null {
+    const { state, lane } = ticketOf(waiting);
+    const [network, address] = [lane.parent?.parent, lane.parent];
+    if (state !== 'waiting' || address?.waiting !== 1) return null;
+    if (!address.isReady || network?.isReady !== true) return null;
+    return this.#takeFrom(lane);
+  }
+
   /** The next whose turn it is, until `leave`; null when nobody may. */
   take(): Waiting<T> | null {
     let branch = this.#root;
@@ -140,11 +149,7 @@ export class HandshakeQueue<T> {
       branch.ring.add(next!);
       branch = next!;
     }
-    const [ticket] = branch.tickets;
-    ticket!.state = 'taken';
-    branch.tickets.delete(ticket!);
-    this.#count(branch, -1, 1);
-    return ticket!;
+    return this.#takeFrom(branch);
   }
 
   /** Its handshake has ended or counts no longer, or it gave up waiting. May be called again. */
@@ -168,6 +173,14 @@ export class HandshakeQueue<T> {
   /** All that wait. */
   *[Symbol.iterator](): Generator<T> {
     yield* itemsOf(this.#root);
+  }
+
+  #takeFrom(lane: Branch<T>): Ticket<T> {
+    const [ticket] = lane.tickets;
+    ticket!.state = 'taken';
+    lane.tickets.delete(ticket!);
+    this.#count(lane, -1, 1);
+    return ticket!;
   }
 
   #enter(lane: Branch<T>, item: T): Ticket<T> {

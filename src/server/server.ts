@@ -46,6 +46,7 @@ export interface ServerOptions {
   readonly connection: ConnectionLimits;
   /** In which lane of its address a handshake waits, by the server name that it asks for. */
   readonly laneOf: (serverName: string | null) => string;
+  readonly liveness: Liveness | null;
   readonly idleMs: number;
   readonly failedAuthenticationDelayMs: number;
   readonly shutdownGraceMs: number;
@@ -55,6 +56,12 @@ export interface ServerOptions {
     | { readonly by: 'sasl'; readonly sasl: SaslSettings };
   /** The tenant's view, always the same object; undefined when there is no such active tenant. */
   readonly viewOf: (tenant: string) => TenantView | undefined;
+}
+
+/** Told of every connection that is served, at its begin and at its end. */
+export interface Liveness {
+  opened(subject: AuditSubject, principal: KafkaPrincipal): void;
+  closed(subject: AuditSubject, principal: KafkaPrincipal): void;
 }
 
 /** What a SASL listener asks of its peers. */
@@ -351,6 +358,7 @@ export class Server {
     live.connection = connection;
     live.expiry = null;
     this.#live.add(live as Live);
+    this.#options.liveness?.opened(subject, principal);
     if (login === null) this.#expireIn(live as Live, (principal.expiresAtMs ?? 0) - clock.nowMs());
     else this.#welcome(live as Live, login);
   }
@@ -414,6 +422,8 @@ export class Server {
     live.expiry?.cancel();
     live.session.close();
     this.#live.delete(live);
+    const { subject, principal } = live.session;
+    this.#options.liveness?.closed(subject, principal);
     if (ORDINARY_ENDS.has(reason) || reason === 'socket-error') return;
     this.#services.audit.security(live.session.subject, {
       type: reason === 'protocol-error' ? 'protocol' : 'connection',
