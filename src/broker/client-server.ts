@@ -82,7 +82,7 @@ export function makeClientServers(config: Config, parts: ClientServerParts): Cli
     tls,
     identify: {
       by: 'certificate',
-      admit: (socket) => admit(peerFactsOf(socket), rules, systemClock.nowMs()),
+      admit: (socket, asked) => admit(peerFactsOf(socket, asked), rules, systemClock.nowMs()),
     },
   });
   if (mechanisms.length === 0) return { mtls, sasl: null };
@@ -91,7 +91,8 @@ export function makeClientServers(config: Config, parts: ClientServerParts): Cli
     frameBytesMax: config['sasl.server.max.receive.size'],
     timeoutMs: config['sasl.login.timeout.ms'],
     reauthMs: config['connections.max.reauth.ms'],
-    serverTenantOf: (socket) => tenantOfServerName(serverNameOf(socket), serverNameDomain),
+    serverTenantOf: (socket, asked) =>
+      tenantOfServerName(serverNameOf(socket) ?? asked, serverNameDomain),
     exclusionOf: ({ tenant, name }) => revocationsOf(tenant).exclusionOfName(name),
   };
   const sasl = new Server({

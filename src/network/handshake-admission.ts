@@ -43,6 +43,14 @@ export interface HandshakePeer {
   readonly remotePort: number;
 }
 
+export interface FinishedHandshake extends HandshakePeer {
+  /**
+   * What the hello asked for; OpenSSL does not tell on a resumed TLS 1.2 session. Proven by now to be
+   * what the peer sent, since the handshake covers it.
+   */
+  readonly serverName: string | null;
+}
+
 /** What happened since the last look. */
 export interface HandshakeFigures {
   readonly waiting: number;
@@ -73,6 +81,7 @@ interface Pending {
   hello: Buffer;
   /** It is not worth a look before there are so many. */
   helloBytesNeeded: number;
+  serverName: string | null;
   isReady: boolean;
   hasBegun: boolean;
   /** The time-out. */
@@ -112,6 +121,7 @@ export class HandshakeAdmission {
       place: null,
       hello: EMPTY,
       helloBytesNeeded: 0,
+      serverName: null,
       isReady: false,
       hasBegun: false,
       timer: null,
@@ -142,11 +152,11 @@ export class HandshakeAdmission {
   }
 
   /** The handshake of that socket is done or has failed: whose it was; null when it is unknown. */
-  finished(socket: Socket | undefined): HandshakePeer | null {
+  finished(socket: Socket | undefined): FinishedHandshake | null {
     const pending = socket && this.#pending.get(socket);
     if (pending === undefined) return null;
     this.#forget(pending);
-    return pending.peer;
+    return { ...pending.peer, serverName: pending.serverName };
   }
 
   /** The socket has closed, whatever became of it. */
@@ -207,6 +217,7 @@ export class HandshakeAdmission {
       return;
     }
     pending.isReady = true;
+    pending.serverName = look.serverName;
     pending.place = this.#queue.ready(pending.place, this.#hooks.laneOf(look.serverName));
     const isAlone =
       this.#inTurn < this.#limits.handshakesMax && this.#queue.takeIfAlone(pending.place) !== null;

@@ -33,7 +33,7 @@ export interface ListenerLimits extends HandshakeLimits {
 
 export interface ListenerHooks {
   /** A handshake is done: admission and everything after it is the caller's. */
-  onSecure(socket: TLSSocket): void;
+  onSecure(socket: TLSSocket, askedServerName: string | null): void;
   onRefused(
     refusal: ConnectionRefusal,
     remoteAddress: string,
@@ -138,8 +138,8 @@ export class Listener {
   }
 
   #onSecure(socket: TLSSocket): void {
-    this.#handshakes.finished(rawSocketOf(socket));
-    this.#hooks.onSecure(socket);
+    const finished = this.#handshakes.finished(rawSocketOf(socket));
+    this.#hooks.onSecure(socket, finished?.serverName ?? null);
     this.#handshakes.startNext();
   }
 

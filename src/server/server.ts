@@ -52,7 +52,7 @@ export interface ServerOptions {
   readonly shutdownGraceMs: number;
   /** How a connection whose handshake is done gets its identity. */
   readonly identify:
-    | { readonly by: 'certificate'; readonly admit: (socket: TLSSocket) => AdmissionResult }
+    | { readonly by: 'certificate'; readonly admit: Admit }
     | { readonly by: 'sasl'; readonly sasl: SaslSettings };
   /** The tenant's view, always the same object; undefined when there is no such active tenant. */
   readonly viewOf: (tenant: string) => TenantView | undefined;
@@ -64,6 +64,9 @@ export interface Liveness {
   closed(subject: AuditSubject, principal: KafkaPrincipal): void;
 }
 
+/** `askedServerName`: what the first message of the handshake asked for. */
+type Admit = (socket: TLSSocket, askedServerName: string | null) => AdmissionResult;
+
 /** What a SASL listener asks of its peers. */
 export interface SaslSettings {
   readonly mechanisms: readonly SaslMechanism[];
@@ -73,7 +76,7 @@ export interface SaslSettings {
   /** connections.max.reauth.ms; 0: a login lasts as long as its credential. */
   readonly reauthMs: number;
   /** The tenant that the server name of the handshake names; null when it names none. */
-  readonly serverTenantOf: (socket: TLSSocket) => string | null;
+  readonly serverTenantOf: (socket: TLSSocket, askedServerName: string | null) => string | null;
   /** Why somebody who proved who he is stays out all the same, by now; null: he does not. */
   readonly exclusionOf: (identity: SaslIdentity) => ShutOut | null;
 }
@@ -123,7 +126,7 @@ export class Server {
     this.#services = options.services;
     this.#pipeline = new RequestPipeline(options.services);
     this.#listener = new Listener(options.tls, options.listener, {
-      onSecure: (socket) => void this.#onSecure(socket),
+      onSecure: (socket, askedServerName) => void this.#onSecure(socket, askedServerName),
       laneOf: options.laneOf,
       onRefused: (refusal, remoteAddress, remotePort, detail) => {
         if (this.#closing) return;
@@ -214,7 +217,7 @@ export class Server {
     this.#listener.destroyAll();
   }
 
-  async #onSecure(socket: TLSSocket): Promise<void> {
+  async #onSecure(socket: TLSSocket, askedServerName: string | null): Promise<void> {
     // Until it is a Connection, errors only end it.
     const drop = (): void => void socket.destroy();
     socket.on('error', drop);
@@ -222,7 +225,7 @@ export class Server {
     const remotePort = socket.remotePort ?? 0;
     const subject = this.#unknownPeer(remoteAddress, remotePort);
     try {
-      const identified = await this.#identify(socket, subject);
+      const identified = await this.#identify(socket, askedServerName, subject);
       if (identified === null) return;
       const { principal, login } = identified;
       const view = this.#options.viewOf(principal.tenant);
@@ -243,10 +246,17 @@ export class Server {
   }
 
   /** Who the peer is; null once it is refused, or gone. */
-  async #identify(socket: TLSSocket, subject: AuditSubject): Promise<Identified | null> {
+  async #identify(
+    socket: TLSSocket,
+    askedServerName: string | null,
+    subject: AuditSubject,
+  ): Promise<Identified | null> {
     const { identify } = this.#options;
-    if (identify.by === 'sasl') return this.#login(socket, subject, identify.sasl);
-    const result = identify.admit(socket);
+    if (identify.by === 'sasl') {
+      const serverTenant = identify.sasl.serverTenantOf(socket, askedServerName);
+      return this.#login(socket, subject, identify.sasl, serverTenant);
+    }
+    const result = identify.admit(socket, askedServerName);
     if (result.admitted) return { ...result, login: null };
     await this.#refuse(socket, subject, result);
     return null;
@@ -256,9 +266,9 @@ export class Server {
     socket: TLSSocket,
     subject: AuditSubject,
     sasl: SaslSettings,
+    serverTenant: string | null,
   ): Promise<Identified | null> {
     const { clock, advertisedApis } = this.#services;
-    const serverTenant = sasl.serverTenantOf(socket);
     const peer: SaslPeer = { remoteAddress: subject.remoteAddress, serverTenant };
     const login = new SaslLogin(socket, { ...sasl, peer, advertisedApis, clock });
     this.#logins.add(socket);
