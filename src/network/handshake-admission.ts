@@ -72,6 +72,7 @@ const ADDRESS_SHARE = 1 / 4;
 /** Of what waiting connections said, all together. */
 const HELLO_BYTES_TOTAL_MAX = 32 * 1024 * 1024;
 const EMPTY = Buffer.alloc(0);
+const NO_FIGURES = { started: 0, refused: 0, longestWaitMs: 0 };
 
 interface Pending {
   readonly socket: Socket;
@@ -100,7 +101,7 @@ export class HandshakeAdmission {
   #paceTimer: NodeJS.Timeout | null = null;
   #inTurn = 0;
   #helloBytes = 0;
-  #figures = { started: 0, refused: 0, longestWaitMs: 0 };
+  #figures = NO_FIGURES;
 
   constructor(limits: HandshakeLimits, hooks: HandshakeHooks) {
     this.#limits = limits;
@@ -193,7 +194,7 @@ export class HandshakeAdmission {
 
   takeFigures(): HandshakeFigures {
     const figures = { waiting: this.#queue.size, ...this.#figures };
-    this.#figures = { started: 0, refused: 0, longestWaitMs: 0 };
+    this.#figures = NO_FIGURES;
     return figures;
   }
 
@@ -230,8 +231,12 @@ export class HandshakeAdmission {
     this.#inTurn++;
     pending.hasBegun = true;
     const waitedMs = performance.now() - pending.acceptedAtMs;
-    this.#figures.started++;
-    this.#figures.longestWaitMs = Math.max(this.#figures.longestWaitMs, waitedMs);
+    const { started, refused, longestWaitMs } = this.#figures;
+    this.#figures = {
+      started: started + 1,
+      refused,
+      longestWaitMs: Math.max(longestWaitMs, Math.round(waitedMs)),
+    };
     pending.turn = setTimeout(() => {
       this.#endTurn(pending);
       this.startNext();
@@ -276,7 +281,7 @@ export class HandshakeAdmission {
   }
 
   #refuse(pending: Pending, refusal: HandshakeRefusal, detail: string): void {
-    this.#figures.refused++;
+    this.#figures = { ...this.#figures, refused: this.#figures.refused + 1 };
     this.#forget(pending);
     pending.socket.destroy();
     this.#hooks.refused(refusal, pending.peer, detail);

@@ -26,6 +26,8 @@ import { workInTurns } from './work-in-turns.ts';
 
 /** How often connections are looked at for idleness. */
 const SWEEP_INTERVAL_MS = 1000;
+/** A wait for a handshake that an operator should know of. */
+const LONG_WAIT_MS = 1000;
 /** A peer that took nothing for so long is cut off when memory for untaken answers is short. */
 const STALLED_MS = 5000;
 /** How long the answer to a refused login may take to leave. */
@@ -460,6 +462,14 @@ export class Server {
       connection.close(connection.unsent ? 'slow-reader' : 'idle');
     }
     this.#relieve();
+    this.#reportHandshakes();
+  }
+
+  /** At most one line a second, and only while somebody is kept waiting or turned away. */
+  #reportHandshakes(): void {
+    const figures = this.#listener.takeHandshakeFigures();
+    if (figures.refused === 0 && figures.longestWaitMs < LONG_WAIT_MS) return;
+    this.#services.logger.warn({ ...figures }, 'connections wait long for their TLS handshake');
   }
 
   /** When untaken answers fill half their memory: cuts off who stalls, the largest first. */

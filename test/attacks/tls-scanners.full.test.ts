@@ -27,7 +27,7 @@ const CHECKS = [
 ];
 const HARMLESS = new Set(['OK', 'INFO', 'DEBUG']);
 const LISTENERS = ['mTLS', 'SASL_SSL', 'admin'] as const;
-const SCAN_MS = 170_000;
+const SCAN_MS = 300_000;
 
 type ListenerName = (typeof LISTENERS)[number];
 
