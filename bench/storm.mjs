@@ -27,6 +27,7 @@ const RATIO_TARGET = 3;
 const DOMAIN = 'kafka.example';
 const VICTIM = '127.0.0.1';
 const READY_MS = 30_000;
+const WAIT_MS = 90_000;
 const { values } = parseArgs({
   options: {
     count: { type: 'string', default: '5000' },
@@ -69,6 +70,8 @@ async function startBroker(port) {
       BREAKWATER_ADMIN_PORT: '0',
       BREAKWATER_SASL_PORT: '0',
       BREAKWATER_TENANT_DOMAIN: DOMAIN,
+      // The whole storm may wait: each device comes once, and is served in the end.
+      BREAKWATER_HANDSHAKE_TIMEOUT_MS: String(WAIT_MS),
       BREAKWATER_LOG_LEVEL: 'error',
     },
   });
@@ -86,7 +89,7 @@ function startClient(port, tenant, options) {
     ca: join(certs, 'ca.crt'),
     cert: `${person}.crt`,
     key: `${person}.key`,
-    timeoutMs: 30_000,
+    timeoutMs: WAIT_MS,
     ...options,
   };
   const child = fork(inRepository('storm-client.mjs'), [JSON.stringify(all)]);
