@@ -54,7 +54,7 @@ async function outputOf(program: string, args: readonly string[]): Promise<strin
   return text;
 }
 
-describeRequiring(['built-broker', 'testssl', 'sslscan'], 'scanners', () => {
+describeRequiring(['built-broker', 'testssl'], 'testssl.sh', () => {
   const fixture = useBroker();
   const directory = temporaryDirectory('scanners');
   const findings = new Map<ListenerName, readonly Finding[]>();
@@ -83,7 +83,7 @@ describeRequiring(['built-broker', 'testssl', 'sslscan'], 'scanners', () => {
     await Promise.all(LISTENERS.map(testssl));
   }, SCAN_MS);
 
-  it.each(LISTENERS)('testssl.sh finds nothing of LOW or above on the %s listener', (listener) => {
+  it.each(LISTENERS)('finds nothing of LOW or above on the %s listener', (listener) => {
     const found = findings.get(listener)!;
     const ids = new Set(found.map(({ id }) => id));
     expect(CHECKS.filter((id) => !ids.has(id))).toEqual([]);
@@ -102,9 +102,13 @@ describeRequiring(['built-broker', 'testssl', 'sslscan'], 'scanners', () => {
     );
     expect(stated).toEqual(LISTENERS.map(() => Object.keys(EXCEPTIONS)));
   });
+});
+
+describeRequiring(['built-broker', 'sslscan'], 'sslscan', () => {
+  const fixture = useBroker();
 
   it.each(LISTENERS)(
-    'sslscan finds nothing weak on the %s listener',
+    'finds nothing weak on the %s listener',
     async (listener) => {
       const target = `localhost:${portOf(fixture, listener)}`;
       const xml = await outputOf('sslscan', ['--xml=-', '--no-colour', target]);
@@ -120,9 +124,9 @@ describeRequiring(['built-broker', 'testssl', 'sslscan'], 'scanners', () => {
       expect(enabled).toEqual(['tls 1.2', 'tls 1.3']);
       expect(tags('protocol')).toHaveLength(6);
       const ciphers = tags('cipher');
-      expect(new Set(ciphers.map(({ strength }) => strength))).toEqual(
-        new Set(['acceptable', 'strong']),
-      );
+      expect(ciphers.length).toBeGreaterThan(2);
+      const weak = ciphers.filter(({ strength }) => !['acceptable', 'strong'].includes(strength!));
+      expect(weak).toEqual([]);
       for (const { cipher } of ciphers) expect(cipher).toMatch(/GCM|CHACHA20/);
       const heartbleeds = tags('heartbleed');
       expect(heartbleeds).toHaveLength(2);
