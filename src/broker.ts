@@ -13,6 +13,7 @@ import type { Logger } from './base/logger.ts';
 import { systemRandom } from './base/random.ts';
 import { authenticationGuard } from './broker/abuse.ts';
 import { operatorTokens, startAdmin } from './broker/admin.ts';
+import { watchCertificateNetworks } from './broker/certificate-alarm.ts';
 import {
   developmentFiles,
   type ListenerCertificates,
@@ -150,6 +151,7 @@ async function start(
     guard,
     revocationsOf: (tenant) => state.image.tenants.get(tenant)?.revocations ?? Revocations.NONE,
     isRevoked: clientCrl.isRevoked,
+    liveness: watchCertificateNetworks(config, { state, audit, logger }),
   });
   follow(state, views, authorizer, servers, logger);
   if (devTenants !== null) await seedTenants(devTenants, state, views, audit);

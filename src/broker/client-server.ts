@@ -29,6 +29,7 @@ import { tlsServerOptions } from '../security/tls-context.ts';
 import { advertisedApis } from '../server/apis/index.ts';
 import { FetchSessionCache } from '../server/fetch-session.ts';
 import {
+  type Liveness,
   type SaslSettings,
   Server,
   type ServerOptions,
@@ -58,6 +59,8 @@ export interface ClientServerParts {
   readonly guard: AuthenticationGuard;
   /** What the CRLs of clients say. */
   readonly isRevoked: RevocationCheck;
+  /** Of connections with a certificate. */
+  readonly liveness: Liveness | null;
 }
 
 export interface ClientServers {
@@ -73,14 +76,21 @@ export function makeClientServers(config: Config, parts: ClientServerParts): Cli
     bans().ofPrincipal(tenant, name, systemClock.nowMs());
   const rules = { registry, serverNameDomain, isRevoked, revocationsOf, banOf };
   const shared = sharedOptions(config, parts);
+  // Few lanes, whatever names strangers ask for: one a tenant, and one for all other names.
+  const laneOf = (serverName: string | null): string => {
+    const tenant = tenantOfServerName(serverName, serverNameDomain);
+    return tenant !== null && registry.isActive(tenant) ? tenant : '';
+  };
   const tls = tlsServerOptions(certificates.material, config['handshake.timeout.ms']);
   const mtls = new Server({
     ...shared,
+    laneOf,
+    liveness: parts.liveness,
     tls,
     proxy: proxyProtocol(config, 'proxy.protocol.addresses', systemClock),
     identify: {
       by: 'certificate',
-      admit: (socket) => admit(peerFactsOf(socket), rules, systemClock.nowMs()),
+      admit: (socket, asked) => admit(peerFactsOf(socket, asked), rules, systemClock.nowMs()),
     },
   });
   if (mechanisms.length === 0) return { mtls, sasl: null };
@@ -89,12 +99,15 @@ export function makeClientServers(config: Config, parts: ClientServerParts): Cli
     frameBytesMax: config['sasl.server.max.receive.size'],
     timeoutMs: config['sasl.login.timeout.ms'],
     reauthMs: config['connections.max.reauth.ms'],
-    serverTenantOf: (socket) => tenantOfServerName(serverNameOf(socket), serverNameDomain),
+    serverTenantOf: (socket, asked) =>
+      tenantOfServerName(serverNameOf(socket) ?? asked, serverNameDomain),
     exclusionOf: ({ tenant, name, fleet }) =>
       revocationsOf(tenant).exclusionOfName(name, fleet) ?? banOf(tenant, name),
   };
   const sasl = new Server({
     ...shared,
+    laneOf,
+    liveness: null,
     tls: { ...tls, requestCert: false },
     proxy: proxyProtocol(config, 'sasl.proxy.protocol.addresses', systemClock),
     identify: { by: 'sasl', sasl: settings },
@@ -105,7 +118,7 @@ export function makeClientServers(config: Config, parts: ClientServerParts): Cli
 function sharedOptions(
   config: Config,
   parts: ClientServerParts,
-): Omit<ServerOptions, 'tls' | 'identify' | 'proxy'> {
+): Omit<ServerOptions, 'tls' | 'identify' | 'proxy' | 'laneOf' | 'liveness'> {
   const { audit, authorizer, acls, logger, security, viewOf, bans, guard } = parts;
   const smallBytes = config['socket.request.small.max.bytes'];
   const largeBytes = config['socket.request.max.bytes'];

@@ -40,6 +40,7 @@ import {
   type PlaceOptions,
   withPki,
 } from './cert-options.ts';
+import { registerQuarantine } from './cert-quarantine.ts';
 import { isSerial, listIssued, registerCertRegistry, showIssued } from './cert-registry.ts';
 import { registerCertRenew } from './cert-renew.ts';
 import { registerRevocation } from './cert-revoke.ts';
@@ -85,6 +86,7 @@ export function registerCertCommands(program: Command): void {
     options.tenant === undefined ? list(options) : listIssued(options.tenant, options),
   );
   registerRevocation(group);
+  registerQuarantine(group);
   registerCrl(group);
 }
 

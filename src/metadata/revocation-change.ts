@@ -128,12 +128,12 @@ function refuseGrowth(
 /** What is to be stored; null when it is so already. */
 export function suspensionOf(
   tenant: Tenant,
-  id: SuspendedId,
+  wanted: SuspendedId,
   isSuspended: boolean,
   nowMs: number,
   limits: RevocationLimits,
 ): SuspensionsRecord | null {
-  if (!NAME_GRAMMAR.test(id.name)) throw invalid('Nobody can have that name.');
+  const id = suspendedIdOf(wanted);
   const { revocations } = tenant;
   if ((revocations.suspension(id) !== undefined) === isSuspended) return null;
   const common = { type: 'suspensions', tenant: tenant.name } as const;
@@ -142,6 +142,17 @@ export function suspensionOf(
   const count = revocations.suspensionCount + 1;
   refuseBeyond(count, limits.suspensionsPerTenantMax, 'suspended devices and fleets of a tenant');
   return { ...common, resumed: [], suspended: [{ kind, name, sinceMs: nowMs }] };
+}
+
+function suspendedIdOf({ kind, name }: SuspendedId): SuspendedId {
+  if (kind === 'certificate') {
+    const serial = canonicalSerial(name);
+    if (serial === null)
+      throw invalid('A serial is hexadecimal, as "openssl x509 -serial" has it.');
+    return { kind, name: serial };
+  }
+  if (!NAME_GRAMMAR.test(name)) throw invalid('Nobody can have that name.');
+  return { kind, name };
 }
 
 function refuseBeyond(count: number, most: number, what: string): void {

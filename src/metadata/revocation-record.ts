@@ -53,8 +53,13 @@ function suspension(stored: Data): Suspension {
 
 function suspendedId(stored: Data): SuspendedId {
   const { kind } = stored;
-  if (kind !== 'device' && kind !== 'fleet') throw malformed('a suspension is of nothing known');
-  return { kind, name: text(stored.name) };
+  const name = text(stored.name);
+  if (kind === 'certificate') {
+    if (canonicalSerial(name) !== name) throw malformed('a suspended certificate has no serial');
+  } else if (kind !== 'device' && kind !== 'fleet') {
+    throw malformed('a suspension is of nothing known');
+  }
+  return { kind, name };
 }
 
 function timeMs(value: unknown): number {

@@ -1,13 +1,11 @@
 /**
- * The TLS listener of devices and services: accepts TCP, limits connections, admits TLS handshakes
- * a few at a time, runs admission on every connection (resumed ones too), and hands what was
- * admitted to the server as a Connection.
+ * The TLS listener of devices and services: accepts TCP, limits connections, leaves the order of the
+ * handshakes to `handshake-admission`, runs admission on every connection (resumed ones too), and
+ * hands what was admitted to the server as a Connection.
  *
  * Invariant: nothing of a peer is parsed as Kafka before `admit` said yes, and every refusal is
- * reported with its reason. Handshakes run on the event loop and cost milliseconds, so only
- * `handshakesMax` are worked on at once; the rest wait, in turn by address. One that takes long is
- * waiting for its peer, not for us: it goes on, and its place is another's. The time-out runs once
- * for the wait and anew for the handshake.
+ * reported with its reason. The handshake's time-out runs once for the wait and anew from its turn
+ * on.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
@@ -16,6 +14,13 @@ import {
   type TLSSocket,
   type Server as TlsServer,
 } from 'node:tls';
+import {
+  HandshakeAdmission,
+  type HandshakeFigures,
+  type HandshakeLimits,
+  type HandshakePeer,
+  type HandshakeRefusal,
+} from './handshake-admission.ts';
 import { type PeerAddress, type ProxyProtocol, readProxyHeader } from './proxy-protocol.ts';
 
 export type ConnectionRefusal =
@@ -24,24 +29,18 @@ export type ConnectionRefusal =
   | 'proxy-header'
   | 'max-connections'
   | 'max-connections-per-ip'
-  | 'handshake-queue-full'
-  | 'handshake-timeout'
-  | 'handshake-failed';
+  | HandshakeRefusal;
 
-export interface ListenerLimits {
+export interface ListenerLimits extends HandshakeLimits {
   readonly connectionsMax: number;
   readonly connectionsPerIpMax: number;
-  readonly handshakesMax: number;
-  readonly handshakeTimeoutMs: number;
-  /** Accepted sockets that may wait for their handshake. */
-  readonly handshakeQueueMax: number;
   /** Connections that the kernel keeps for us until they are accepted. */
   readonly backlog: number;
 }
 
 export interface ListenerHooks {
   /** A handshake is done: admission and everything after it is the caller's. */
-  onSecure(socket: TLSSocket, peer: PeerAddress): void;
+  onSecure(socket: TLSSocket, peer: PeerAddress, askedServerName: string | null): void;
   /** Why nothing is wanted from this address, not even a handshake; null: it may go on. */
   turnsAway(
     remoteAddress: string,
@@ -53,18 +52,8 @@ export interface ListenerHooks {
     remotePort: number,
     detail: string,
   ): void;
-}
-
-/** How long a handshake counts as being worked on. */
-const HANDSHAKE_TURN_MS = 250;
-
-interface Pending {
-  readonly socket: Socket;
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  timer: NodeJS.Timeout | null;
-  /** Ends its turn among the handshakes that are worked on. */
-  turn: NodeJS.Timeout | null;
+  /** In which lane of its address a handshake waits; absent: one for all. */
+  laneOf?(serverName: string | null): string;
 }
 
 export class Listener {
@@ -74,13 +63,8 @@ export class Listener {
   readonly #hooks: ListenerHooks;
   readonly #proxy: ProxyProtocol | null;
   readonly #perIp = new Map<string, number>();
-  /** Waiting handshakes by address; served round robin so that one address starves no other. */
-  readonly #queues = new Map<string, Pending[]>();
-  readonly #handshaking = new Map<Socket, Pending>();
-  /** Those of `#handshaking` that count. */
-  readonly #inTurn = new Set<Pending>();
+  readonly #handshakes: HandshakeAdmission;
   readonly #sockets = new Set<Socket>();
-  #queued = 0;
 
   constructor(
     tls: TlsOptions,
@@ -94,6 +78,11 @@ export class Listener {
     this.#tls = createTlsServer({ ...tls, handshakeTimeout: limits.handshakeTimeoutMs });
     this.#tls.on('secureConnection', (socket) => this.#onSecure(socket));
     this.#tls.on('tlsClientError', (error, socket) => this.#onTlsError(error, socket));
+    this.#handshakes = new HandshakeAdmission(limits, {
+      start: (socket) => void this.#tls.emit('connection', socket),
+      refused: (refusal, peer, detail) => this.#refuse(refusal, peer, detail),
+      laneOf: (serverName) => hooks.laneOf?.(serverName) ?? '',
+    });
     this.#tcp = createServer({ noDelay: true, keepAlive: true }, (socket) =>
       this.#onAccepted(socket),
     );
@@ -124,12 +113,15 @@ export class Listener {
     });
   }
 
+  /** Handshakes since the last call. */
+  takeHandshakeFigures(): HandshakeFigures {
+    return this.#handshakes.takeFigures();
+  }
+
   /** Stops accepting; handshakes under way and waiting sockets are dropped. */
   stopAccepting(): void {
     this.#tcp.close();
-    for (const queue of this.#queues.values()) for (const p of queue) p.socket.destroy();
-    this.#queues.clear();
-    for (const pending of this.#handshaking.values()) pending.socket.destroy();
+    this.#handshakes.stop();
   }
 
   /** Drops every socket that is still open. */
@@ -165,137 +157,75 @@ export class Listener {
   }
 
   #onSocket(socket: Socket, { address: remoteAddress, port: remotePort }: PeerAddress): void {
-    const pending: Pending = { socket, remoteAddress, remotePort, timer: null, turn: null };
-    const refusal = this.#refusalFor(remoteAddress, remotePort);
+    const peer: HandshakePeer = { remoteAddress, remotePort };
+    const refusal = this.#refusalFor(peer);
     if (refusal !== null) {
       socket.destroy();
-      this.#hooks.onRefused(refusal.reason, remoteAddress, remotePort, refusal.detail);
+      this.#refuse(refusal.reason, peer, refusal.detail);
       return;
     }
     this.#sockets.add(socket);
     this.#perIp.set(remoteAddress, (this.#perIp.get(remoteAddress) ?? 0) + 1);
-    socket.once('close', () => this.#onSocketClosed(pending));
-    const queue = this.#queues.get(remoteAddress);
-    if (queue === undefined) this.#queues.set(remoteAddress, [pending]);
-    else queue.push(pending);
-    this.#queued++;
-    pending.timer = setTimeout(() => this.#expire(pending), this.#limits.handshakeTimeoutMs);
-    this.#startHandshakes();
+    socket.once('close', () => this.#onSocketClosed(socket, remoteAddress));
+    this.#handshakes.add(socket, peer);
   }
 
-  #refusalFor(
-    remoteAddress: string,
-    remotePort: number,
-  ): { reason: ConnectionRefusal; detail: string } | null {
+  #refusalFor({
+    remoteAddress,
+    remotePort,
+  }: HandshakePeer): { reason: ConnectionRefusal; detail: string } | null {
+    // Whoever is unwanted costs nobody else a place.
+    const unwanted = this.#hooks.turnsAway(remoteAddress, remotePort);
+    if (unwanted !== null) return unwanted;
     const limit = this.#limitFor(remoteAddress);
-    if (limit !== null) return { reason: limit, detail: 'limit reached' };
-    return this.#hooks.turnsAway(remoteAddress, remotePort);
+    return limit === null ? null : { reason: limit, detail: 'limit reached' };
   }
 
   #limitFor(remoteAddress: string): ConnectionRefusal | null {
-    if (this.#sockets.size >= this.#limits.connectionsMax) return 'max-connections';
     const perIp = this.#perIp.get(remoteAddress) ?? 0;
     if (perIp >= this.#limits.connectionsPerIpMax) return 'max-connections-per-ip';
-    if (this.#queued >= this.#limits.handshakeQueueMax) return 'handshake-queue-full';
-    return null;
+    if (this.#sockets.size < this.#limits.connectionsMax) return null;
+    return this.#handshakes.makeRoomFor(remoteAddress) ? null : 'max-connections';
   }
 
-  #expire(pending: Pending): void {
-    pending.timer = null;
-    pending.socket.destroy();
-    const { remoteAddress, remotePort } = pending;
-    this.#hooks.onRefused('handshake-timeout', remoteAddress, remotePort, 'no handshake in time');
-  }
-
-  #startHandshakes(): void {
-    while (this.#inTurn.size < this.#limits.handshakesMax && this.#queued > 0) {
-      const pending = this.#takeNext();
-      if (pending === null) return;
-      this.#handshaking.set(pending.socket, pending);
-      this.#inTurn.add(pending);
-      pending.turn = setTimeout(() => {
-        this.#endTurn(pending);
-        this.#startHandshakes();
-      }, HANDSHAKE_TURN_MS);
-      // Its turn comes when others time out: what is left of its wait may be too short for it.
-      pending.timer?.refresh();
-      this.#tls.emit('connection', pending.socket);
-    }
-  }
-
-  #endTurn(pending: Pending): void {
-    if (pending.turn !== null) clearTimeout(pending.turn);
-    pending.turn = null;
-    this.#inTurn.delete(pending);
-  }
-
-  /** The oldest socket of the address whose turn it is; that address then goes to the end. */
-  #takeNext(): Pending | null {
-    for (const [address, queue] of this.#queues) {
-      this.#queues.delete(address);
-      const pending = queue.shift();
-      if (queue.length > 0) this.#queues.set(address, queue);
-      if (pending === undefined) continue;
-      this.#queued--;
-      if (!pending.socket.destroyed) return pending;
-    }
-    return null;
+  #refuse(refusal: ConnectionRefusal, peer: HandshakePeer, detail: string): void {
+    this.#hooks.onRefused(refusal, peer.remoteAddress, peer.remotePort, detail);
   }
 
   #onSecure(socket: TLSSocket): void {
-    const pending = this.#handshakeDone(socket);
+    const finished = this.#handshakes.finished(rawSocketOf(socket));
     // Without its books a connection's address is not known for sure: it went away meanwhile.
-    if (pending === null) socket.destroy();
+    if (finished === null) socket.destroy();
     else {
-      const { remoteAddress: address, remotePort: port } = pending;
-      this.#hooks.onSecure(socket, { address, port });
+      const { remoteAddress: address, remotePort: port, serverName } = finished;
+      this.#hooks.onSecure(socket, { address, port }, serverName);
     }
-    this.#startHandshakes();
+    this.#handshakes.startNext();
   }
 
   #onTlsError(error: Error, socket: TLSSocket): void {
-    const pending = this.#handshakeDone(socket);
+    const peer = this.#handshakes.finished(rawSocketOf(socket));
     socket.destroy();
-    if (pending !== null) {
-      const { remoteAddress, remotePort } = pending;
-      this.#hooks.onRefused('handshake-failed', remoteAddress, remotePort, errorCode(error));
-    }
-    this.#startHandshakes();
+    if (peer !== null) this.#refuse('handshake-failed', peer, errorCode(error));
+    this.#handshakes.startNext();
   }
 
-  /**
-   * Ends the handshake's bookkeeping. Node keeps the raw socket that a TLSSocket was wrapped around
-   * as `_parent`; it is the only pairing that survives a failed handshake, where the address is
-   * gone already. Were it missing, the raw socket's `close` still settles the books.
-   */
-  #handshakeDone(tlsSocket: TLSSocket): Pending | null {
-    const raw = (tlsSocket as TLSSocket & { _parent?: Socket })._parent;
-    const pending = raw === undefined ? undefined : this.#handshaking.get(raw);
-    if (raw === undefined || pending === undefined) return null;
-    this.#handshaking.delete(raw);
-    this.#endTurn(pending);
-    if (pending.timer !== null) clearTimeout(pending.timer);
-    pending.timer = null;
-    return pending;
+  #onSocketClosed(socket: Socket, remoteAddress: string): void {
+    this.#sockets.delete(socket);
+    const left = (this.#perIp.get(remoteAddress) ?? 1) - 1;
+    if (left > 0) this.#perIp.set(remoteAddress, left);
+    else this.#perIp.delete(remoteAddress);
+    this.#handshakes.closed(socket);
   }
+}
 
-  #onSocketClosed(pending: Pending): void {
-    this.#sockets.delete(pending.socket);
-    if (pending.timer !== null) clearTimeout(pending.timer);
-    pending.timer = null;
-    const left = (this.#perIp.get(pending.remoteAddress) ?? 1) - 1;
-    if (left > 0) this.#perIp.set(pending.remoteAddress, left);
-    else this.#perIp.delete(pending.remoteAddress);
-    const queue = this.#queues.get(pending.remoteAddress);
-    const at = queue?.indexOf(pending) ?? -1;
-    if (queue !== undefined && at >= 0) {
-      queue.splice(at, 1);
-      this.#queued--;
-      if (queue.length === 0) this.#queues.delete(pending.remoteAddress);
-    }
-    this.#endTurn(pending);
-    if (this.#handshaking.delete(pending.socket)) this.#startHandshakes();
-  }
+/**
+ * Node keeps the raw socket that a TLSSocket was wrapped around as `_parent`; it is the only pairing
+ * that survives a failed handshake, where the address is gone already. Were it missing, the raw
+ * socket's `close` still settles the books.
+ */
+function rawSocketOf(tlsSocket: TLSSocket): Socket | undefined {
+  return (tlsSocket as TLSSocket & { _parent?: Socket })._parent;
 }
 
 /** `::ffff:10.0.0.1` is 10.0.0.1: one peer has one name, in limits, policies and the log. */

@@ -325,14 +325,17 @@ export function serverNameOf(socket: TLSSocket): string | null {
   return typeof name === 'string' ? name.toLowerCase() : null;
 }
 
-/** Reads the facts of a server-side socket once its handshake is done. */
-export function peerFactsOf(socket: TLSSocket): PeerFacts {
+/**
+ * Reads the facts of a server-side socket once its handshake is done. `askedServerName` is what its
+ * first message asked for, where the listener read it: OpenSSL hides it on a resumed TLS 1.2 session.
+ */
+export function peerFactsOf(socket: TLSSocket, askedServerName: string | null = null): PeerFacts {
   const error: unknown = socket.authorizationError;
   return {
     certificate: socket.getPeerX509Certificate() ?? null,
     authorized: socket.authorized,
     authorizationError: error ? (error instanceof Error ? error.message : String(error)) : null,
-    serverName: serverNameOf(socket),
+    serverName: serverNameOf(socket) ?? askedServerName,
     resumed: socket.isSessionReused(),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * Owns whom of one tenant an operator has shut out: certificates by serial, all certificates of a
- * name, and the names and fleets that are suspended.
+ * name, and the names, fleets and single certificates (a quarantine) that are suspended.
  *
  * Invariants: an object of this class never changes; a change makes another one. A serial counts
  * under the key of the CA that signed, so no CA's serials touch another's. Revoking a name revokes
@@ -31,7 +31,8 @@ export interface RevokedName {
   readonly reason: RevocationReason;
 }
 
-export type SuspendedKind = 'device' | 'fleet';
+/** The name of a certificate is its serial, as `canonicalSerial` writes it. */
+export type SuspendedKind = 'device' | 'fleet' | 'certificate';
 
 export interface SuspendedId {
   readonly kind: SuspendedKind;
@@ -133,6 +134,9 @@ export class Revocations {
     if (bySerial !== undefined) {
       return { reason: 'revoked', detail: `serial ${serial}: ${bySerial.reason}` };
     }
+    if (serial !== null && this.#isSuspended('certificate', serial)) {
+      return { reason: 'suspended', detail: `serial ${serial} is in quarantine` };
+    }
     const byName = this.#names.get(name);
     // Written so that an unreadable date (NaN) is refused.
     if (byName !== undefined && !(validFromMs > byName.revokedAtMs)) {
@@ -143,13 +147,17 @@ export class Revocations {
 
   /** The same for a login, which has a name and no certificate. */
   exclusionOfName(name: string, fleet: string | null = null): Exclusion | null {
-    if (this.#suspensions.has(suspensionKey({ kind: 'device', name }))) {
+    if (this.#isSuspended('device', name)) {
       return { reason: 'suspended', detail: `${name} is suspended` };
     }
-    if (fleet !== null && this.#suspensions.has(suspensionKey({ kind: 'fleet', name: fleet }))) {
+    if (fleet !== null && this.#isSuspended('fleet', fleet)) {
       return { reason: 'suspended', detail: `fleet ${fleet} is suspended` };
     }
     return null;
+  }
+
+  #isSuspended(kind: SuspendedKind, name: string): boolean {
+    return this.#suspensions.has(suspensionKey({ kind, name }));
   }
 }
 

@@ -28,6 +28,8 @@ import { workInTurns } from './work-in-turns.ts';
 
 /** How often connections are looked at for idleness. */
 const SWEEP_INTERVAL_MS = 1000;
+/** A wait for a handshake that an operator should know of. */
+const LONG_WAIT_MS = 1000;
 /** A peer that took nothing for so long is cut off when memory for untaken answers is short. */
 const STALLED_MS = 5000;
 /** How long the answer to a refused login may take to leave. */
@@ -46,6 +48,9 @@ export interface ServerOptions {
   readonly tls: ConstructorParameters<typeof Listener>[0];
   readonly listener: ListenerLimits;
   readonly connection: ConnectionLimits;
+  /** In which lane of its address a handshake waits, by the server name that it asks for. */
+  readonly laneOf: (serverName: string | null) => string;
+  readonly liveness: Liveness | null;
   readonly idleMs: number;
   readonly failedAuthenticationDelayMs: number;
   readonly abuse: AbuseRules;
@@ -54,11 +59,20 @@ export interface ServerOptions {
   readonly shutdownGraceMs: number;
   /** How a connection whose handshake is done gets its identity. */
   readonly identify:
-    | { readonly by: 'certificate'; readonly admit: (socket: TLSSocket) => AdmissionResult }
+    | { readonly by: 'certificate'; readonly admit: Admit }
     | { readonly by: 'sasl'; readonly sasl: SaslSettings };
   /** The tenant's view, always the same object; undefined when there is no such active tenant. */
   readonly viewOf: (tenant: string) => TenantView | undefined;
 }
+
+/** Told of every connection that is served, at its begin and at its end. */
+export interface Liveness {
+  opened(subject: AuditSubject, principal: KafkaPrincipal): void;
+  closed(subject: AuditSubject, principal: KafkaPrincipal): void;
+}
+
+/** `askedServerName`: what the first message of the handshake asked for. */
+type Admit = (socket: TLSSocket, askedServerName: string | null) => AdmissionResult;
 
 /** What a SASL listener asks of its peers. */
 export interface SaslSettings {
@@ -69,7 +83,7 @@ export interface SaslSettings {
   /** connections.max.reauth.ms; 0: a login lasts as long as its credential. */
   readonly reauthMs: number;
   /** The tenant that the server name of the handshake names; null when it names none. */
-  readonly serverTenantOf: (socket: TLSSocket) => string | null;
+  readonly serverTenantOf: (socket: TLSSocket, askedServerName: string | null) => string | null;
   /** Why somebody who proved who he is stays out all the same, by now; null: he does not. */
   readonly exclusionOf: (identity: SaslIdentity) => ShutOut | null;
 }
@@ -129,7 +143,8 @@ export class Server {
     const { abuse, failedAuthenticationDelayMs } = options;
     this.#gate = new AbuseGate(abuse, options.services.audit, failedAuthenticationDelayMs);
     const hooks: ConstructorParameters<typeof Listener>[2] = {
-      onSecure: (socket, peer) => void this.#onSecure(socket, peer),
+      onSecure: (socket, peer, asked) => void this.#onSecure(socket, peer, asked),
+      laneOf: options.laneOf,
       turnsAway: (remoteAddress, remotePort) =>
         this.#gate.turnsAway(this.#unknownPeer(remoteAddress, remotePort)),
       onRefused: (refusal, remoteAddress, remotePort, detail) => {
@@ -223,13 +238,17 @@ export class Server {
     this.#listener.destroyAll();
   }
 
-  async #onSecure(socket: TLSSocket, { address, port }: PeerAddress): Promise<void> {
+  async #onSecure(
+    socket: TLSSocket,
+    { address, port }: PeerAddress,
+    askedServerName: string | null,
+  ): Promise<void> {
     // Until it is a Connection, errors only end it.
     const drop = (): void => void socket.destroy();
     socket.on('error', drop);
     const subject = this.#unknownPeer(address, port);
     try {
-      const found = await this.#identify(socket, subject);
+      const found = await this.#identify(socket, askedServerName, subject);
       if (found === null) return;
       const recheck = (): ShutOut | null => this.#gate.banOfAddress(address) ?? found.recheck();
       const identified = { ...found, recheck };
@@ -253,10 +272,17 @@ export class Server {
   }
 
   /** Who the peer is; null once it is refused, or gone. */
-  async #identify(socket: TLSSocket, subject: AuditSubject): Promise<Identified | null> {
+  async #identify(
+    socket: TLSSocket,
+    askedServerName: string | null,
+    subject: AuditSubject,
+  ): Promise<Identified | null> {
     const { identify } = this.#options;
-    if (identify.by === 'sasl') return this.#login(socket, subject, identify.sasl);
-    const result = identify.admit(socket);
+    if (identify.by === 'sasl') {
+      const serverTenant = identify.sasl.serverTenantOf(socket, askedServerName);
+      return this.#login(socket, subject, identify.sasl, serverTenant);
+    }
+    const result = identify.admit(socket, askedServerName);
     if (result.admitted) return { ...result, login: null };
     const delayMs = this.#gate.certificateRefused(subject, result.reason);
     await this.#refuse(socket, subject, { ...result, delayMs });
@@ -267,9 +293,9 @@ export class Server {
     socket: TLSSocket,
     subject: AuditSubject,
     sasl: SaslSettings,
+    serverTenant: string | null,
   ): Promise<Identified | null> {
     const { clock, advertisedApis } = this.#services;
-    const serverTenant = sasl.serverTenantOf(socket);
     const peer: SaslPeer = { remoteAddress: subject.remoteAddress, serverTenant };
     const login = new SaslLogin(socket, { ...sasl, peer, advertisedApis, clock });
     this.#logins.add(socket);
@@ -279,7 +305,11 @@ export class Server {
       return null;
     }
     if (result.kind === 'refused') {
-      const delayMs = this.#gate.loginRefused(subject, result.claimed);
+      // Who was not judged for want of time has not guessed.
+      const wasJudged = result.reason !== 'sasl_busy';
+      const delayMs = wasJudged
+        ? this.#gate.loginRefused(subject, result.claimed)
+        : this.#options.failedAuthenticationDelayMs;
       await this.#refuseLogin(socket, subject, { ...result, delayMs }, result.claimed);
       login.refuse();
       return null;
@@ -382,6 +412,7 @@ export class Server {
     live.connection = connection;
     live.expiry = null;
     this.#live.add(live as Live);
+    this.#options.liveness?.opened(subject, principal);
     if (login === null) this.#expireIn(live as Live, (principal.expiresAtMs ?? 0) - clock.nowMs());
     else this.#welcome(live as Live, login);
   }
@@ -440,6 +471,8 @@ export class Server {
     live.gone();
     live.session.close();
     this.#live.delete(live);
+    const { subject, principal } = live.session;
+    this.#options.liveness?.closed(subject, principal);
     if (ORDINARY_ENDS.has(reason) || reason === 'socket-error') return;
     this.#services.audit.security(live.session.subject, {
       type: reason === 'protocol-error' ? 'protocol' : 'connection',
@@ -468,6 +501,14 @@ export class Server {
       connection.close(connection.unsent ? 'slow-reader' : 'idle');
     }
     this.#relieve();
+    this.#reportHandshakes();
+  }
+
+  /** At most one line a second, and only while somebody is kept waiting or turned away. */
+  #reportHandshakes(): void {
+    const figures = this.#listener.takeHandshakeFigures();
+    if (figures.refused === 0 && figures.longestWaitMs < LONG_WAIT_MS) return;
+    this.#services.logger.warn({ ...figures }, 'connections wait long for their TLS handshake');
   }
 
   /** When untaken answers fill half their memory: cuts off who stalls, the largest first. */

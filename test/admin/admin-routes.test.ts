@@ -45,6 +45,7 @@ describe('authorization', () => {
     path: route.path
       .replace(':tenant', 'acme')
       .replace(':topic', 'alarms')
+      .replace(':certificate', '0A1B')
       .replace(/:(device|fleet)/, 'pump-17'),
     body: bodyOf(route.name),
   }));

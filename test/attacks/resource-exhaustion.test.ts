@@ -1,10 +1,9 @@
 /** Threat: one peer takes connections, handshakes, memory or attention that others need. */
 import { connect as connectTcp, type Socket } from 'node:net';
-import { afterAll, expect, it, vi } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { ApiKey } from '../../src/protocol/api-keys.ts';
 import { useBroker } from '../tools/broker-fixture.ts';
 import { describeRequiring } from '../tools/tool-detection.ts';
-import { WireClient } from '../tools/wire-client.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 700;
 
@@ -58,16 +57,30 @@ describeRequiring(['built-broker'], 'a peer that takes too much', () => {
     await Promise.all(stalled.map(ended));
   });
 
-  it('a handshake whose turn came late has its full time', async () => {
-    const stalled = await Promise.all(Array.from({ length: 8 }, silent));
-    const acceptedAt = performance.now();
-    const socket = await silent();
-    await Promise.all(stalled.map(ended));
-    await vi.waitUntil(() => performance.now() - acceptedAt > HANDSHAKE_TIMEOUT_MS + 100);
-    const who = fixture.who('acme', 'device-1');
-    const client = await WireClient.connect(fixture.broker.port, who, { socket });
+  it('hellos that stop half-way hold nobody up, and are dropped in time', async () => {
+    const half = await Promise.all(Array.from({ length: 12 }, silent));
+    // The header of a record of 512 bytes, and the begin of a ClientHello.
+    for (const socket of half) socket.write(Buffer.from('160301020001000200', 'hex'));
+    const beganAt = performance.now();
+    const client = await fixture.connect('acme', 'device-1');
     expect((await client.call(ApiKey.ApiVersions, 0, {})).errorCode).toBe(0);
+    expect(half.every(({ destroyed }) => !destroyed)).toBe(true);
     client.close();
+    await Promise.all(half.map(ended));
+    expect(performance.now() - beganAt).toBeGreaterThan(HANDSHAKE_TIMEOUT_MS / 2);
+  });
+
+  it('a peer that says too much before its handshake begins is closed, and recorded', async () => {
+    const socket = await silent();
+    // A hello that is longer than one may be: it is never complete.
+    socket.write(Buffer.concat([Buffer.from('1603014000', 'hex'), Buffer.alloc(40_000)]));
+    await ended(socket);
+    const dripping = await silent();
+    const drip = setInterval(() => dripping.write(Buffer.from('16')), 50);
+    await ended(dripping);
+    clearInterval(drip);
+    const line = await fixture.audited('security', (one) => one.reason === 'handshake-failed');
+    expect(line.outcome).toBe('failure');
   });
 
   it('an idle connection is closed, one that is in use is not', async () => {

@@ -76,6 +76,18 @@ describeRequiring(['built-broker'], 'who was shut out', () => {
     return { client, session };
   }
 
+  /** A connection without a certificate, and the ticket that it got all the same. */
+  async function refusedWithTicket(
+    who: ClientIdentity,
+    version: ConnectionOptions,
+    port = fixture.broker.port,
+  ): Promise<{ client: WireClient; session: Buffer }> {
+    const client = await WireClient.connect(port, who, { ...version, ...NO_CERTIFICATE });
+    if (version.maxVersion === 'TLSv1.2') return { client, session: client.socket.getSession()! };
+    const session = await new Promise<Buffer>((resolve) => client.socket.once('session', resolve));
+    return { client, session };
+  }
+
   it.each([
     ['TLS 1.2', TLS_1_2, 'pump-1'],
     ['TLS 1.3', TLS_1_3, 'pump-2'],
@@ -188,23 +200,29 @@ describeRequiring(['built-broker'], 'who was shut out', () => {
     const made = issueCredential(ca, profile, { days: 1, clock });
     const endsAtMs = Date.parse(made.certificate.validTo);
     const own = {
-      ...TLS_1_3,
       cert: pemOf(made.certificate) + pemOf(ca.certificate),
       key: made.privateKey.export({ format: 'pem', type: 'pkcs8' }),
     };
     const who = fixture.who('acme', 'device-1');
-    const { client, session } = await withTicket(who, own);
-    await client.closed;
+    const { client, session } = await withTicket(who, { ...TLS_1_3, ...own });
+    const older = await withTicket(who, { ...TLS_1_2, ...own });
+    await Promise.all([client.closed, older.client.closed]);
     expect(Date.now()).toBeGreaterThanOrEqual(endsAtMs);
     expect(Date.now()).toBeLessThan(endsAtMs + WITHIN_MS);
     const before = lineCount();
     // The last second of a certificate is still its own.
     const wait = endsAtMs + 1000 - Date.now();
     await new Promise((resolve) => systemClock.setTimer(wait, () => resolve(null)));
-    const resumed = await open(who, { ...own, session });
-    expect(resumed.socket.isSessionReused()).toBe(true);
-    expect(await isServed(resumed)).toBe(false);
-    expect(refusals(before)).toEqual(['expired']);
+    const tickets = [
+      { ...TLS_1_3, session },
+      { ...TLS_1_2, session: older.session },
+    ];
+    for (const ticket of tickets) {
+      const resumed = await open(who, { ...own, ...ticket });
+      expect(resumed.socket.isSessionReused()).toBe(true);
+      expect(await isServed(resumed)).toBe(false);
+    }
+    expect(refusals(before)).toEqual(['expired', 'expired']);
   });
 
   it("a ticket carried to another tenant's server name is refused", async () => {
@@ -218,17 +236,55 @@ describeRequiring(['built-broker'], 'who was shut out', () => {
     expect(refusals(before)).toEqual(['server_name_mismatch']);
   });
 
-  it('a client without a certificate never gets in, not with a ticket either', async () => {
-    const who = fixture.who('acme', 'device-1');
+  it("TLS 1.2: a ticket carried to another tenant's server name is refused, though OpenSSL hides the name", async () => {
+    const who = fixture.who('acme', 'device-2');
+    const any = { ...TLS_1_2, checkServerIdentity: () => undefined };
+    const { session } = await withTicket(who, { ...any, servername: 'acme.kafka.example' });
     const before = lineCount();
-    const first = await open(who, { ...TLS_1_3, ...NO_CERTIFICATE });
-    const offered = new Promise<Buffer>((resolve) => first.socket.once('session', resolve));
-    const session = await offered;
-    expect(await isServed(first)).toBe(false);
-    const again = await open(who, { ...TLS_1_3, ...NO_CERTIFICATE, session });
-    expect(again.socket.isSessionReused()).toBe(true);
-    expect(await isServed(again)).toBe(false);
-    expect(refusals(before)).toEqual(['no_certificate', 'no_certificate']);
+    const there = await open(who, { ...any, session, servername: 'globex.kafka.example' });
+    expect(there.socket.isSessionReused()).toBe(true);
+    expect(await isServed(there)).toBe(false);
+    expect(refusals(before)).toEqual(['server_name_mismatch']);
+  });
+
+  it.each([
+    ['TLS 1.2', TLS_1_2],
+    ['TLS 1.3', TLS_1_3],
+  ] as const)(
+    'a client without a certificate never gets in, not with a ticket either, %s',
+    async (_, version) => {
+      const who = fixture.who('acme', 'device-1');
+      const before = lineCount();
+      const { client: first, session } = await refusedWithTicket(who, version);
+      expect(await isServed(first)).toBe(false);
+      const again = await open(who, { ...version, ...NO_CERTIFICATE, session });
+      expect(again.socket.isSessionReused()).toBe(true);
+      expect(await isServed(again)).toBe(false);
+      expect(refusals(before)).toEqual(['no_certificate', 'no_certificate']);
+    },
+  );
+
+  it.each([
+    ['TLS 1.2', TLS_1_2],
+    ['TLS 1.3', TLS_1_3],
+  ] as const)('a ticket of one listener opens nothing on the other, %s', async (_, version) => {
+    const who = fixture.who('acme', 'device-1');
+    const sasl = fixture.broker.saslPort;
+    const { session: withCertificate } = await withTicket(who, version);
+    const there = await WireClient.connect(sasl, who, {
+      ...version,
+      ...NO_CERTIFICATE,
+      session: withCertificate,
+    });
+    expect(there.socket.isSessionReused()).toBe(false);
+    // Before a login it is told what may be asked, and nothing else.
+    await expect(there.call(ApiKey.Metadata, 12, { topics: null })).rejects.toThrow('closed');
+    const { session: without } = await refusedWithTicket(who, version, sasl);
+    const before = lineCount();
+    const here = await open(who, { ...version, ...NO_CERTIFICATE, session: without });
+    expect(here.socket.isSessionReused()).toBe(false);
+    expect(await isServed(here)).toBe(false);
+    expect(refusals(before)).toEqual(['no_certificate']);
   });
 
   it('is in the security log before it acted, with who did it and why', async () => {

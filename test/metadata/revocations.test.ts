@@ -56,6 +56,7 @@ describe('revocations and suspensions', () => {
     await state.revokeCertificates('acme', wanted({ name: 'pump-1', serials: ['0a', 'ff'] }));
     await state.setSuspended('acme', { kind: 'device', name: 'pump-2' }, true);
     await state.setSuspended('acme', { kind: 'fleet', name: 'plant-a' }, true);
+    await state.setSuspended('acme', { kind: 'certificate', name: 'a1b2c' }, true);
     await state.setSuspended('acme', { kind: 'fleet', name: 'plant-b' }, true);
     await state.setSuspended('acme', { kind: 'fleet', name: 'plant-b' }, false);
     const before = facts(of(state));
@@ -65,8 +66,13 @@ describe('revocations and suspensions', () => {
     expect(of(again.state)).toMatchObject({
       certificateCount: 2,
       nameCount: 1,
-      suspensionCount: 2,
+      suspensionCount: 3,
     });
+    const serial = { kind: 'certificate', name: '0A1B2C' } as const;
+    expect(of(again.state).suspension(serial)).toBeDefined();
+    await expect(
+      again.state.setSuspended('acme', { kind: 'certificate', name: 'pump-1' }, true),
+    ).rejects.toMatchObject({ reason: 'invalid' });
   });
 
   it('a serial is bound to each CA of the tenant, or to the one that is named', async () => {

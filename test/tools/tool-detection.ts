@@ -49,6 +49,8 @@ const tools = {
   kcat: { found: () => onPath('kcat'), advice: 'Debian package kcat' },
   openssl: { found: () => onPath('openssl'), advice: 'Debian package openssl' },
   'gnutls-cli': { found: () => onPath('gnutls-cli'), advice: 'Debian package gnutls-bin' },
+  testssl: { found: () => onPath('testssl'), advice: 'Debian package testssl.sh' },
+  sslscan: { found: () => onPath('sslscan'), advice: 'Debian package sslscan' },
   certtool: { found: () => onPath('certtool'), advice: 'Debian package gnutls-bin' },
   keytool: { found: () => onPath('keytool'), advice: 'JDK 17' },
   strace: {

@@ -3,7 +3,7 @@
  * is shut out (DESCRIBE and ALTER on the tenant's virtual cluster, as for the tenant itself).
  *
  * A revocation is final and of certificates; a suspension is of a name, whatever it logs in with,
- * or of a fleet, and can be taken back. Both are answered once they are durable and in force: open
+ * of a fleet, or of one certificate (a quarantine), and can be taken back. Both are answered once they are durable and in force: open
  * connections are closed then, and new and resumed ones refused.
  */
 import { REVOCATION_REASON_NAMES, type SuspendedKind } from '../../security/revocations.ts';
@@ -85,7 +85,10 @@ const setSuspended = (kind: SuspendedKind, verb: 'suspend' | 'resume'): AdminRou
     path: `/v1/tenants/:tenant/${kind}s/:${kind}/${verb}`,
     authorization: tenantCluster('ALTER'),
     change: `${kind}-${verb}`,
-    input: (fields) => ({ ...tenantOf(fields), name: fields.text(kind, Grammars.subject) }),
+    input: (fields) => ({
+      ...tenantOf(fields),
+      name: fields.text(kind, kind === 'certificate' ? Grammars.serial : Grammars.subject),
+    }),
     facts: ({ tenant, name }) => ({ tenant, [kind]: name }),
     handle: async ({ tenant, name }, { deps }) => {
       const isSuspended = verb === 'suspend';
@@ -102,4 +105,6 @@ export const revocationRoutes: readonly AdminRoute[] = [
   setSuspended('device', 'resume'),
   setSuspended('fleet', 'suspend'),
   setSuspended('fleet', 'resume'),
+  setSuspended('certificate', 'suspend'),
+  setSuspended('certificate', 'resume'),
 ];

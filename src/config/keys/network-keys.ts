@@ -22,10 +22,10 @@ export const NETWORK_KEYS = {
     doc: 'Answers that a slow client has not taken yet: beyond this, nothing more is read from it.',
   }),
   'socket.listen.backlog.size': integer({
-    default: 511,
+    default: 4096,
     min: 1,
     max: 65_535,
-    doc: 'Connections that may wait to be accepted.',
+    doc: 'Connections that may wait to be accepted; the kernel takes no more than net.core.somaxconn. When they are too many, the kernel lets the next ones try again after a second.',
   }),
   'queued.max.request.bytes': integer({
     default: 512 * MIB,

@@ -1,5 +1,5 @@
 /** Owns the keys of TLS and of identity from certificates: files, domains and handshakes. */
-import { integer, optionalPath, optionalText, path, text } from '../config-spec.ts';
+import { flag, integer, optionalPath, optionalText, path, text } from '../config-spec.ts';
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from './units.ts';
 
 /** A DNS suffix of at least one label, lower case (names are compared in lower case). */
@@ -47,16 +47,36 @@ export const TLS_KEYS = {
     allowed: DOMAIN_ALLOWED,
     doc: 'Domain in the URI names of certificates: spiffe://<tenant>.<this domain>/fleet/<fleet>/device/<device>.',
   }),
+  'certificate.networks.alarm': flag({
+    default: true,
+    doc: 'Whether a certificate that is in use from two networks at once raises an alarm (access log and log), at most every ten minutes each.',
+  }),
+  'certificate.networks.quarantine': flag({
+    default: false,
+    doc: 'Whether such a certificate is shut out until the operator lets it in again (breakwater cert quarantine). Off, since devices that change networks look the same, and a thief can use it to shut out the owner.',
+  }),
+  'certificate.networks.ipv4.bits': integer({
+    default: 24,
+    min: 0,
+    max: 32,
+    doc: 'Addresses that begin with the same bits are one network; 0: all are.',
+  }),
+  'certificate.networks.ipv6.bits': integer({
+    default: 48,
+    min: 0,
+    max: 128,
+    doc: 'The same for IPv6.',
+  }),
   'handshake.timeout.ms': integer({
     default: 10 * SECOND_MS,
     min: 100,
     max: 2 * MINUTE_MS,
-    doc: 'How long a TLS handshake may take.',
+    doc: 'How long a connection may wait for its TLS handshake, and how long the handshake may take then.',
   }),
   'handshakes.max.concurrent': integer({
     default: 8,
     min: 1,
     max: 10_000,
-    doc: 'TLS handshakes worked on at a time; more wait their turn, so that a storm does not starve the connections that are served.',
+    doc: 'TLS handshakes worked on at a time: at most half of them for one network (/24, /48) and a quarter for one address. More wait their turn, so that a storm starves neither newcomers from elsewhere nor the connections that are served.',
   }),
 };

@@ -1,0 +1,304 @@
+/**
+ * Owns accepted sockets until their TLS handshake ends: it looks at the ClientHello without taking it
+ * away, lets them wait in a fair queue, works on a few at a time, and ends what takes too long.
+ *
+ *     accepted -- hello --> ready -- turn --> handshake -- finished --> (the caller's)
+ *         \________________/  \______________________/
+ *          one time-out        another, from its turn on
+ *
+ * Invariants: who says nothing takes nobody's turn; what waits is bounded in number and bytes, and a
+ * crowd makes room, not the newcomer of another network. Only few of one source are worked on at a
+ * time; who is alone at its address begins at once, the others at a pace that leaves the event loop
+ * time. A handshake that takes longer than its turn waits for its peer, not for us: it goes on, and
+ * its place is another's.
+ */
+import type { Socket } from 'node:net';
+import { addressPrefix } from '../base/address-prefix.ts';
+import { CLIENT_HELLO_BYTES_MAX, lookForServerName } from './client-hello.ts';
+import { HandshakePace } from './handshake-pace.ts';
+import { HandshakeQueue, type HandshakeSource, type Waiting } from './handshake-queue.ts';
+
+export type HandshakeRefusal = 'handshake-queue-full' | 'handshake-timeout' | 'handshake-failed';
+
+export interface HandshakeLimits {
+  readonly handshakesMax: number;
+  readonly handshakeTimeoutMs: number;
+  /** Accepted sockets that may wait for their handshake. */
+  readonly handshakeQueueMax: number;
+}
+
+export interface HandshakeHooks {
+  /** Its turn has come; nothing of what it sent has been consumed. */
+  start(socket: Socket): void;
+  refused(refusal: HandshakeRefusal, peer: HandshakePeer, detail: string): void;
+  /**
+   * The lane of a connection among those of its address, by the server name that it asks for: one of
+   * few, whatever the name.
+   */
+  laneOf(serverName: string | null): string;
+}
+
+export interface HandshakePeer {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+}
+
+export interface FinishedHandshake extends HandshakePeer {
+  /**
+   * What the hello asked for; OpenSSL does not tell on a resumed TLS 1.2 session. Proven by now to be
+   * what the peer sent, since the handshake covers it.
+   */
+  readonly serverName: string | null;
+}
+
+/** What happened since the last look. */
+export interface HandshakeFigures {
+  readonly waiting: number;
+  readonly started: number;
+  readonly refused: number;
+  readonly longestWaitMs: number;
+}
+
+/** What a host, and what a site, is given of an address. */
+const HOST_BITS = { ipv4: 32, ipv6: 64 };
+const SITE_BITS = { ipv4: 24, ipv6: 48 };
+/** How long a handshake counts as being worked on. */
+const TURN_MS = 10;
+/** How often those that wait are looked at when the pace holds them back. */
+const PACE_MS = 1;
+/** Of the handshakes at a time: half for one network, a quarter for one address. */
+const NETWORK_SHARE = 1 / 2;
+const ADDRESS_SHARE = 1 / 4;
+/** Of what waiting connections said, all together. */
+const HELLO_BYTES_TOTAL_MAX = 32 * 1024 * 1024;
+const EMPTY = Buffer.alloc(0);
+const NO_FIGURES = { started: 0, refused: 0, longestWaitMs: 0 };
+
+interface Pending {
+  readonly socket: Socket;
+  readonly peer: HandshakePeer;
+  readonly acceptedAtMs: number;
+  place: Waiting<Pending> | null;
+  hello: Buffer;
+  /** It is not worth a look before there are so many. */
+  helloBytesNeeded: number;
+  serverName: string | null;
+  isReady: boolean;
+  hasBegun: boolean;
+  /** The time-out. */
+  timer: NodeJS.Timeout | null;
+  /** Ends its turn among the handshakes that are worked on. */
+  turn: NodeJS.Timeout | null;
+  onReadable: (() => void) | null;
+}
+
+export class HandshakeAdmission {
+  readonly #limits: HandshakeLimits;
+  readonly #hooks: HandshakeHooks;
+  readonly #queue: HandshakeQueue<Pending>;
+  readonly #pending = new Map<Socket, Pending>();
+  readonly #pace = new HandshakePace();
+  #paceTimer: NodeJS.Timeout | null = null;
+  #inTurn = 0;
+  #helloBytes = 0;
+  #figures = NO_FIGURES;
+
+  constructor(limits: HandshakeLimits, hooks: HandshakeHooks) {
+    this.#limits = limits;
+    this.#hooks = hooks;
+    const places = (share: number): number => Math.max(1, Math.floor(limits.handshakesMax * share));
+    this.#queue = new HandshakeQueue({
+      ofNetworkMax: places(NETWORK_SHARE),
+      ofAddressMax: places(ADDRESS_SHARE),
+    });
+  }
+
+  /** Takes a socket that was just accepted; it is gone from here once `finished` or closed. */
+  add(socket: Socket, peer: HandshakePeer): void {
+    const pending: Pending = {
+      socket,
+      peer,
+      acceptedAtMs: performance.now(),
+      place: null,
+      hello: EMPTY,
+      helloBytesNeeded: 0,
+      serverName: null,
+      isReady: false,
+      hasBegun: false,
+      timer: null,
+      turn: null,
+      onReadable: null,
+    };
+    this.#pending.set(socket, pending);
+    this.#pace.accepted();
+    pending.place = this.#queue.arrive(sourceOf(peer.remoteAddress), pending);
+    pending.timer = setTimeout(() => this.#expire(pending), this.#limits.handshakeTimeoutMs);
+    pending.onReadable = () => this.#onReadable(pending);
+    socket.on('readable', pending.onReadable);
+    if (this.#queue.size > this.#limits.handshakeQueueMax) this.#dropOneOfTheCrowd();
+  }
+
+  /**
+   * Makes room for a connection of that address at the cost of a source that has more waiting; false
+   * when there is none.
+   */
+  makeRoomFor(remoteAddress: string): boolean {
+    const source = sourceOf(remoteAddress);
+    const crowded = this.#queue.oldestOfTheCrowd();
+    if (crowded === null) return false;
+    const other = sourceOf(crowded.item.peer.remoteAddress);
+    const isSame = other.network === source.network && other.address === source.address;
+    if (isSame || this.#queue.waitingOf(other) <= this.#queue.waitingOf(source) + 1) return false;
+    return this.#dropOneOfTheCrowd();
+  }
+
+  /** The handshake of that socket is done or has failed: whose it was; null when it is unknown. */
+  finished(socket: Socket | undefined): FinishedHandshake | null {
+    const pending = socket && this.#pending.get(socket);
+    if (pending === undefined) return null;
+    this.#forget(pending);
+    return { ...pending.peer, serverName: pending.serverName };
+  }
+
+  /** The socket has closed, whatever became of it. */
+  closed(socket: Socket): void {
+    const pending = this.#pending.get(socket);
+    if (pending === undefined) return;
+    this.#forget(pending);
+    this.startNext();
+  }
+
+  /** Begins what there are places for. */
+  startNext(): void {
+    if (this.#paceTimer !== null) return;
+    while (this.#inTurn < this.#limits.handshakesMax && this.#queue.hasReady) {
+      if (!this.#pace.mayStart()) {
+        this.#paceTimer = setTimeout(() => {
+          this.#paceTimer = null;
+          this.startNext();
+        }, PACE_MS);
+        return;
+      }
+      const next = this.#queue.take();
+      if (next === null) return;
+      this.#pace.started();
+      this.#begin(next.item);
+    }
+  }
+
+  /** Drops everybody: the listener closes. */
+  stop(): void {
+    if (this.#paceTimer !== null) clearTimeout(this.#paceTimer);
+    for (const { socket } of [...this.#pending.values()]) socket.destroy();
+  }
+
+  takeFigures(): HandshakeFigures {
+    const figures = { waiting: this.#queue.size, ...this.#figures };
+    this.#figures = NO_FIGURES;
+    return figures;
+  }
+
+  /** Bytes that have come before the turn has: the hello, and nothing behind it. */
+  #onReadable(pending: Pending): void {
+    const { socket } = pending;
+    const chunk = socket.read() as Buffer | null;
+    if (chunk === null || pending.hasBegun) return;
+    this.#helloBytes += chunk.length;
+    pending.hello = pending.hello.length === 0 ? chunk : Buffer.concat([pending.hello, chunk]);
+    if (pending.hello.length > CLIENT_HELLO_BYTES_MAX) {
+      this.#refuse(pending, 'handshake-failed', 'it said too much before it was its turn');
+      return;
+    }
+    while (this.#helloBytes > HELLO_BYTES_TOTAL_MAX && this.#dropOneOfTheCrowd());
+    if (pending.place === null || pending.isReady) return;
+    if (pending.hello.length < pending.helloBytesNeeded) return;
+    const look = lookForServerName(pending.hello);
+    if (!look.isComplete) {
+      pending.helloBytesNeeded = look.bytesNeeded;
+      return;
+    }
+    pending.isReady = true;
+    pending.serverName = look.serverName;
+    pending.place = this.#queue.ready(pending.place, this.#hooks.laneOf(look.serverName));
+    const isAlone =
+      this.#inTurn < this.#limits.handshakesMax && this.#queue.takeIfAlone(pending.place) !== null;
+    if (isAlone) this.#begin(pending);
+    else this.startNext();
+  }
+
+  #begin(pending: Pending): void {
+    const { socket } = pending;
+    this.#inTurn++;
+    pending.hasBegun = true;
+    const waitedMs = performance.now() - pending.acceptedAtMs;
+    const { started, refused, longestWaitMs } = this.#figures;
+    this.#figures = {
+      started: started + 1,
+      refused,
+      longestWaitMs: Math.max(longestWaitMs, Math.round(waitedMs)),
+    };
+    pending.turn = setTimeout(() => {
+      this.#endTurn(pending);
+      this.startNext();
+    }, TURN_MS);
+    // What is left of its wait may be too short for the handshake.
+    pending.timer?.refresh();
+    const { hello } = pending;
+    this.#stopListening(pending);
+    socket.unshift(hello);
+    this.#hooks.start(socket);
+  }
+
+  #stopListening(pending: Pending): void {
+    if (pending.onReadable !== null) pending.socket.off('readable', pending.onReadable);
+    pending.onReadable = null;
+    this.#helloBytes -= pending.hello.length;
+    pending.hello = EMPTY;
+  }
+
+  #endTurn(pending: Pending): void {
+    if (pending.turn !== null) {
+      clearTimeout(pending.turn);
+      this.#inTurn--;
+    }
+    pending.turn = null;
+    if (pending.place !== null) this.#queue.leave(pending.place);
+    pending.place = null;
+  }
+
+  #expire(pending: Pending): void {
+    pending.timer = null;
+    const what = pending.isReady && !pending.hasBegun ? 'its turn did not come' : 'no handshake';
+    this.#refuse(pending, 'handshake-timeout', `${what} in time`);
+  }
+
+  #dropOneOfTheCrowd(): boolean {
+    const crowded = this.#queue.oldestOfTheCrowd();
+    if (crowded === null) return false;
+    const detail = 'too many wait, and most of them come from there';
+    this.#refuse(crowded.item, 'handshake-queue-full', detail);
+    return true;
+  }
+
+  #refuse(pending: Pending, refusal: HandshakeRefusal, detail: string): void {
+    this.#figures = { ...this.#figures, refused: this.#figures.refused + 1 };
+    this.#forget(pending);
+    pending.socket.destroy();
+    this.#hooks.refused(refusal, pending.peer, detail);
+  }
+
+  #forget(pending: Pending): void {
+    this.#pending.delete(pending.socket);
+    if (pending.timer !== null) clearTimeout(pending.timer);
+    pending.timer = null;
+    this.#stopListening(pending);
+    this.#endTurn(pending);
+  }
+}
+
+function sourceOf(remoteAddress: string): HandshakeSource {
+  return {
+    network: addressPrefix(remoteAddress, SITE_BITS),
+    address: addressPrefix(remoteAddress, HOST_BITS),
+  };
+}
