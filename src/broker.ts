@@ -12,6 +12,7 @@ import { makeDirectoriesSync, nodeFileSystem } from './base/file-system.ts';
 import type { Logger } from './base/logger.ts';
 import { systemRandom } from './base/random.ts';
 import { startAdmin } from './broker/admin.ts';
+import { AnnouncedCas } from './broker/announced-cas.ts';
 import {
   developmentFiles,
   type ListenerCertificates,
@@ -98,6 +99,10 @@ async function start(
   const registry = new TenantCaRegistry({
     clientRootPem: certificates[0].material.clientCaPem,
     trustDomain: config['trust.domain'],
+    otherRoots: () => [
+      ...certificates[1].material.clientCas,
+      ...certificates.map(({ material }) => material.certificate),
+    ],
   });
   const views: TenantViews = new TenantViews({
     engine,
@@ -143,7 +148,14 @@ async function start(
     revocationsOf: (tenant) => state.image.tenants.get(tenant)?.revocations ?? Revocations.NONE,
     isRevoked: clientCrl.isRevoked,
   });
+  const announced = new AnnouncedCas({
+    registry,
+    certificates: certificates[0],
+    server: servers.mtls.tlsServer,
+  });
   follow(state, views, authorizer, servers, logger);
+  announced.update();
+  state.onChange(() => announced.update());
   if (devTenants !== null) await seedTenants(devTenants, state, views, audit);
   for (const crl of [clientCrl, operatorCrl]) await crl.start();
 
@@ -187,6 +199,7 @@ async function start(
           for (const tenant of state.image.tenants.values()) views.update(tenant);
           recheck(servers, null, logger);
         },
+        namedOnly: announced.pems,
       },
     ),
     watchCertificates(certificates[1], [admin], watching),
@@ -257,6 +270,9 @@ function follow(
       } else if (change.type !== 'client-quotas') {
         // Quotas are read from the image: they change no rule and no connection.
         views.update(tenant);
+        if (change.type !== 'tenant' && change.type !== 'tenant-state') {
+          recheck(servers, name, logger);
+        }
       }
     }
   });

@@ -5,7 +5,9 @@ import { EngineTopics } from '../admin/engine-topics.ts';
 import { PolicyAcls } from '../admin/policy-acls.ts';
 import { AdminError } from '../admin/problem.ts';
 import { StateRevocations } from '../admin/state-revocations.ts';
+import { StateTenantCas } from '../admin/state-tenant-cas.ts';
 import { StateTenants } from '../admin/state-tenants.ts';
+import { StateUsers } from '../admin/state-users.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { systemRandom } from '../base/random.ts';
@@ -66,6 +68,12 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       connectionsMax: config['admin.max.connections'],
     },
     tenants: new StateTenants(state, registry),
+    cas: new StateTenantCas({
+      state,
+      registry,
+      clock: systemClock,
+      serverNameDomain: config['tenant.domain'] ?? '',
+    }),
     topics: new EngineTopics((tenant) => {
       const view = views.getAny(tenant);
       if (view === undefined) {
@@ -74,6 +82,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       return view.engine;
     }),
     acls: new PolicyAcls(parts.acls, authorizer),
+    users: new StateUsers(state),
     revocations: new StateRevocations(state),
     health: () => healthOf(parts),
     status: () => statusOf(config, parts),

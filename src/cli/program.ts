@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   cert: async () => (await import('./cert.ts')).registerCertCommands,
   device: async () => (await import('./suspension.ts')).registerDevice,
   fleet: async () => (await import('./suspension.ts')).registerFleet,
+  user: async () => (await import('./user.ts')).registerUser,
   policy: async () => (await import('./policy.ts')).registerPolicy,
   status: async () => (await import('./status.ts')).registerStatus,
 };
