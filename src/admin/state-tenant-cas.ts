@@ -9,7 +9,7 @@ import type { ImportedTenantCa } from '../metadata/ca-change.ts';
 import type { Tenant } from '../metadata/metadata-image.ts';
 import type { SecurityState } from '../metadata/security-state.ts';
 import { readTenantCa, type TenantCa } from '../metadata/tenant-ca.ts';
-import { readCertificateFacts } from '../pki/certificate-facts.ts';
+import { subjectText } from '../security/issuer.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import type { AdminCas, CaView, WantedImport } from './admin-services.ts';
 import { AdminError } from './problem.ts';
@@ -91,7 +91,7 @@ function viewOf(ca: TenantCa, imported: ImportedTenantCa | null): CaView {
     kind: imported === null ? 'own' : 'imported',
     fingerprint: ca.fingerprint256,
     serial: certificate.serialNumber,
-    subject: readCertificateFacts(certificate.raw).subject,
+    subject: subjectText(certificate),
     expiresAtMs: ca.notAfterMs,
     mappingRules: imported?.mappingRules ?? null,
     isAnnounced: imported?.isAnnounced ?? false,

@@ -124,8 +124,8 @@ export function readImport(
   { mappingRules }: ImportedCaSettings,
 ): SslPrincipalMapper {
   const facts = factsOf(certificate);
-  if (!certificate.ca || !facts.isCa) throw refused('it is not a CA certificate');
-  if (facts.keyUsage?.has('keyCertSign') !== true) {
+  if (!facts.isCa) throw refused('it is not a CA certificate');
+  if (facts.keyUsage?.has('keyCertSign') !== true || !certificate.ca) {
     throw refused('its key usage does not let it sign certificates');
   }
   const usages = facts.extendedKeyUsages ?? [ANY_USAGE];
