@@ -152,6 +152,7 @@ async function start(
     registry,
     certificates: certificates[0],
     server: servers.mtls.tlsServer,
+    logger,
   });
   follow(state, views, authorizer, servers, logger);
   announced.update();

@@ -12,7 +12,7 @@
  */
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
-import { makeDirectory, readIfThere, writeWhole } from '../base/credential-files.ts';
+import { makeDirectory, readIfThere, readRequired, writeWhole } from '../base/credential-files.ts';
 import { PkiError } from '../base/errors.ts';
 import type { CertificateAuthority } from '../pki/certificate-authority.ts';
 import { writeCrlAt, writeRootCrl } from '../pki/crl-file.ts';
@@ -21,9 +21,9 @@ import { pemBytes, splitPem } from '../pki/der.ts';
 import {
   listTenantCas,
   loadAuthority,
-  loadRoot,
   loadTenantCa,
   type Pki,
+  parseChain,
   ROOTS,
   type RootName,
   writingTo,
@@ -44,7 +44,7 @@ interface Source {
   readonly root: RootName;
   /** Where its CRL is kept in the PKI folder. */
   readonly path: string;
-  readonly load: () => CertificateAuthority;
+  readonly certificatePath: string;
   readonly make: () => Promise<void>;
 }
 
@@ -116,7 +116,7 @@ async function round(pki: Pki, out: string, options: CrlCommandOptions): Promise
   const failures: string[] = [];
   const published: string[] = [];
   const bundles = new Map<RootName, string[]>();
-  for (const source of sourcesOf(pki, options, failures)) {
+  for (const source of sources(pki, options, failures)) {
     try {
       await source.make();
     } catch (error) {
@@ -128,9 +128,10 @@ async function round(pki: Pki, out: string, options: CrlCommandOptions): Promise
     if (block === undefined) continue;
     bundles.set(source.root, [...(bundles.get(source.root) ?? []), block]);
     try {
-      const path = join(out, crlNameOf(source.load().certificate));
-      const writing = writingTo(pki, true);
-      writeWhole(path, pemBytes(block), { access: 'public', ...writing });
+      const { certificatePath } = source;
+      const text = readRequired(certificatePath, 'restore the PKI folder from a backup');
+      const path = join(out, crlNameOf(parseChain(text, certificatePath)[0]!));
+      writeWhole(path, pemBytes(block), { access: 'public', ...writingTo(pki, true) });
       published.push(path);
     } catch (error) {
       failures.push(`${source.name}: ${messageOf(error)}`);
@@ -149,28 +150,45 @@ async function round(pki: Pki, out: string, options: CrlCommandOptions): Promise
   return { published, failures };
 }
 
+const crlBeside = (certificatePath: string): string => certificatePath.replace(/\.crt$/, '.crl');
+
+/** None when the folder cannot be read as it is: the next round may. */
+function sources(pki: Pki, options: CrlCommandOptions, failures: string[]): Source[] {
+  try {
+    return sourcesOf(pki, options, failures);
+  } catch (error) {
+    failures.push(`${pki.dir}: ${messageOf(error)}`);
+    return [];
+  }
+}
+
 function sourcesOf(pki: Pki, options: CrlCommandOptions, failures: string[]): Source[] {
   const days = { days: Number(options.days) };
   const roots = (Object.keys(ROOTS) as RootName[]).map(
     (root): Source => ({
       name: `the ${root} root`,
       root,
-      path: join(pki.dir, ROOTS[root].certificate.replace(/\.crt$/, '.crl')),
-      load: () => loadRoot(pki, root),
+      path: crlBeside(join(pki.dir, ROOTS[root].certificate)),
+      certificatePath: join(pki.dir, ROOTS[root].certificate),
       make: async () => void writeRootCrl(pki, root, [], days),
     }),
   );
-  const ofTenant = (tenant: string, name: string, path: string, load: Source['load']): Source => ({
-    ...{ name, root: 'client', path, load },
+  const ofTenant = (
+    tenant: string,
+    name: string,
+    certificatePath: string,
+    load: () => CertificateAuthority,
+  ): Source => ({
+    ...{ name, root: 'client', path: crlBeside(certificatePath), certificatePath },
     make: async () => {
       const ca = load();
       const answer = await revocationsOf(tenant, options);
       const { entries } = tenantEntries(pki, tenant, ca.certificate, answer);
-      writeCrlAt(pki, ca, path, entries, days);
+      writeCrlAt(pki, ca, crlBeside(certificatePath), entries, days);
     },
   });
   const tenants = listTenantCas(pki.dir).flatMap(({ tenant }) => {
-    const current = ofTenant(tenant, `the CA of ${tenant}`, join(pki.dir, tenant, 'ca.crl'), () =>
+    const current = ofTenant(tenant, `the CA of ${tenant}`, join(pki.dir, tenant, 'ca.crt'), () =>
       loadTenantCa(pki, tenant),
     );
     try {
@@ -178,7 +196,7 @@ function sourcesOf(pki: Pki, options: CrlCommandOptions, failures: string[]): So
         ofTenant(
           tenant,
           `the previous CA ${certificate.serialNumber} of ${tenant}`,
-          certificatePath.replace(/\.crt$/, '.crl'),
+          certificatePath,
           () => loadAuthority(certificatePath, keyPath, pki),
         ),
       );

@@ -385,6 +385,32 @@ describe('on real connections', () => {
     },
   );
 
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'a ticket does not carry a shared CA into the tenant that another server name names, %s',
+    async (version) => {
+      const shared = foreignCa({ organization: 'Vendor', commonName: `Shared ${version}` });
+      for (const tenant of ['acme', 'globex']) {
+        server.registry.importCa(tenant, imported(shared, { isShared: true }));
+      }
+      const options = {
+        credential: foreignClient(shared, 'meter-7'),
+        minVersion: version,
+        maxVersion: version,
+        checkServerIdentity: () => undefined,
+      };
+      const acme = { ...options, servername: `acme.${SERVER_NAME_DOMAIN}` };
+      const first = await admissionOf(pki, server, acme);
+      expect(first.result).toMatchObject({ principal: { tenant: 'acme' } });
+      const { session } = first.client;
+      const elsewhere = { ...options, servername: `globex.${SERVER_NAME_DOMAIN}`, session };
+      const { result } = await admissionOf(pki, server, elsewhere);
+      if (result.admitted) expect(result.principal.tenant).toBe('globex');
+      else expect(result.reason).toBe('tenant_not_named');
+      const neutral = await admissionOf(pki, server, { ...options, session });
+      expect(reasonOf(neutral.result)).toBe('tenant_not_named');
+    },
+  );
+
   it('who shows no certificate is not of an imported CA', async () => {
     const { welcomed } = await connectOnce(pki, server.port);
     expect(welcomed).toBe(false);
