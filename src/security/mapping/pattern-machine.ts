@@ -26,9 +26,16 @@ export class MatchBudget {
   }
 }
 
+/** What was passed on the way here, the last first: shared by all ways on from there. */
+interface Passed {
+  readonly slot: number;
+  readonly position: number;
+  readonly before: Passed | null;
+}
+
 interface Thread {
   readonly at: number;
-  readonly captures: Captures;
+  readonly passed: Passed | null;
 }
 
 /** Does the pattern match all of the text? */
@@ -57,7 +64,6 @@ function run(
   isWhole: boolean,
   budget: MatchBudget,
 ): Captures | null {
-  const nothing: Captures = new Array<number>(2 * groupCount + 2).fill(-1);
   const seenAt = new Int32Array(program.length).fill(-1);
   let threads: Thread[] = [];
   let found: Captures | null = null;
@@ -65,7 +71,7 @@ function run(
     if (found === null && (!isWhole || at === from)) {
       follow(
         program,
-        { at: 0, captures: nothing.with(0, at) },
+        { at: 0, passed: { slot: 0, position: at, before: null } },
         at,
         text.length,
         seenAt,
@@ -80,16 +86,27 @@ function run(
       const instruction = program[thread.at]!;
       if (instruction.op === 'match') {
         if (isWhole && at < text.length) continue;
-        found = thread.captures.with(1, at);
+        found = capturesOf({ slot: 1, position: at, before: thread.passed }, groupCount);
         break; // What comes after is less preferred.
       }
       if (at === text.length || instruction.op !== 'set' || !isIn(instruction, text[at]!)) continue;
-      const on = { at: thread.at + 1, captures: thread.captures };
+      const on = { at: thread.at + 1, passed: thread.passed };
       follow(program, on, at + 1, text.length, seenAt, next, budget);
     }
     threads = next;
   }
   return found;
+}
+
+function capturesOf(last: Passed, groupCount: number): Captures {
+  const captures = new Array<number>(2 * groupCount + 2).fill(-1);
+  const isSet = new Set<number>();
+  for (let one: Passed | null = last; one !== null; one = one.before) {
+    if (isSet.has(one.slot)) continue;
+    isSet.add(one.slot);
+    captures[one.slot] = one.position;
+  }
+  return captures;
 }
 
 /** Goes from one thread to all that wait for a character or have matched, the preferred first. */
@@ -104,26 +121,26 @@ function follow(
 ): void {
   const stack: Thread[] = [begin];
   for (let thread = stack.pop(); thread !== undefined; thread = stack.pop()) {
-    const { at, captures } = thread;
+    const { at, passed } = thread;
     if (seenAt[at] === position) continue;
     seenAt[at] = position;
     budget.spend();
     const instruction = program[at]!;
     switch (instruction.op) {
       case 'jump':
-        stack.push({ at: instruction.to, captures });
+        stack.push({ at: instruction.to, passed });
         break;
       case 'split':
-        stack.push({ at: instruction.second, captures }, { at: instruction.first, captures });
+        stack.push({ at: instruction.second, passed }, { at: instruction.first, passed });
         break;
       case 'save':
-        stack.push({ at: at + 1, captures: captures.with(instruction.slot, position) });
+        stack.push({ at: at + 1, passed: { slot: instruction.slot, position, before: passed } });
         break;
       case 'start':
-        if (position === 0) stack.push({ at: at + 1, captures });
+        if (position === 0) stack.push({ at: at + 1, passed });
         break;
       case 'end':
-        if (position === end) stack.push({ at: at + 1, captures });
+        if (position === end) stack.push({ at: at + 1, passed });
         break;
       default:
         threads.push(thread);
