@@ -40,9 +40,13 @@ describeRequiring(['java-tools', 'keytool', 'openssl'], 'Java, with revocation',
       // Without the CRL of the right CA nothing is known.
       [acme, file('acme/device-1.crt'), crls.client, 'UNDETERMINED_REVOCATION_STATUS'],
     ];
-    const run = await runJava(join(projectRoot, 'test/pki/PkixCheck.java'), cases.flat(), {
-      timeoutMs: 60_000,
-    });
+    const run = await runJava(
+      join(projectRoot, 'test/pki/PkixCheck.java'),
+      cases.flatMap((one) => one.slice(0, 3)),
+      {
+        timeoutMs: 60_000,
+      },
+    );
     expect(run.code, run.text).toBe(0);
     const verdicts = run.stdout.toString().trim().split('\n');
     expect(verdicts).toEqual(cases.map(([, , , verdict]) => verdict));
