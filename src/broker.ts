@@ -13,6 +13,7 @@ import type { Logger } from './base/logger.ts';
 import { systemRandom } from './base/random.ts';
 import { authenticationGuard } from './broker/abuse.ts';
 import { operatorTokens, startAdmin } from './broker/admin.ts';
+import { AnnouncedCas } from './broker/announced-cas.ts';
 import { watchCertificateNetworks } from './broker/certificate-alarm.ts';
 import {
   developmentFiles,
@@ -101,6 +102,10 @@ async function start(
   const registry = new TenantCaRegistry({
     clientRootPem: certificates[0].material.clientCaPem,
     trustDomain: config['trust.domain'],
+    otherRoots: () => [
+      ...certificates[1].material.clientCas,
+      ...certificates.map(({ material }) => material.certificate),
+    ],
   });
   const views: TenantViews = new TenantViews({
     engine,
@@ -153,7 +158,15 @@ async function start(
     isRevoked: clientCrl.isRevoked,
     liveness: watchCertificateNetworks(config, { state, audit, logger }),
   });
+  const announced = new AnnouncedCas({
+    registry,
+    certificates: certificates[0],
+    server: servers.mtls.tlsServer,
+    logger,
+  });
   follow(state, views, authorizer, servers, logger);
+  announced.update();
+  state.onChange(() => announced.update());
   if (devTenants !== null) await seedTenants(devTenants, state, views, audit);
   for (const crl of [clientCrl, operatorCrl]) await crl.start();
   const sweep = new TokenSweep(state, {
@@ -205,6 +218,7 @@ async function start(
           for (const tenant of state.image.tenants.values()) views.update(tenant);
           recheck(servers, null, logger);
         },
+        namedOnly: announced.pems,
       },
     ),
     watchCertificates(certificates[1], [admin], watching),
@@ -282,6 +296,9 @@ function follow(
       } else if (change.type !== 'client-quotas') {
         // Quotas are read from the image: they change no rule and no connection.
         views.update(tenant);
+        if (change.type !== 'tenant' && change.type !== 'tenant-state') {
+          recheck(servers, name, logger);
+        }
       }
     }
   });

@@ -19,6 +19,8 @@ import type {
   SuspendedId,
   Suspension,
 } from '../security/revocations.ts';
+import type { ScramCredential } from '../security/scram/scram-credentials.ts';
+import type { ScramMechanismName } from '../security/scram/scram-mechanism.ts';
 import type { OperatorTokens } from '../security/token/operator-tokens.ts';
 
 export interface TenantView {
@@ -41,6 +43,63 @@ export interface AdminTenants {
   create(name: string, caCertificatePem: string): Promise<TenantView>;
   /** A suspended tenant's connections are closed and new ones refused. */
   setState(name: string, state: TenantView['state']): Promise<TenantView>;
+}
+
+export interface CaView {
+  /** `own`: under the client root; `imported`: not ours. */
+  readonly kind: 'own' | 'imported';
+  /** SHA-256 of the certificate, as openssl prints it. */
+  readonly fingerprint: string;
+  readonly serial: string;
+  /** In the form of RFC 2253. */
+  readonly subject: string;
+  readonly expiresAtMs: number;
+  /** Null for one of our own. */
+  readonly mappingRules: string | null;
+  readonly isAnnounced: boolean;
+  readonly isShared: boolean;
+}
+
+export interface WantedImport {
+  readonly caCertificate: string;
+  readonly mappingRules: string;
+  readonly isAnnounced: boolean;
+  readonly isShared: boolean;
+}
+
+/** Changes resolve once they are durable and in force; AdminError for what is refused. */
+export interface AdminCas {
+  /** Undefined when there is no such tenant. */
+  list(tenant: string): readonly CaView[] | undefined;
+  add(tenant: string, caCertificatePem: string): Promise<CaView>;
+  /** Again with other rules it replaces what was said of that CA. */
+  import(tenant: string, wanted: WantedImport): Promise<CaView>;
+  remove(tenant: string, fingerprint: string): Promise<void>;
+}
+
+export interface UserView {
+  readonly name: string;
+  readonly credentials: readonly {
+    readonly mechanism: ScramMechanismName;
+    readonly iterations: number;
+  }[];
+}
+
+export interface UserPage {
+  /** In order of name. */
+  readonly users: readonly UserView[];
+  /** To be given as `after` for the next page; null: there is none. */
+  readonly next: string | null;
+}
+
+/** Changes resolve once they are durable and in force; AdminError for what is refused. */
+export interface AdminUsers {
+  /** Undefined when there is no such tenant. */
+  list(tenant: string, after: string | null, limit: number): UserPage | undefined;
+  /** True when the user had none before. */
+  set(tenant: string, credential: ScramCredential): Promise<boolean>;
+  /** How many credentials were removed; null stands for every mechanism. */
+  remove(tenant: string, user: string, mechanism: ScramMechanismName | null): Promise<number>;
 }
 
 export interface TopicView {
@@ -240,6 +299,8 @@ export interface AdminDeps {
   readonly logger: Logger;
   readonly limits: AdminLimits;
   readonly tenants: AdminTenants;
+  readonly cas: AdminCas;
+  readonly users: AdminUsers;
   readonly topics: AdminTopics;
   readonly acls: AdminAcls;
   readonly revocations: AdminRevocations;

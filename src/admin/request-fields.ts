@@ -35,6 +35,10 @@ export const Grammars = {
     pattern: /^[0-9A-F]{2}(:[0-9A-F]{2}){31}$/,
     allowed: 'a SHA-256 fingerprint as openssl prints it',
   },
+  mappingRules: {
+    pattern: /^[^\p{Cc}\p{Zl}\p{Zp}]{1,2048}$/u,
+    allowed: '1 to 2048 characters in the syntax of ssl.principal.mapping.rules',
+  },
   pem: {
     pattern: /^[\x20-\x7e\r\n]{1,16384}$/,
     allowed: 'one PEM certificate of at most 16 KiB',

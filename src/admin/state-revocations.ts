@@ -62,6 +62,6 @@ export class StateRevocations implements AdminRevocations {
 }
 
 /** The newest certificate of the CA with that key; null when the tenant has none any more. */
-function fingerprintOf({ cas }: Tenant, keyId: string): string | null {
-  return cas.findLast((ca) => ca.keyId === keyId)?.fingerprint256 ?? null;
+function fingerprintOf({ cas, importedCas }: Tenant, keyId: string): string | null {
+  return [...importedCas, ...cas].findLast((ca) => ca.keyId === keyId)?.fingerprint256 ?? null;
 }

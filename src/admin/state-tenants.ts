@@ -16,6 +16,8 @@ const STATUS: Readonly<Record<MetadataRefusal, number>> = {
   'no-such-tenant': 404,
   'tenant-exists': 409,
   'ca-taken': 409,
+  'no-such-ca': 404,
+  'last-ca': 409,
   limit: 409,
   busy: 503,
   denied: 403,

@@ -6,7 +6,9 @@ import { PolicyAcls } from '../admin/policy-acls.ts';
 import { AdminError } from '../admin/problem.ts';
 import { StateBans } from '../admin/state-bans.ts';
 import { StateRevocations } from '../admin/state-revocations.ts';
+import { StateTenantCas } from '../admin/state-tenant-cas.ts';
 import { StateTenants } from '../admin/state-tenants.ts';
+import { StateUsers } from '../admin/state-users.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { systemRandom } from '../base/random.ts';
@@ -80,6 +82,12 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       connectionsMax: config['admin.max.connections'],
     },
     tenants: new StateTenants(state, registry),
+    cas: new StateTenantCas({
+      state,
+      registry,
+      clock: systemClock,
+      serverNameDomain: config['tenant.domain'] ?? '',
+    }),
     topics: new EngineTopics((tenant) => {
       const view = views.getAny(tenant);
       if (view === undefined) {
@@ -88,6 +96,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       return view.engine;
     }),
     acls: new PolicyAcls(parts.acls, authorizer),
+    users: new StateUsers(state),
     revocations: new StateRevocations(state),
     bans: new StateBans(state, parts.guard, systemClock),
     health: () => healthOf(parts),

@@ -70,6 +70,8 @@ export function watchCertificates(
     readonly logger: Logger;
     /** Called with what is in use from now on. */
     readonly onReload?: (material: TlsMaterial) => void;
+    /** See secureContextOptions. */
+    readonly namedOnly?: () => readonly string[];
   },
 ): TlsWatch {
   const { audit, logger } = parts;
@@ -78,6 +80,7 @@ export function watchCertificates(
     files,
     current: certificates.material,
     servers,
+    ...(parts.namedOnly === undefined ? {} : { namedOnly: parts.namedOnly }),
     clock: systemClock,
     intervalMs: parts.intervalMs,
     onReload(material) {

@@ -135,7 +135,7 @@ export class CrlFile {
   #report(): void {
     const { audit, clock, key, logger } = this.#options;
     const now = new Set<string>();
-    for (const { alarm, detail } of [...this.#judged, ...this.#set.expired(clock.nowMs())]) {
+    for (const { alarm, detail } of [...this.#judged, ...this.#set.due(clock.nowMs())]) {
       now.add(detail);
       if (this.#reported.has(detail)) continue;
       logger.error({ key, alarm }, `CRL: ${detail}`);

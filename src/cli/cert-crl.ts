@@ -1,37 +1,31 @@
-/**
- * `breakwater cert crl`: signs a CRL with a CA key of the PKI folder, from what the broker has
- * revoked in a tenant, or from what a root has revoked. The key never leaves this machine; where it
- * has no way to the broker, `cert revocations --json` brings the list over.
- */
 import { type Command, Option } from 'commander';
 import { systemClock } from '../base/clock.ts';
-import { readRequired } from '../base/credential-files.ts';
 import type { CrlEntry } from '../pki/crl-builder.ts';
 import { type WrittenCrl, writeRootCrl, writeTenantCrl } from '../pki/crl-file.ts';
+import { checkCrlBaseUrl } from '../pki/crl-publication.ts';
 import { checkTenantName } from '../pki/identity-name.ts';
-import { readIssued } from '../pki/issue-record.ts';
-import { loadTenantCa, openPki, type Pki, ROOTS, type RootName } from '../pki/pki-directory.ts';
 import {
-  isRevocationReason,
-  REVOCATION_REASON_NAMES,
-  type RevocationReason,
-} from '../pki/revocation-reason.ts';
+  loadTenantCa,
+  openPki,
+  ROOTS,
+  type RootName,
+  setCrlBaseUrl,
+} from '../pki/pki-directory.ts';
+import { REVOCATION_REASON_NAMES, type RevocationReason } from '../pki/revocation-reason.ts';
 import { canonicalSerial } from '../security/revocations.ts';
-import { issuerOf } from '../security/tenant-ca-registry.ts';
-import {
-  addConnectionOptions,
-  type ConnectionOptions,
-  certsDirOf,
-  pathOf,
-  withAdmin,
-} from './admin-client.ts';
-import { listIn } from './answer-fields.ts';
+import { addConnectionOptions, type ConnectionOptions, certsDirOf } from './admin-client.ts';
 import { asUsage } from './as-usage.ts';
+import { addCaPassphrase, addPlace, caPassphraseOf } from './cert-options.ts';
 import { serialsIn } from './cert-revoke.ts';
-import { CommandError, UsageError } from './command-error.ts';
+import { UsageError } from './command-error.ts';
+import { revocationsOf, tenantEntries } from './crl-entries.ts';
+import { publishCrls } from './crl-schedule.ts';
 import { printJson, printLine } from './output.ts';
 
-interface CrlCommandOptions extends ConnectionOptions {
+export interface CrlCommandOptions extends ConnectionOptions {
+  readonly all?: boolean;
+  readonly every?: string;
+  readonly caPassphraseFile?: string;
   readonly tenant?: string;
   readonly root?: RootName;
   readonly from?: string;
@@ -59,17 +53,52 @@ export function registerCrl(group: Command): void {
     .option('--revoke <hex>', "with --root: add serials (a tenant's CA, an operator, a broker)")
     .addOption(reason.choices(REVOCATION_REASON_NAMES))
     .option('--days <days>', 'until the next one is due', DEFAULT_DAYS)
-    .option('--out <file>', 'the file (its place in the PKI folder when left out)')
+    .option(
+      '--out <path>',
+      'the file (its place in the PKI folder when left out); with --all a folder',
+    )
+    .option('--all', 'of every CA there is, published in the folder --out, which may be served')
+    .option('--every <time>', 'with --all: go on, and make them anew so often, such as 6h or 30m')
     .option('--pki <dir>', 'PKI folder (default: the folder of --certs)')
     .option('--ca-keys <dir>', 'folder of the CA keys, where they are kept apart')
     .option('--json', 'print JSON');
-  addConnectionOptions(crl).action((options: CrlCommandOptions) => makeCrl(options));
+  addPlace(
+    group.command('crl-url').argument('[url]', 'such as http://pki.example/crl, served from DIR'),
+  )
+    .description('show or set where certificates say that CRLs are published')
+    .option('--none', 'nowhere')
+    .action((url: string | undefined, options: UrlOptions) => crlUrl(url, options));
+  addConnectionOptions(addCaPassphrase(crl)).action((options: CrlCommandOptions) =>
+    makeCrl(options),
+  );
+}
+
+interface UrlOptions {
+  readonly pki: string;
+  readonly none?: boolean;
+  readonly json?: boolean;
+}
+
+/** Where the folder of "cert crl --all" is served; it stands in what is issued from then on. */
+function crlUrl(url: string | undefined, options: UrlOptions): void {
+  if (url !== undefined && options.none === true) throw new UsageError('give an address or --none');
+  const known = openPki(options.pki);
+  const checked = url === undefined ? null : asUsage(() => checkCrlBaseUrl(url));
+  const changes = url !== undefined || options.none === true;
+  const { crlBaseUrl } = changes ? setCrlBaseUrl(known, checked) : known;
+  if (options.json === true) printJson({ crlBaseUrl });
+  else if (crlBaseUrl === null) printLine('certificates name no place of CRLs');
+  else printLine(`certificates name ${crlBaseUrl}/<key identifier>.crl`);
 }
 
 async function makeCrl(options: CrlCommandOptions): Promise<void> {
   const { tenant, root, days, out, caKeys } = options;
-  if ((tenant === undefined) === (root === undefined)) {
-    throw new UsageError('say whose CRL: --tenant or --root');
+  const named = [tenant !== undefined, root !== undefined, options.all === true];
+  if (named.filter(Boolean).length !== 1) {
+    throw new UsageError('say whose CRL: --tenant, --root or --all');
+  }
+  if (options.all !== true && options.every !== undefined) {
+    throw new UsageError('--every goes with --all');
   }
   if (!/^[1-9]\d{0,3}$/.test(days)) throw new UsageError(`--days ${days} is no number of days`);
   if (tenant !== undefined) asUsage(() => checkTenantName(tenant));
@@ -77,14 +106,23 @@ async function makeCrl(options: CrlCommandOptions): Promise<void> {
     throw new UsageError('--revoke goes with --root; for a tenant: "cert revoke"');
   }
   const dir = options.pki ?? certsDirOf(options);
-  const pki = openPki(dir, caKeys === undefined ? {} : { caKeysDir: caKeys });
+  const caPassphrase = caPassphraseOf(options);
+  const pki = openPki(dir, {
+    ...(caKeys === undefined ? {} : { caKeysDir: caKeys }),
+    ...(caPassphrase === null ? {} : { caPassphrase }),
+  });
+  if (options.all === true) {
+    await publishCrls(pki, options);
+    return;
+  }
   const writing = { days: Number(days), ...(out === undefined ? {} : { out }) };
   if (root !== undefined) {
     report(writeRootCrl(pki, root, addedEntries(options), writing), 0, options);
     return;
   }
   const answer = await revocationsOf(tenant!, options);
-  const { entries, namesWithoutSerial } = tenantEntries(pki, tenant!, answer);
+  const ca = loadTenantCa(pki, tenant!).certificate;
+  const { entries, namesWithoutSerial } = tenantEntries(pki, tenant!, ca, answer);
   report(writeTenantCrl(pki, tenant!, entries, writing), namesWithoutSerial, options);
 }
 
@@ -97,67 +135,6 @@ function addedEntries({ revoke, reason }: CrlCommandOptions): CrlEntry[] {
     reason,
   }));
 }
-
-async function revocationsOf(tenant: string, options: CrlCommandOptions): Promise<unknown> {
-  if (options.from === undefined) {
-    const path = pathOf('v1', 'tenants', tenant, 'revocations');
-    return withAdmin(options, (client) => client.call('GET', path));
-  }
-  try {
-    const document: unknown = JSON.parse(readRequired(options.from, 'name a file with --from'));
-    if (document instanceof Object && 'names' in document && 'certificates' in document) {
-      return document;
-    }
-  } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw cause;
-  }
-  throw new CommandError(`${options.from} is not what "cert revocations --json" prints`);
-}
-
-/**
- * Serials of this CA's key, and those of the revoked names as far as the folder knows them. What the
- * broker said and is not understood is an error: a CRL must not leave anybody out in silence.
- */
-function tenantEntries(
-  pki: Pki,
-  tenant: string,
-  answer: unknown,
-): { entries: CrlEntry[]; namesWithoutSerial: number } {
-  const { keyId } = issuerOf(loadTenantCa(pki, tenant).certificate);
-  const entries = new Map<string, CrlEntry>();
-  for (const one of listIn(answer, 'certificates')) {
-    const serial = typeof one.serial === 'string' ? canonicalSerial(one.serial) : null;
-    if (serial === null) throw notUnderstood();
-    if (one.caKeyId === keyId) entries.set(serial, { serial, ...revocationIn(one) });
-  }
-  const issued = readIssued(pki, tenant);
-  let namesWithoutSerial = 0;
-  for (const one of listIn(answer, 'names')) {
-    const revocation = revocationIn(one);
-    const serials = issued
-      .filter(({ name }) => name === one.name)
-      .filter(({ validFromMs }) => (validFromMs ?? 0) <= revocation.revokedAtMs)
-      .map(({ serial }) => canonicalSerial(serial) ?? serial);
-    if (serials.length === 0) namesWithoutSerial += 1;
-    for (const serial of serials) {
-      if (!entries.has(serial)) entries.set(serial, { serial, ...revocation });
-    }
-  }
-  return { entries: [...entries.values()], namesWithoutSerial };
-}
-
-function revocationIn(
-  one: Readonly<Record<string, unknown>>,
-): Pick<CrlEntry, 'revokedAtMs' | 'reason'> {
-  const { revokedAtMs, reason } = one;
-  if (typeof revokedAtMs !== 'number' || !isRevocationReason(reason)) throw notUnderstood();
-  return { revokedAtMs, reason };
-}
-
-const notUnderstood = (): CommandError =>
-  new CommandError(
-    'the broker lists a revocation that this release does not understand: update it',
-  );
 
 function report(
   { path, count, number, nextUpdateMs }: WrittenCrl,

@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   device: async () => (await import('./suspension.ts')).registerDevice,
   fleet: async () => (await import('./suspension.ts')).registerFleet,
   ban: async () => (await import('./ban.ts')).registerBan,
+  user: async () => (await import('./user.ts')).registerUser,
   policy: async () => (await import('./policy.ts')).registerPolicy,
   status: async () => (await import('./status.ts')).registerStatus,
 };

@@ -8,6 +8,9 @@ export type MetadataRefusal =
   | 'tenant-exists'
   /** The CA, or its key, speaks for another tenant already. */
   | 'ca-taken'
+  | 'no-such-ca'
+  /** A tenant keeps one CA of its own. */
+  | 'last-ca'
   | 'limit'
   | 'busy'
   /** Who asked for the change lost the right to it while it waited. */

@@ -23,6 +23,8 @@ import {
 } from '../security/tokens/delegation-token.ts';
 import { AclCounts } from './acl-limits.ts';
 import { applyBans } from './ban-change.ts';
+import type { ImportedTenantCa } from './ca-change.ts';
+import type { ImportedCaRecord } from './ca-record.ts';
 import {
   type BansRecord,
   bindingKey,
@@ -42,6 +44,8 @@ export interface Tenant {
   readonly createdAtMs: number;
   /** In the order in which they were added. */
   readonly cas: readonly TenantCa[];
+  /** CAs that are not ours. */
+  readonly importedCas: readonly ImportedTenantCa[];
   /** The dynamic rules; those of policy files are not here. */
   readonly acls: readonly AclBinding[];
   /** The same object until a quota changes. */
@@ -67,7 +71,8 @@ interface TenantEntry {
   readonly clusterId: string;
   readonly createdAtMs: number;
   state: TenantState;
-  readonly cas: TenantCa[];
+  cas: readonly TenantCa[];
+  importedCas: readonly ImportedTenantCa[];
   readonly acls: Map<string, AclBinding>;
   readonly quotas: Map<string, ClientQuotaEntry>;
   readonly credentials: Map<string, readonly ScramCredential[]>;
@@ -136,6 +141,7 @@ export class MetadataState {
       createdAtMs,
       state,
       cas: [],
+      importedCas: [],
       acls: new Map(),
       quotas: new Map(),
       credentials: new Map(),
@@ -166,6 +172,17 @@ export class MetadataState {
         break;
       case 'tenant-ca':
         this.#addCa(entry, record.caCertificate);
+        break;
+      case 'tenant-ca-removed':
+        this.#removeCa(entry, record.fingerprint256);
+        break;
+      case 'imported-ca':
+        this.#importCa(entry, record);
+        break;
+      case 'imported-ca-removed':
+        entry.importedCas = entry.importedCas.filter(
+          ({ fingerprint256 }) => fingerprint256 !== record.fingerprint256,
+        );
         break;
       case 'acls-added':
         for (const binding of record.bindings) addAcl(entry, binding);
@@ -201,7 +218,23 @@ export class MetadataState {
     const owner = this.#caKeys.get(ca.keyId);
     if (owner !== undefined && owner !== entry.name) throw malformed('two tenants share a CA key');
     this.#caKeys.set(ca.keyId, entry.name);
-    entry.cas.push(ca);
+    entry.cas = [...entry.cas, ca];
+  }
+
+  #removeCa(entry: TenantEntry, fingerprint: string): void {
+    const gone = entry.cas.filter(({ fingerprint256 }) => fingerprint256 === fingerprint);
+    entry.cas = entry.cas.filter((ca) => !gone.includes(ca));
+    for (const { keyId } of gone) {
+      if (!entry.cas.some((ca) => ca.keyId === keyId)) this.#caKeys.delete(keyId);
+    }
+  }
+
+  #importCa(entry: TenantEntry, record: ImportedCaRecord): void {
+    const { mappingRules, isAnnounced, isShared } = record;
+    const ca = { ...storedCa(record.caCertificate), mappingRules, isAnnounced, isShared };
+    if (this.#caKeys.has(ca.keyId)) throw malformed("a tenant's own CA is imported");
+    const rest = entry.importedCas.filter(({ keyId }) => keyId !== ca.keyId);
+    entry.importedCas = [...rest, ca];
   }
 
   #entry(tenant: string): TenantEntry {
@@ -242,7 +275,8 @@ function viewOf(entry: TenantEntry): Tenant {
     clusterId,
     state,
     createdAtMs,
-    cas: [...entry.cas],
+    cas: entry.cas,
+    importedCas: entry.importedCas,
     acls: [...entry.acls.values()],
     clientQuotas: entry.quotasView,
     scramCredentials: entry.credentialsView,

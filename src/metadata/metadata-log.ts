@@ -19,6 +19,7 @@ import type {
 import type { ScramChange } from '../security/scram/scram-credentials.ts';
 import type { DelegationTokenChange } from '../security/tokens/delegation-token.ts';
 import { bansIn } from './ban-record.ts';
+import { type CaRecord, caRecord } from './ca-record.ts';
 import { delegationTokenChange } from './delegation-token-record.ts';
 import type { TenantState } from './metadata-image.ts';
 import { quotaAlterations } from './quota-record.ts';
@@ -53,12 +54,6 @@ export interface TenantStateRecord {
   readonly type: 'tenant-state';
   readonly tenant: string;
   readonly state: TenantState;
-}
-
-export interface TenantCaRecord {
-  readonly type: 'tenant-ca';
-  readonly tenant: string;
-  readonly caCertificate: string;
 }
 
 export interface AclsAddedRecord {
@@ -114,7 +109,7 @@ export interface BansRecord {
 export type MetadataRecord =
   | TenantRecord
   | TenantStateRecord
-  | TenantCaRecord
+  | CaRecord
   | AclsAddedRecord
   | AclsRemovedRecord
   | ClientQuotasRecord
@@ -149,7 +144,10 @@ export function fromStateRecord({ type, version, data }: StateRecord): MetadataR
     case 'tenant-state':
       return { type, tenant, state: tenantState(data) };
     case 'tenant-ca':
-      return { type, tenant, caCertificate: text(data.caCertificate) };
+    case 'tenant-ca-removed':
+    case 'imported-ca':
+    case 'imported-ca-removed':
+      return caRecord(type, tenant, data);
     case 'acls-added':
     case 'acls-removed':
       return { type, tenant, bindings: bindings(data, tenant) };

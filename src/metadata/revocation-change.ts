@@ -88,10 +88,10 @@ export function revocationOf(
 
 /** Each serial under each CA key that it may belong to, once. */
 function serialsOf(
-  { cas }: Tenant,
+  { cas, importedCas }: Tenant,
   { serials, caFingerprint }: WantedRevocation,
 ): { issuerKeyId: string; serial: string }[] {
-  const signers = cas.filter(
+  const signers = [...cas, ...importedCas].filter(
     ({ fingerprint256 }) => caFingerprint === null || fingerprint256 === caFingerprint,
   );
   if (signers.length === 0) throw invalid('The tenant has no CA with that fingerprint.');

@@ -21,6 +21,10 @@ function* snapshotOfTenant(tenant: Tenant): Generator<MetadataRecord> {
   const { clientQuotas, scramCredentials, delegationTokens, revocations } = tenant;
   const caCertificates = cas.map(({ pem }) => pem);
   yield { type: 'tenant', tenant: name, clusterId, state, createdAtMs, caCertificates };
+  for (const { pem: caCertificate, mappingRules, isAnnounced, isShared } of tenant.importedCas) {
+    const settings = { mappingRules, isAnnounced, isShared };
+    yield { type: 'imported-ca', tenant: name, caCertificate, ...settings };
+  }
   for (const bindings of chunks(acls)) yield { type: 'acls-added', tenant: name, bindings };
   for (const alterations of chunks([...clientQuotas.entries()])) {
     yield { type: 'client-quotas', tenant: name, alterations };

@@ -26,6 +26,7 @@ import type { ScramChange } from '../security/scram/scram-credentials.ts';
 import type { DelegationTokenDecision } from '../security/tokens/delegation-token.ts';
 import type { AclLimits } from './acl-limits.ts';
 import { type BanLimits, banOf, liftOf, type WantedBan } from './ban-change.ts';
+import { type CaKeyOwners, importOf, removalOf, type WantedImport } from './ca-change.ts';
 import { effectiveAlterations, entitiesAfter } from './client-quota-change.ts';
 import { type DelegationTokenLimits, decidedTokenChange } from './delegation-token-change.ts';
 import { MetadataError } from './metadata-error.ts';
@@ -61,6 +62,7 @@ export interface SecurityLimits
     BanLimits {
   readonly tenantsMax: number;
   readonly casPerTenantMax: number;
+  readonly importedCasPerTenantMax: number;
   readonly aclsPerChangeMax: number;
   /** Entities that have a quota. */
   readonly quotaEntitiesPerTenantMax: number;
@@ -71,6 +73,7 @@ export interface SecurityLimits
 export const DEFAULT_SECURITY_LIMITS: SecurityLimits = {
   tenantsMax: 10_000,
   casPerTenantMax: 16,
+  importedCasPerTenantMax: 16,
   aclsPerTenantMax: 20_000,
   aclsPerNameMax: 128,
   wideAclsPerPrincipalMax: 1024,
@@ -201,6 +204,32 @@ export class SecurityState {
       this.#refuseTakenCa(name, ca);
       this.#refuseBeyond(tenant.cas.length + 1, this.#limits.casPerTenantMax, 'CAs of a tenant');
       await this.#store({ type: 'tenant-ca', tenant: name, caCertificate: ca.pem });
+      return this.#tenant(name);
+    });
+  }
+
+  /** A CA that is not ours, or another word on it. Rejects with 'ca-taken', 'invalid' or 'limit'. */
+  importCa(name: string, wanted: WantedImport): Promise<Tenant> {
+    return this.#change(OWN, async () => {
+      const tenant = this.#tenant(name);
+      const ownersOf = (keyId: string): CaKeyOwners => ({
+        owner: this.#state.tenantOfCaKey(keyId),
+        importers: [...this.image.tenants.values()].filter(({ importedCas }) =>
+          importedCas.some((ca) => ca.keyId === keyId),
+        ),
+      });
+      const most = this.#limits.importedCasPerTenantMax;
+      const record = importOf(tenant, wanted, ownersOf, most);
+      if (record === null) return this.#asItIs(tenant);
+      await this.#store(record);
+      return this.#tenant(name);
+    });
+  }
+
+  /** Takes a CA from the tenant, ours or imported. Rejects with 'no-such-ca' or 'last-ca'. */
+  removeCa(name: string, fingerprint256: string): Promise<Tenant> {
+    return this.#change(OWN, async () => {
+      await this.#store(removalOf(this.#tenant(name), fingerprint256));
       return this.#tenant(name);
     });
   }
@@ -432,8 +461,13 @@ export class SecurityState {
 
   #refuseTakenCa(name: string, ca: TenantCa): void {
     const owner = this.#state.tenantOfCaKey(ca.keyId);
-    if (owner === undefined || owner === name) return;
-    throw new MetadataError('ca-taken', 'The CA belongs to another tenant already.');
+    if (owner !== undefined && owner !== name) {
+      throw new MetadataError('ca-taken', 'The CA belongs to another tenant already.');
+    }
+    const isImported = [...this.image.tenants.values()].some(({ importedCas }) =>
+      importedCas.some(({ keyId }) => keyId === ca.keyId),
+    );
+    if (isImported) throw new MetadataError('ca-taken', 'A tenant has imported this CA.');
   }
 
   #refuseBeyond(count: number, most: number, what: string): void {

@@ -27,6 +27,8 @@ export interface BulkJob {
   readonly trustDomain: string;
   readonly issuerDer: Uint8Array;
   readonly signer: SignerSpec;
+  /** Null: the CRL of the CA is published nowhere. */
+  readonly crlUrl: string | null;
   readonly keyType: KeyType;
   readonly days: number | null;
   /** Folder with `<name>.csr` for each; null: keys are generated. */
@@ -66,6 +68,7 @@ export class BulkBatches {
     this.#issuer = {
       certificate: new X509Certificate(job.issuerDer),
       signer: signerOf(job.signer),
+      crlUrl: job.crlUrl ?? undefined,
     };
   }
 

@@ -83,6 +83,7 @@ export async function issueBulk(
     const job: BulkJob = {
       tenant,
       trustDomain: pki.trustDomain,
+      crlUrl: issuer.crlUrl ?? null,
       issuerDer: issuer.certificate.raw,
       signer: spec,
       keyType: options.keyType ?? DEFAULT_KEY_TYPE,

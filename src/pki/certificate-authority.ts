@@ -16,6 +16,8 @@ import { keySigner, type Signer } from './signer.ts';
 export interface CertificateAuthority {
   readonly certificate: X509Certificate;
   readonly signer: Signer;
+  /** Where its CRL is published: it stands in what it signs. */
+  readonly crlUrl?: string | undefined;
 }
 
 /** A certificate with its key; a leaf and a CA differ in the profile only. */
@@ -70,7 +72,9 @@ export function issueForPublicKey(
 function create(
   profile: CertificateProfile,
   publicKey: KeyObject,
-  issuer: { readonly certificate: X509Certificate | null; readonly signer: Signer },
+  issuer: Omit<CertificateAuthority, 'certificate'> & {
+    readonly certificate: X509Certificate | null;
+  },
   options: IssueOptions,
 ): X509Certificate {
   const nowMs = (options.clock ?? systemClock).nowMs();
@@ -79,6 +83,7 @@ function create(
     publicKey,
     issuer: issuer.certificate,
     signer: issuer.signer,
+    crlUrl: issuer.crlUrl,
     ...validity(profile, issuer.certificate, nowMs, options),
     random: options.random ?? systemRandom,
   });

@@ -35,6 +35,8 @@ export interface CertificateRequest {
   /** null: self-signed by `signer`, whose key must then be `publicKey`. */
   readonly issuer: X509Certificate | null;
   readonly signer: Signer;
+  /** Where the issuer's CRL is published; left out where it is nowhere. */
+  readonly crlUrl?: string | undefined;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly random: Random;
@@ -142,7 +144,15 @@ function extensions(request: CertificateRequest, subjectPublicKey: Buffer): Asn1
       false,
       sequence(contextBytes(0, issuer === null ? subjectKeyId : issuerFacts(issuer).keyIdentifier)),
     ),
+    ...(request.crlUrl === undefined ? [] : [distributionPoint(request.crlUrl)]),
   ];
+}
+
+/** One place, for all reasons (RFC 5280, 4.2.1.13). */
+function distributionPoint(url: string): Asn1 {
+  const name = contextBytes(GeneralNameTag.uri, Buffer.from(url, 'latin1'));
+  const point = sequence(context(0, context(0, name)));
+  return extension(ExtensionOid.crlDistributionPoints, false, sequence(point));
 }
 
 export function extension(oid: string, critical: boolean, value: Asn1): Asn1 {

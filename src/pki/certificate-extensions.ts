@@ -26,6 +26,7 @@ export const ExtensionOid = {
   crlNumber: '2.5.29.20',
   reasonCode: '2.5.29.21',
   nameConstraints: '2.5.29.30',
+  crlDistributionPoints: '2.5.29.31',
   authorityKeyIdentifier: '2.5.29.35',
   extendedKeyUsage: '2.5.29.37',
 } as const;

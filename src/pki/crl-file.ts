@@ -43,7 +43,17 @@ export function writeTenantCrl(
   options: CrlOptions,
 ): WrittenCrl {
   const path = options.out ?? join(pki.dir, tenant, 'ca.crl');
-  const ca = loadTenantCa(pki, tenant);
+  return writeCrlAt(pki, loadTenantCa(pki, tenant), path, entries, options);
+}
+
+/** The CRL of a CA that may not be the current one of its tenant. */
+export function writeCrlAt(
+  pki: Pki,
+  ca: CertificateAuthority,
+  path: string,
+  entries: readonly CrlEntry[],
+  options: Pick<CrlOptions, 'days'>,
+): WrittenCrl {
   return write(pki, ca, path, entries, previousOf(path, ca), options);
 }
 
@@ -75,7 +85,7 @@ function write(
   path: string,
   entries: readonly CrlEntry[],
   previous: Crl | null,
-  { days }: CrlOptions,
+  { days }: Pick<CrlOptions, 'days'>,
 ): WrittenCrl {
   const nowMs = pki.clock.nowMs();
   const least = previous === null ? 0n : previous.number + 1n;

@@ -12,6 +12,7 @@ import { subjectOf } from './certificate-builder.ts';
 import { ExtensionOid, extensionValue } from './certificate-extensions.ts';
 import type { CrlEntry } from './crl-builder.ts';
 import { bytesOf, objectId, Tag, toDer } from './der.ts';
+import { type DerNode, DerWalk, rawOf, SEQUENCE, wholeOf } from './der-walk.ts';
 import { type RevocationReason, reasonOfCode } from './revocation-reason.ts';
 
 export interface Crl {
@@ -29,16 +30,6 @@ export interface Crl {
   isSignedBy(ca: X509Certificate): boolean;
 }
 
-interface Node {
-  readonly tag: number;
-  /** Where the whole value begins, its content begins, and both end. */
-  readonly start: number;
-  readonly content: number;
-  readonly end: number;
-}
-
-const CONSTRUCTED = 0x20;
-const SEQUENCE = Tag.SEQUENCE | CONSTRUCTED;
 const CONTEXT_0 = 0xa0;
 const VERSION_2 = '01';
 const ENTRIES_A_TURN = 256;
@@ -75,15 +66,15 @@ export function readCrl(der: Buffer): Crl {
 
 /** The same, with a pause after some hundreds of entries: large CRLs are read in turns. */
 export function* readingCrl(der: Buffer): Generator<void, Crl> {
-  const whole = new Walk(der, { tag: 0, start: 0, content: 0, end: der.length });
+  const whole = walk(der, wholeOf(der));
   const list = whole.take(SEQUENCE);
   whole.finish();
-  const outer = new Walk(der, list);
+  const outer = walk(der, list);
   const tbs = outer.take(SEQUENCE);
   const algorithm = outer.take(SEQUENCE);
   const signature = outer.take(Tag.BIT_STRING);
   outer.finish();
-  const fields = new Walk(der, tbs);
+  const fields = walk(der, tbs);
   if (fields.hex(fields.take(Tag.INTEGER)) !== VERSION_2) throw broken('it is no version 2 CRL');
   const inner = fields.take(SEQUENCE);
   if (!rawOf(der, inner).equals(rawOf(der, algorithm))) throw broken('two algorithms are named');
@@ -138,18 +129,18 @@ function maySignCrls(ca: X509Certificate): boolean {
   return usage === null || ((bytesOf(usage)[1] ?? 0) & CRL_SIGN) !== 0;
 }
 
-function digestOf(der: Buffer, algorithm: Node): string | null {
-  const oid = rawOf(der, new Walk(der, algorithm).take(Tag.OID)).toString('hex');
+function digestOf(der: Buffer, algorithm: DerNode): string | null {
+  const oid = rawOf(der, walk(der, algorithm).take(Tag.OID)).toString('hex');
   const digest = DIGESTS.get(oid);
   if (digest === undefined) throw broken('its signature algorithm is not accepted');
   return digest;
 }
 
-function* entriesIn(der: Buffer, revoked: Node | null): Generator<CrlEntry> {
+function* entriesIn(der: Buffer, revoked: DerNode | null): Generator<CrlEntry> {
   if (revoked === null) return;
-  const entries = new Walk(der, revoked);
+  const entries = walk(der, revoked);
   while (!entries.done) {
-    const entry = new Walk(der, entries.take(SEQUENCE));
+    const entry = walk(der, entries.take(SEQUENCE));
     const serial = entry.serial();
     const revokedAtMs = entry.time();
     const extensions = entry.done ? null : entry.take(SEQUENCE);
@@ -159,31 +150,31 @@ function* entriesIn(der: Buffer, revoked: Node | null): Generator<CrlEntry> {
   }
 }
 
-function reasonIn(der: Buffer, extensions: Node): RevocationReason {
+function reasonIn(der: Buffer, extensions: DerNode): RevocationReason {
   refuseCritical(der, extensions, KNOWN_IN_ENTRY);
   for (const { oid, value } of extensionsIn(der, extensions)) {
     if (oid !== REASON_CODE) continue;
-    const code = new Walk(der, value).take(Tag.ENUMERATED);
+    const code = walk(der, value).take(Tag.ENUMERATED);
     return reasonOfCode(der[code.content] ?? 0);
   }
   return 'unspecified';
 }
 
-function numberIn(der: Buffer, wrapped: Node): bigint {
-  const outer = new Walk(der, wrapped);
+function numberIn(der: Buffer, wrapped: DerNode): bigint {
+  const outer = walk(der, wrapped);
   const extensions = outer.take(SEQUENCE);
   outer.finish();
   refuseCritical(der, extensions, KNOWN_IN_LIST);
   for (const { oid, value } of extensionsIn(der, extensions)) {
     if (oid !== CRL_NUMBER) continue;
-    const digits = new Walk(der, value).serial();
+    const digits = walk(der, value).serial();
     return BigInt(`0x${digits}`);
   }
   throw broken('it has no number');
 }
 
 /** A delta or an indirect CRL says so in a critical extension. */
-function refuseCritical(der: Buffer, extensions: Node, known: ReadonlySet<string>): void {
+function refuseCritical(der: Buffer, extensions: DerNode, known: ReadonlySet<string>): void {
   for (const { oid, isCritical } of extensionsIn(der, extensions)) {
     if (isCritical && !known.has(oid)) {
       throw broken('it holds a critical extension that is not understood (deltas are not)');
@@ -193,11 +184,11 @@ function refuseCritical(der: Buffer, extensions: Node, known: ReadonlySet<string
 
 function* extensionsIn(
   der: Buffer,
-  extensions: Node,
-): Generator<{ oid: string; isCritical: boolean; value: Node }> {
-  const all = new Walk(der, extensions);
+  extensions: DerNode,
+): Generator<{ oid: string; isCritical: boolean; value: DerNode }> {
+  const all = walk(der, extensions);
   while (!all.done) {
-    const one = new Walk(der, all.take(SEQUENCE));
+    const one = walk(der, all.take(SEQUENCE));
     const oid = rawOf(der, one.take(Tag.OID)).toString('hex');
     const isCritical = one.nextIs(Tag.BOOLEAN) && one.hex(one.take(Tag.BOOLEAN)) !== '00';
     const value = one.take(Tag.OCTET_STRING);
@@ -206,74 +197,6 @@ function* extensionsIn(
   }
 }
 
-const rawOf = (der: Buffer, { start, end }: Node): Buffer => der.subarray(start, end);
+const walk = (der: Buffer, node: DerNode): DerWalk => new DerWalk(der, node, 'the CRL');
 
 const broken = (why: string): PkiError => new PkiError(`the CRL cannot be used: ${why}`);
-
-/** Goes over the values inside one constructed value, in order. */
-class Walk {
-  readonly #der: Buffer;
-  readonly #end: number;
-  #at: number;
-
-  constructor(der: Buffer, { content, end }: Node) {
-    this.#der = der;
-    this.#at = content;
-    this.#end = end;
-  }
-
-  get done(): boolean {
-    return this.#at === this.#end;
-  }
-
-  nextIs(...tags: readonly number[]): boolean {
-    return this.#at < this.#end && tags.includes(this.#der[this.#at]!);
-  }
-
-  /** The next value, which must have this tag and lie within. */
-  take(tag: number): Node {
-    const start = this.#at;
-    if (!this.nextIs(tag)) throw broken('it is not what RFC 5280 describes');
-    let length = this.#der[start + 1] ?? 0x80;
-    let content = start + 2;
-    if (length >= 0x80) {
-      const octets = length & 0x7f;
-      if (octets < 1 || octets > 4 || content + octets > this.#end) throw broken('it is cut short');
-      length = this.#der.readUIntBE(content, octets);
-      content += octets;
-    }
-    const end = content + length;
-    if (end > this.#end) throw broken('it is cut short');
-    this.#at = end;
-    return { tag, start, content, end };
-  }
-
-  finish(): void {
-    if (!this.done) throw broken('more follows than RFC 5280 describes');
-  }
-
-  hex({ content, end }: Node): string {
-    return this.#der.toString('hex', content, end).toUpperCase();
-  }
-
-  /** A non-negative INTEGER without its leading zeros. */
-  serial(): string {
-    const { content, end } = this.take(Tag.INTEGER);
-    if (end === content || this.#der[content]! >= 0x80) throw broken('a number is negative');
-    let from = content;
-    while (from < end - 1 && this.#der[from] === 0) from++;
-    return this.#der.toString('hex', from, end).toUpperCase();
-  }
-
-  time(): number {
-    const isShort = this.nextIs(Tag.UTC_TIME);
-    const node = this.take(isShort ? Tag.UTC_TIME : Tag.GENERALIZED_TIME);
-    const text = this.#der.toString('latin1', node.content, node.end);
-    const parts = /^(\d{2}|\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(text);
-    if (parts === null || parts[1]!.length !== (isShort ? 2 : 4)) throw broken('a time is none');
-    const [year = 0, month = 1, ...rest] = parts.slice(1).map(Number);
-    const [day = 1, hour = 0, minute = 0, second = 0] = rest;
-    const fullYear = !isShort ? year : year < 50 ? 2000 + year : 1900 + year;
-    return Date.UTC(fullYear, month - 1, day, hour, minute, second);
-  }
-}

@@ -22,8 +22,12 @@ export const Tag = {
   UTF8_STRING: 12,
   SEQUENCE: 16,
   SET: 17,
+  PRINTABLE_STRING: 19,
+  T61_STRING: 20,
+  IA5_STRING: 22,
   UTC_TIME: 23,
   GENERALIZED_TIME: 24,
+  GENERAL_STRING: 27,
   BMP_STRING: 30,
 } as const;
 /** Nesting deeper than any certificate; a deeper one is refused. */

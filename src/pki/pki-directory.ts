@@ -46,6 +46,7 @@ import {
   serverCaProfile,
   tenantCaProfile,
 } from './certificate-profile.ts';
+import { checkCrlBaseUrl, crlNameOf } from './crl-publication.ts';
 import { splitPem, toPem } from './der.ts';
 import {
   checkTenantName,
@@ -72,6 +73,8 @@ export interface Pki {
   readonly mode: PkiMode;
   /** Opens encrypted CA keys, and encrypts new ones; null when none was given. */
   readonly caPassphrase: string | null;
+  /** Where CRLs are published, see crl-publication.ts; null: nowhere. */
+  readonly crlBaseUrl: string | null;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -113,6 +116,7 @@ export function createPki(dir: string, options: CreatePkiOptions = {}): Pki {
     trustDomain,
     mode: options.mode ?? 'production',
     caPassphrase: options.caPassphrase ?? null,
+    crlBaseUrl: null,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
   };
@@ -137,9 +141,23 @@ export function createPki(dir: string, options: CreatePkiOptions = {}): Pki {
     { ...p12OptionsOf(pki), password: options.trustStorePassword ?? DEV_P12_PASSWORD },
   );
   writeWhole(join(dir, 'truststore.p12'), trustStore, { access: 'public', ...writing });
-  const state = { version: STATE_VERSION, trustDomain, mode: pki.mode };
-  writeWhole(join(dir, STATE_FILE), `${JSON.stringify(state)}\n`, { access: 'public', ...writing });
+  writeState(pki, writing);
   return pki;
+}
+
+function writeState(pki: Pki, writing: Writing): void {
+  const { trustDomain, mode, crlBaseUrl } = pki;
+  const published = crlBaseUrl === null ? {} : { crlBaseUrl };
+  const state = { version: STATE_VERSION, trustDomain, mode, ...published };
+  const text = `${JSON.stringify(state)}\n`;
+  writeWhole(join(pki.dir, STATE_FILE), text, { access: 'public', ...writing });
+}
+
+/** What is issued from now on says that CRLs are there; null: it says nothing. */
+export function setCrlBaseUrl(pki: Pki, url: string | null): Pki {
+  const changed = { ...pki, crlBaseUrl: url === null ? null : checkCrlBaseUrl(url) };
+  writeState(changed, writingTo(pki, true));
+  return changed;
 }
 
 export interface OpenPkiOptions extends PkiSeams {
@@ -164,14 +182,19 @@ export function openPki(dir: string, options: OpenPkiOptions = {}): Pki {
   };
 }
 
-function parseState(text: string, path: string): { trustDomain: string; mode: PkiMode } {
+function parseState(text: string, path: string): Pick<Pki, 'trustDomain' | 'mode' | 'crlBaseUrl'> {
   let state: unknown;
   try {
     state = JSON.parse(text);
   } catch (cause) {
     throw new PkiError(`${path} is not JSON: restore it from a backup`, { cause });
   }
-  const { version, trustDomain, mode } = Object(state) as Record<string, unknown>;
+  const {
+    version,
+    trustDomain,
+    mode,
+    crlBaseUrl = null,
+  } = Object(state) as Record<string, unknown>;
   if (version !== STATE_VERSION) {
     throw new PkiError(
       `${path} has format ${String(version)}; this version reads ${STATE_VERSION}`,
@@ -180,7 +203,11 @@ function parseState(text: string, path: string): { trustDomain: string; mode: Pk
   if (typeof trustDomain !== 'string' || (mode !== 'dev' && mode !== 'production')) {
     throw new PkiError(`${path} lacks its trust domain or mode: restore it from a backup`);
   }
-  return { trustDomain: checkTrustDomain(trustDomain), mode };
+  if (crlBaseUrl !== null && typeof crlBaseUrl !== 'string') {
+    throw new PkiError(`${path} has a crlBaseUrl that is no text: restore it from a backup`);
+  }
+  const url = crlBaseUrl === null ? null : checkCrlBaseUrl(crlBaseUrl);
+  return { trustDomain: checkTrustDomain(trustDomain), mode, crlBaseUrl: url };
 }
 
 export interface TenantCaOptions {
@@ -272,14 +299,18 @@ export function loadTenantCa(pki: Pki, tenant: string): CertificateAuthority {
   return loadAuthority(certificatePath, join(pki.caKeysDir, tenant, 'ca.key'), pki);
 }
 
-function loadAuthority(
+export function loadAuthority(
   certificatePath: string,
   keyPath: string,
-  { caPassphrase }: Pki,
+  { caPassphrase, crlBaseUrl }: Pki,
 ): CertificateAuthority {
   const text = readRequired(certificatePath, 'restore the PKI folder from a backup');
   const certificate = parseChain(text, certificatePath)[0]!;
-  return { certificate, signer: loadSigner(certificate, certificatePath, keyPath, caPassphrase) };
+  return {
+    certificate,
+    signer: loadSigner(certificate, certificatePath, keyPath, caPassphrase),
+    crlUrl: crlBaseUrl === null ? undefined : `${crlBaseUrl}/${crlNameOf(certificate)}`,
+  };
 }
 
 /** The certificates of a PEM text, leaf first. Throws PkiError when there is none or one is broken. */

@@ -7,12 +7,15 @@
  * certificate itself is verified again against the tenant's CA.
  *
  * Invariant: pure, and it fails closed; whatever is not positively shown is refused with a stable
- * reason. The tenant is the issuing CA's; the URI and the server name can only contradict it.
+ * reason. The tenant is the issuing CA's; the URI and the server name can only contradict it, and
+ * choose only among the tenants that share an imported CA (imported-admission.ts).
  */
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { type Identity, isTenantName, parseIdentity } from '../pki/identity-name.ts';
 import type { BanExclusion } from './abuse/bans.ts';
+import { identifyImported } from './imported-admission.ts';
+import type { ImportedCa } from './imported-cas.ts';
 import { type KafkaPrincipal, NO_ROLES, OPERATOR_TENANT } from './principal.ts';
 import { type CertificateFacts, canonicalSerial, type Revocations } from './revocations.ts';
 import {
@@ -41,7 +44,14 @@ export type RefusalReason =
   | 'suspended'
   | 'banned'
   | 'tenant_inactive'
-  | 'server_name_mismatch';
+  | 'server_name_mismatch'
+  /** Of certificates of imported CAs only. */
+  | 'malformed_certificate'
+  | 'weak_certificate'
+  | 'unknown_extension'
+  | 'name_not_mapped'
+  | 'name_not_allowed'
+  | 'tenant_not_named';
 
 export type AdmissionResult =
   | {
@@ -119,6 +129,8 @@ export function admit(peer: PeerFacts, rules: AdmissionRules, nowMs: number): Ad
   const { certificate } = peer;
   if (certificate === null) return refuse('no_certificate', 'the client showed no certificate');
   const { registry } = rules;
+  const signers = importedSigners(certificate, registry);
+  if (signers.length > 0) return admitImported(certificate, signers, peer, rules, nowMs);
   const issuer = findIssuer(certificate, registry.findByIssuer(certificate.issuer));
   if ('admitted' in issuer) return issuer;
   const checked = checkLeaf(certificate, issuer, registry.trustDomain, nowMs);
@@ -139,6 +151,66 @@ export function admit(peer: PeerFacts, rules: AdmissionRules, nowMs: number): Ad
     principal: principalOf(identity, certificate, expiresAtMs, facts),
     recheck,
   };
+}
+
+/** The imports of the key that signed, one for each tenant; none when it is not a foreign CA's. */
+function importedSigners(
+  certificate: X509Certificate,
+  registry: TenantCaRegistry,
+): readonly ImportedCa[] {
+  const named = registry.findImportedByIssuer(certificate.issuer);
+  const judged = new Map<string, boolean>();
+  return named.filter((ca) => {
+    const known = judged.get(ca.keyId);
+    if (known !== undefined) return known;
+    const isSigner = certificate.checkIssued(ca.certificate) && certificate.verify(ca.publicKey);
+    judged.set(ca.keyId, isSigner);
+    return isSigner;
+  });
+}
+
+function admitImported(
+  certificate: X509Certificate,
+  signers: readonly ImportedCa[],
+  peer: PeerFacts,
+  rules: AdmissionRules,
+  nowMs: number,
+): AdmissionResult {
+  const serverTenant = tenantOfServerName(peer.serverName, rules.serverNameDomain ?? '');
+  const found = identifyImported(certificate, signers, serverTenant, nowMs);
+  if ('reason' in found) return refuse(found.reason, found.detail);
+  const { ca, name, expiresAtMs } = found;
+  const facts: CertificateFacts = {
+    issuerKeyId: ca.keyId,
+    serial: certificate.serialNumber,
+    name,
+    fleet: null,
+    validFromMs: Date.parse(certificate.validFrom),
+  };
+  const recheck = (): Refusal | null => {
+    if (!rules.registry.hasImported(ca)) {
+      return refuse('unknown_issuer', 'its CA is no longer imported, or by other rules');
+    }
+    return (
+      checkSerial(ca.keyId, facts.serial, rules.isRevoked) ??
+      checkExclusion(ca.tenant, facts, rules)
+    );
+  };
+  const last = recheck() ?? checkTenant(peer, ca.tenant, rules);
+  if (last !== null) return last;
+  const principal: KafkaPrincipal = {
+    principalType: 'User',
+    name,
+    tenant: ca.tenant,
+    kind: 'user',
+    fleet: null,
+    roles: NO_ROLES,
+    authentication: 'mTLS',
+    certificateSerial: certificate.serialNumber,
+    expiresAtMs,
+    certificate: { issuerKeyId: facts.issuerKeyId, serial: facts.serial },
+  };
+  return { admitted: true, principal, recheck };
 }
 
 /** Decides for the admin listener: operators only. */
@@ -227,17 +299,23 @@ function checkChain(peer: PeerFacts): Refusal | null {
 function checkStanding(
   issuer: RegisteredCa,
   certificate: CertificateFacts,
-  { registry, isRevoked, revocationsOf, banOf }: AdmissionRules,
+  rules: AdmissionRules,
 ): Refusal | null {
+  const { registry, isRevoked } = rules;
   if (!registry.has(issuer)) return refuse('unknown_issuer', 'its CA is no longer registered');
   const byCrl =
     checkSerial(issuer.rootKeyId, issuer.certificate.serialNumber, isRevoked) ??
     checkSerial(issuer.keyId, certificate.serial, isRevoked);
-  if (byCrl !== null) return byCrl;
+  return byCrl ?? checkExclusion(issuer.tenant, certificate, rules);
+}
+
+function checkExclusion(
+  tenant: string,
+  certificate: CertificateFacts,
+  { revocationsOf, banOf }: AdmissionRules,
+): Refusal | null {
   const exclusion =
-    revocationsOf?.(issuer.tenant).exclusionOf(certificate) ??
-    banOf?.(issuer.tenant, certificate.name) ??
-    null;
+    revocationsOf?.(tenant).exclusionOf(certificate) ?? banOf?.(tenant, certificate.name) ?? null;
   return exclusion === null ? null : refuse(exclusion.reason, exclusion.detail);
 }
 

@@ -18,6 +18,8 @@ export type CrlAlarm =
   | 'crl-unknown-issuer'
   /** The one in use is past its next update, or the new one is. */
   | 'crl-expired'
+  /** The one in use is due for renewal soon. */
+  | 'crl-ending'
   /** The file no longer holds the one in use. */
   | 'crl-missing';
 
@@ -39,6 +41,7 @@ export interface CrlJudgement {
 
 /** How far ahead the clock of the machine that signs may be. */
 const CLOCK_SKEW_MS = 5 * 60_000;
+const NOTICE_MS_MAX = 86_400_000;
 
 export class CrlSet {
   readonly #inUse = new Map<string, FreshCrl>();
@@ -78,16 +81,20 @@ export class CrlSet {
     for (const one of fresh) this.#inUse.set(one.issuer.keyId, one);
   }
 
-  /** The CRLs in use that are past their next update. */
-  expired(nowMs: number): CrlProblem[] {
+  /** The CRLs in use that are past their next update, or near it. */
+  due(nowMs: number): CrlProblem[] {
     return [...this.#inUse.values()]
-      .filter(({ crl }) => crl.nextUpdateMs < nowMs)
-      .map(({ issuer, crl }) => ({
-        alarm: 'crl-expired',
-        detail:
-          `the CRL of ${nameOf(issuer)} was due for renewal on ` +
-          `${new Date(crl.nextUpdateMs).toISOString()}; it counts on: "cert crl" makes the next`,
-      }));
+      .filter(({ crl }) => crl.nextUpdateMs - noticeMs(crl) < nowMs)
+      .map(({ issuer, crl }) => {
+        const isExpired = crl.nextUpdateMs < nowMs;
+        const next = new Date(crl.nextUpdateMs).toISOString();
+        return {
+          alarm: isExpired ? 'crl-expired' : 'crl-ending',
+          detail:
+            `the CRL of ${nameOf(issuer)} ${isExpired ? 'was' : 'is'} due for renewal on ${next}` +
+            `${isExpired ? '; it counts on' : ''}: "cert crl" makes the next`,
+        };
+      });
   }
 
   *#judgeOne(
@@ -118,6 +125,11 @@ export class CrlSet {
     }
     return { issuer, crl, isNew: true };
   }
+}
+
+/** How long before its end a CRL is worth an alarm: a quarter of its life, a day at most. */
+function noticeMs({ thisUpdateMs, nextUpdateMs }: Crl): number {
+  return Math.min(NOTICE_MS_MAX, (nextUpdateMs - thisUpdateMs) / 4);
 }
 
 function* read(der: Buffer): Generator<void, Crl | CrlProblem> {

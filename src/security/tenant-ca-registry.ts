@@ -3,24 +3,23 @@
  *
  * Invariants: a CA key belongs to one tenant only; a CA is accepted only when the client root signed
  * it, it may sign leaves only, and its critical name constraints permit that tenant's URI host and no
- * other. A tenant is inactive until it is set active: what the registry was not told is refused.
+ * other. CAs that are not ours are kept apart (imported-cas.ts). A tenant is inactive until it is set active: what the registry was not told is refused.
  * In memory, on one thread; the metadata log fills it.
  */
-import { createHash, type KeyObject, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { ConfigError, PkiError } from '../base/errors.ts';
 import { readCaConstraints } from '../pki/certificate-extensions.ts';
 import { splitPem } from '../pki/der.ts';
 import { checkTenantName, tenantHost } from '../pki/identity-name.ts';
+import {
+  type ImportedCa,
+  type ImportedCaSettings,
+  ImportedCas,
+  readImport,
+} from './imported-cas.ts';
+import { type Issuer, issuerOf } from './issuer.ts';
 
-/** A CA made ready for checking what it signed. */
-export interface Issuer {
-  readonly certificate: X509Certificate;
-  readonly publicKey: KeyObject;
-  /** SHA-256 over the public key, hexadecimal: names this CA in revocation sets and in the audit. */
-  readonly keyId: string;
-  readonly notBeforeMs: number;
-  readonly notAfterMs: number;
-}
+export { type Issuer, issuerOf };
 
 export interface RegisteredCa extends Issuer {
   readonly tenant: string;
@@ -32,11 +31,15 @@ export interface TenantCaRegistryOptions {
   /** The client root, PEM; several while one root replaces another. */
   readonly clientRootPem: string;
   readonly trustDomain: string;
+  /** Certificates of other roots of ours, as they are now: none of them, nor what they signed, is foreign. */
+  readonly otherRoots?: () => readonly X509Certificate[];
 }
 
 export class TenantCaRegistry {
   readonly trustDomain: string;
   #roots: readonly Issuer[];
+  readonly #otherRoots: () => readonly X509Certificate[];
+  readonly #imported = new ImportedCas();
   readonly #byKeyId = new Map<string, RegisteredCa>();
   readonly #bySubject = new Map<string, RegisteredCa[]>();
   readonly #active = new Set<string>();
@@ -45,6 +48,7 @@ export class TenantCaRegistry {
   constructor(options: TenantCaRegistryOptions) {
     this.#roots = parseRoots(options.clientRootPem);
     this.trustDomain = options.trustDomain;
+    this.#otherRoots = options.otherRoots ?? (() => []);
   }
 
   /**
@@ -52,6 +56,22 @@ export class TenantCaRegistry {
    * ConfigError, saying why, when the certificate may not speak for that tenant.
    */
   register(tenant: string, pem: string): RegisteredCa {
+    const { ca, known } = this.#judge(tenant, pem);
+    const { certificate } = ca;
+    if (known?.certificate.fingerprint256 === certificate.fingerprint256) return known;
+    if (known !== undefined) this.#forget(known);
+    this.#byKeyId.set(ca.keyId, ca);
+    const sameSubject = this.#bySubject.get(certificate.subject) ?? [];
+    this.#bySubject.set(certificate.subject, [...sameSubject, ca]);
+    return ca;
+  }
+
+  /** Throws what `register` would, and changes nothing. */
+  checkCa(tenant: string, pem: string): void {
+    this.#judge(tenant, pem);
+  }
+
+  #judge(tenant: string, pem: string): { ca: RegisteredCa; known: RegisteredCa | undefined } {
     checkTenantName(tenant);
     const certificate = parseCertificate(pem, `the CA of tenant ${tenant}`);
     const rootKeyId = this.#checkSpeaksFor(tenant, certificate).keyId;
@@ -60,12 +80,10 @@ export class TenantCaRegistry {
     if (known !== undefined && known.tenant !== tenant) {
       throw new ConfigError(`the CA of tenant ${tenant} belongs to another tenant already`);
     }
-    if (known?.certificate.fingerprint256 === certificate.fingerprint256) return known;
-    if (known !== undefined) this.#forget(known);
-    this.#byKeyId.set(ca.keyId, ca);
-    const sameSubject = this.#bySubject.get(certificate.subject) ?? [];
-    this.#bySubject.set(certificate.subject, [...sameSubject, ca]);
-    return ca;
+    if (this.#imported.tenantsOf(ca.keyId).length > 0) {
+      throw new ConfigError(`the CA of tenant ${tenant} has the key of an imported CA`);
+    }
+    return { ca, known };
   }
 
   /**
@@ -82,9 +100,50 @@ export class TenantCaRegistry {
     return [...new Set(orphans.map((ca) => ca.tenant))];
   }
 
+  /**
+   * Makes a CA that is not ours speak for the tenant, by its mapping rules; again with the same
+   * settings changes nothing. Throws ConfigError, saying why, when it is refused.
+   */
+  importCa(tenant: string, settings: ImportedCaSettings): ImportedCa {
+    checkTenantName(tenant);
+    return this.#imported.add(tenant, this.checkImport(settings), settings);
+  }
+
+  /** Throws ConfigError for a CA that may be imported by nobody. */
+  checkImport(settings: ImportedCaSettings): X509Certificate {
+    const certificate = parseCertificate(settings.pem, 'the imported CA');
+    const { keyId } = issuerOf(certificate);
+    const ours = [...this.#roots.map((root) => root.certificate), ...this.#otherRoots()];
+    const isOurs =
+      this.#byKeyId.has(keyId) ||
+      ours.some(
+        (root) =>
+          issuerOf(root).keyId === keyId ||
+          (certificate.checkIssued(root) && certificate.verify(root.publicKey)) ||
+          (root.checkIssued(certificate) && root.verify(certificate.publicKey)),
+      );
+    if (isOurs) {
+      throw new ConfigError(
+        'the imported CA is refused: it is one of the CAs of this installation',
+      );
+    }
+    readImport(certificate, settings);
+    return certificate;
+  }
+
+  /** Forgets those CAs of the tenant, ours and imported, whose certificates are not among these. */
+  retain(tenant: string, pems: readonly string[], importedPems: readonly string[]): void {
+    const kept = new Set(pems.map((pem) => fingerprintOf(pem)));
+    for (const ca of this.casOf(tenant)) {
+      if (!kept.has(ca.certificate.fingerprint256)) this.#forget(ca);
+    }
+    this.#imported.retain(tenant, new Set(importedPems.map((pem) => fingerprintOf(pem))));
+  }
+
   /** Forgets every CA of the tenant and makes it inactive. */
   unregister(tenant: string): void {
-    for (const ca of [...this.#byKeyId.values()]) if (ca.tenant === tenant) this.#forget(ca);
+    for (const ca of this.casOf(tenant)) this.#forget(ca);
+    this.#imported.retain(tenant, new Set());
     this.#active.delete(tenant);
   }
 
@@ -102,6 +161,21 @@ export class TenantCaRegistry {
     return this.#bySubject.get(issuer) ?? [];
   }
 
+  /** The same of imported CAs: the one key may stand there for several tenants. */
+  findImportedByIssuer(issuer: string): readonly ImportedCa[] {
+    return this.#imported.findByIssuer(issuer);
+  }
+
+  /** Whether the imported CA speaks for its tenant as it did, by the same rules. */
+  hasImported(ca: ImportedCa): boolean {
+    return this.#imported.has(ca);
+  }
+
+  /** Imported CAs whose names a handshake tells. */
+  announced(): readonly ImportedCa[] {
+    return this.#imported.announced();
+  }
+
   /** Whether the CA's key still speaks for its tenant. */
   has({ keyId, tenant }: RegisteredCa): boolean {
     return this.#byKeyId.get(keyId)?.tenant === tenant;
@@ -112,9 +186,14 @@ export class TenantCaRegistry {
     return this.#byKeyId.get(keyId);
   }
 
-  /** Everybody whose CRLs count: the client roots, and the CAs of all tenants. */
+  /** Whether the tenant has imported the CA with this key. */
+  isImportedBy(keyId: string, tenant: string): boolean {
+    return this.#imported.tenantsOf(keyId).includes(tenant);
+  }
+
+  /** Everybody whose CRLs count: the client roots, and the CAs of all tenants, imported ones too. */
   issuers(): Issuer[] {
-    return [...this.#roots, ...this.#byKeyId.values()];
+    return [...this.#roots, ...this.#byKeyId.values(), ...this.#imported.issuers()];
   }
 
   casOf(tenant: string): RegisteredCa[] {
@@ -166,6 +245,10 @@ function parseCertificate(pem: string, what: string): X509Certificate {
   }
 }
 
+function fingerprintOf(pem: string): string {
+  return parseCertificate(pem, 'a CA').fingerprint256;
+}
+
 function constraintsOf(certificate: X509Certificate): ReturnType<typeof readCaConstraints> {
   try {
     return readCaConstraints(certificate);
@@ -173,16 +256,4 @@ function constraintsOf(certificate: X509Certificate): ReturnType<typeof readCaCo
     if (!(cause instanceof PkiError)) throw cause;
     throw new ConfigError(`a tenant's CA is refused: ${cause.message}`, { cause });
   }
-}
-
-export function issuerOf(certificate: X509Certificate): Issuer {
-  const { publicKey } = certificate;
-  const spki = publicKey.export({ format: 'der', type: 'spki' });
-  return {
-    certificate,
-    publicKey,
-    keyId: createHash('sha256').update(spki).digest('hex'),
-    notBeforeMs: Date.parse(certificate.validFrom),
-    notAfterMs: Date.parse(certificate.validTo),
-  };
 }

@@ -152,12 +152,18 @@ function checkDates(
   }
 }
 
-/** What a secure context is made of; `setSecureContext` takes the same. */
-export function secureContextOptions(material: TlsMaterial): SecureContextOptions {
+/**
+ * What a secure context is made of; `setSecureContext` takes the same. `namedOnly` are certificates,
+ * PEM, whose subjects are told to clients beside those of the CAs: see pki/stand-in-certificate.ts.
+ */
+export function secureContextOptions(
+  material: TlsMaterial,
+  namedOnly: readonly string[] = [],
+): SecureContextOptions {
   return {
     cert: material.certificatePem,
     key: material.keyPem,
-    ca: material.clientCas.map((ca) => ca.toString()),
+    ca: [...material.clientCas.map((ca) => ca.toString()), ...namedOnly],
     minVersion: 'TLSv1.2',
     maxVersion: 'TLSv1.3',
     ciphers: CIPHER_SUITES,
@@ -192,6 +198,8 @@ export interface TlsWatchOptions {
   /** What is in use now: only a difference from it is a change. */
   readonly current: TlsMaterial;
   readonly servers: readonly ReloadableServer[];
+  /** See secureContextOptions. */
+  readonly namedOnly?: () => readonly string[];
   readonly clock: Clock;
   readonly intervalMs: number;
   readonly onReload: (material: TlsMaterial) => void;
@@ -233,7 +241,7 @@ export function watchTlsFiles(options: TlsWatchOptions): TlsWatch {
   const takeUp = (): TlsMaterial | null => {
     if (textsOf(readTlsTexts(files)) === inUse) return null;
     const material = loadTlsMaterial(files, clock.nowMs());
-    const context = secureContextOptions(material);
+    const context = secureContextOptions(material, options.namedOnly?.());
     createSecureContext(context); // Throws before any of the servers has changed.
     for (const server of options.servers) server.setSecureContext(context);
     inUse = textsOf(material);

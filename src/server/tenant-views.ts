@@ -7,6 +7,7 @@
  */
 import type { Logger } from '../base/logger.ts';
 import type { Engine } from '../engine/engine.ts';
+import type { ImportedCaSettings } from '../security/imported-cas.ts';
 import type { KafkaPrincipal } from '../security/principal.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import { TenantNamespace } from '../tenancy/tenant-namespace.ts';
@@ -18,6 +19,8 @@ export interface TenantFacts {
   readonly clusterId: string;
   readonly state: 'active' | 'suspended';
   readonly cas: readonly { readonly pem: string }[];
+  /** CAs that are not ours. */
+  readonly importedCas: readonly ImportedCaSettings[];
 }
 
 export class TenantViews {
@@ -57,15 +60,24 @@ export class TenantViews {
       const engine = new TenantNamespace(this.#engine, name);
       this.#views.set(name, { engine, clusterId });
     }
-    for (const { pem } of tenant.cas) {
-      try {
-        this.#registry.register(name, pem);
-      } catch (err) {
-        this.#logger.error({ err, tenant: name }, 'a CA of the tenant is not used');
-      }
+    const pemsOf = (cas: readonly { readonly pem: string }[]) => cas.map(({ pem }) => pem);
+    this.#registry.retain(name, pemsOf(tenant.cas), pemsOf(tenant.importedCas));
+    for (const { pem } of tenant.cas) this.#tell(name, () => this.#registry.register(name, pem));
+    for (const { pem, mappingRules, isAnnounced, isShared } of tenant.importedCas) {
+      const settings = { pem, mappingRules, isAnnounced, isShared };
+      this.#tell(name, () => this.#registry.importCa(name, settings));
     }
     const active = tenant.state === 'active';
     this.#registry.setActive(name, active);
     if (!active) this.#disconnect((principal) => principal.tenant === name);
+  }
+
+  /** A CA that is refused by now lets nobody in; the others work. */
+  #tell(tenant: string, register: () => void): void {
+    try {
+      register();
+    } catch (err) {
+      this.#logger.error({ err, tenant }, 'a CA of the tenant is not used');
+    }
   }
 }

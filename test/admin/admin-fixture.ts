@@ -13,6 +13,7 @@ import type {
   AdminDeps,
   AdminLimits,
   BanView,
+  CaView,
   HealthCheck,
   TenantView,
   TopicDetails,
@@ -214,6 +215,17 @@ export async function startFixture(
   return fixture;
 }
 
+const caView = (kind: CaView['kind']): CaView => ({
+  kind,
+  fingerprint: 'AA:BB',
+  serial: '01',
+  subject: 'CN=x',
+  expiresAtMs: 1_800_000_000_000,
+  mappingRules: kind === 'own' ? null : 'RULE:a/b/',
+  isAnnounced: false,
+  isShared: false,
+});
+
 function inMemory() {
   const audit = new RecordingAudit();
   const tenants = new Map([['acme', tenantView('acme')]]);
@@ -231,7 +243,7 @@ function inMemory() {
     a.principal === b.principal && a.resourceName === b.resourceName && a.operation === b.operation;
   const services: Pick<
     AdminDeps,
-    'tenants' | 'topics' | 'acls' | 'revocations' | 'bans' | 'health' | 'status'
+    'tenants' | 'cas' | 'users' | 'topics' | 'acls' | 'revocations' | 'bans' | 'health' | 'status'
   > = {
     tenants: {
       list: () => [...tenants.values()],
@@ -250,6 +262,32 @@ function inMemory() {
         const view = { ...tenantView(name), state: newState };
         tenants.set(name, view);
         return view;
+      },
+    },
+    cas: {
+      list: (tenant) => (tenants.has(tenant) ? [] : undefined),
+      add: async () => {
+        acted('tenant-ca-add');
+        return caView('own');
+      },
+      import: async () => {
+        acted('tenant-ca-import');
+        return caView('imported');
+      },
+      remove: async () => acted('tenant-ca-remove'),
+    },
+    users: {
+      list: (tenant, after, limit) =>
+        tenants.has(tenant)
+          ? { users: [{ name: `${after}-${limit}`, credentials: [] }], next: null }
+          : undefined,
+      set: async (_tenant, { user }) => {
+        acted('scram-credential-set');
+        return user === 'new';
+      },
+      remove: async (_tenant, user) => {
+        acted('scram-credential-delete');
+        return user === 'ada' ? 1 : 0;
       },
     },
     topics: {

@@ -22,6 +22,21 @@ const RULE = {
   resourceName: 'alarms',
 };
 
+const KEY = Buffer.alloc(32, 7).toString('base64');
+const CREDENTIAL = {
+  user: 'ada',
+  mechanism: 'SCRAM-SHA-256',
+  iterations: 4096,
+  salt: Buffer.alloc(16, 1).toString('base64'),
+  storedKey: KEY,
+  serverKey: KEY,
+};
+const QUERIES: Readonly<Record<string, string>> = {
+  'DELETE /v1/tenants/:tenant/acls': `?${new URLSearchParams(RULE).toString()}`,
+  'DELETE /v1/bans': '?network=%3A%3A1',
+  'DELETE /v1/tenants/:tenant/cas': `?fingerprint=${Array(32).fill('AA').join(':')}`,
+};
+
 describe('the registry', () => {
   test('every /v1 route asks for an access; only the probes do not, and say why', () => {
     for (const route of ADMIN_ROUTES) {
@@ -46,7 +61,7 @@ describe('authorization', () => {
       .replace(':tenant', 'acme')
       .replace(':topic', 'alarms')
       .replace(':certificate', '0A1B')
-      .replace(/:(device|fleet)/, 'pump-17'),
+      .replace(/:(device|fleet|user)/, 'pump-17'),
     body: bodyOf(route.name),
   }));
 
@@ -54,10 +69,7 @@ describe('authorization', () => {
     '$route.name is denied, recorded and durable before the answer',
     async ({ route, path, body }) => {
       admin.decide = () => DENIED;
-      const isDelete = route.method === 'DELETE' && path.endsWith('/acls');
-      const isBan = route.name === 'DELETE /v1/bans';
-      const fields: Record<string, string> = isDelete ? RULE : isBan ? { network: '::1' } : {};
-      const query = isDelete || isBan ? `?${new URLSearchParams(fields).toString()}` : '';
+      const query = route.method === 'DELETE' ? (QUERIES[route.name] ?? '') : '';
       const call = body === undefined ? {} : { body };
       const answer = await admin.call(route.method, path + query, call);
       expect(answer.status).toBe(403);
@@ -76,6 +88,11 @@ describe('authorization', () => {
     if (name === 'POST /v1/tenants/:tenant/topics') return { name: 'alarms' };
     if (name === 'POST /v1/tenants/:tenant/acls') return RULE;
     if (name === 'POST /v1/bans') return { network: '192.0.2.1', durationMs: 1000 };
+    if (name === 'POST /v1/tenants/:tenant/cas') return { caCertificate: 'PEM' };
+    if (name === 'POST /v1/tenants/:tenant/imported-cas') {
+      return { caCertificate: 'PEM', mappingRules: 'RULE:a/b/' };
+    }
+    if (name === 'POST /v1/tenants/:tenant/users') return CREDENTIAL;
     if (name === 'POST /v1/tenants/:tenant/revocations') return { name: 'pump-17' };
     if (name === 'POST /v1/tenants/:tenant/acls/explain') {
       const { principal: _principal, permission: _permission, ...action } = RULE;
@@ -298,5 +315,44 @@ describe('probes', () => {
     const failed = await admin.call('GET', '/readyz');
     expect([failed.status, failed.json.status]).toEqual([503, 'failed']);
     expect(failed.text).toContain('it is offline');
+  });
+});
+
+describe('users who log in with a password', () => {
+  const path = '/v1/tenants/acme/users';
+  const set = (change: object) => admin.call('POST', path, { body: { ...CREDENTIAL, ...change } });
+
+  test('are set by keys that are in no answer and no record', async () => {
+    const known = await set({});
+    const fresh = await set({ user: 'new' });
+    expect([known.status, fresh.status]).toEqual([200, 201]);
+    expect(fresh.json).toEqual({ name: 'new', mechanism: 'SCRAM-SHA-256', iterations: 4096 });
+    expect(JSON.stringify(admin.audit.events)).not.toContain(KEY);
+    expect(admin.audit.story()).toContain('security scram-credential-set success');
+  });
+
+  test.each([
+    [{ iterations: 4095 }],
+    [{ iterations: 16_385 }],
+    [{ mechanism: 'SCRAM-SHA-1' }],
+    [{ mechanism: 'SCRAM-SHA-512' }],
+    [{ storedKey: Buffer.alloc(31).toString('base64') }],
+    [{ serverKey: `${KEY.slice(0, -2)}9=` }],
+    [{ salt: Buffer.alloc(7).toString('base64') }],
+    [{ user: 'a b' }],
+    [{ password: 'hunter2hunter2' }],
+  ])('are refused with %j', async (change) => {
+    const { status, text } = await set(change);
+    expect(status).toBe(400);
+    expect(text).not.toContain('hunter2');
+    expect(admin.audit.story().some((line) => line.startsWith('acted'))).toBe(false);
+  });
+
+  test('are listed a page at a time and removed by name', async () => {
+    const page = await admin.call('GET', `${path}?after=ada&limit=1000`);
+    expect(page.json).toMatchObject({ users: [{ name: 'ada-1000' }] });
+    expect((await admin.call('GET', `${path}?limit=1001`)).status).toBe(400);
+    expect((await admin.call('DELETE', `${path}/ada?mechanism=SCRAM-SHA-256`)).status).toBe(204);
+    expect((await admin.call('DELETE', `${path}/eve`)).status).toBe(404);
   });
 });

@@ -37,6 +37,7 @@ describe('the set of commands', () => {
         'cert ca retire',
         'cert ca rotate',
         'cert crl',
+        'cert crl-url',
         'cert expiring',
         'cert issue',
         'cert list',
@@ -57,6 +58,10 @@ describe('the set of commands', () => {
         'policy check',
         'serve',
         'status',
+        'tenant ca add',
+        'tenant ca import',
+        'tenant ca list',
+        'tenant ca remove',
         'tenant create',
         'tenant describe',
         'tenant list',
@@ -66,6 +71,9 @@ describe('the set of commands', () => {
         'topic delete',
         'topic describe',
         'topic list',
+        'user add',
+        'user list',
+        'user remove',
       ].sort(),
     );
   });

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
@@ -6,10 +7,13 @@ import { openStateLog } from '../../src/engine/embedded/state-log.ts';
 import type { MetadataImage } from '../../src/metadata/metadata-image.ts';
 import { SECURITY_METADATA_LOG } from '../../src/metadata/metadata-log.ts';
 import { SecurityState } from '../../src/metadata/security-state.ts';
+import { readTenantCa } from '../../src/metadata/tenant-ca.ts';
+import { pemOf } from '../../src/pki/pki-directory.ts';
 import type { ClientQuotaAlteration } from '../../src/quota/client-quota-entity.ts';
 import type { AclBinding } from '../../src/security/acl/acl-binding.ts';
 import type { ScramChange } from '../../src/security/scram/scram-credentials.ts';
 import type { DelegationToken } from '../../src/security/tokens/delegation-token.ts';
+import { foreignCa } from '../pki/foreign-ca.ts';
 import { createTestPki, type TestPki, tenantCa } from '../pki/test-pki.ts';
 import { testSeed } from '../tools/test-seed.ts';
 import { PowerCutFileSystem, type SeededRandom, seededRandom } from './power-cut-file-system.ts';
@@ -53,9 +57,18 @@ const TOKEN: Omit<DelegationToken, 'id' | 'expiresAtMs'> = {
 
 let pki: TestPki;
 let cas: Record<string, string[]>;
+let foreign: string;
+
+/** As the facts of an image have them. */
+const keysOf = (...pems: readonly string[]): string =>
+  pems
+    .map((pem) => readTenantCa(pem).keyId.slice(0, 8))
+    .sort()
+    .join();
 
 beforeAll(() => {
   pki = createTestPki();
+  foreign = pemOf(foreignCa().certificate);
   cas = Object.fromEntries(
     TENANTS.map((tenant) => [
       tenant,
@@ -72,7 +85,14 @@ function factsOf(image: MetadataImage): Map<string, unknown> {
     const { delegationTokens, revocations } = tenant;
     facts.set(`${name} state`, state);
     facts.set(`${name} clusterId`, clusterId);
-    facts.set(`${name} cas`, held.length);
+    facts.set(
+      `${name} cas`,
+      held
+        .map(({ keyId }) => keyId.slice(0, 8))
+        .sort()
+        .join(),
+    );
+    for (const { mappingRules } of tenant.importedCas) facts.set(`${name} import`, mappingRules);
     for (const { resourceName } of acls) facts.set(`${name} ${resourceName}`, true);
     for (const { entity, values } of clientQuotas.entries()) {
       facts.set(`${name} quota ${entity.user}`, values.producer_byte_rate);
@@ -161,13 +181,20 @@ class SecurityLives {
       const facts: [string, unknown][] = [
         [`${tenant} state`, 'active'],
         [`${tenant} clusterId`, 'any'],
-        [`${tenant} cas`, 1],
+        [`${tenant} cas`, keysOf(first!)],
       ];
       return this.#asked(state, facts, state.createTenant(tenant, first!));
     }
-    if (choice < 0.1) {
-      return this.#asked(state, [[`${tenant} cas`, 2]], state.addTenantCa(tenant, second!));
+    if (choice < 0.06) {
+      const both = [[`${tenant} cas`, keysOf(first!, second!)]] as const;
+      return this.#asked(state, both, state.addTenantCa(tenant, second!));
     }
+    if (choice < 0.1) {
+      const { fingerprint256 } = new X509Certificate(second!);
+      const one = [[`${tenant} cas`, keysOf(first!)]] as const;
+      return this.#asked(state, one, state.removeCa(tenant, fingerprint256));
+    }
+    if (choice < 0.16) return this.#changeImport(state, tenant);
     if (choice < 0.3) {
       const next = choice < 0.2 ? 'active' : 'suspended';
       return this.#asked(state, [[`${tenant} state`, next]], state.setTenantState(tenant, next));
@@ -179,6 +206,19 @@ class SecurityLives {
     const key = `${tenant} ${rule.resourceName}`;
     if (choice < 0.85) return this.#asked(state, [[key, true]], state.addAcls(tenant, [rule]));
     return this.#asked(state, [[key, undefined]], state.removeAcls(tenant, [rule]));
+  }
+
+  /** The one foreign CA comes, is named by other rules, or goes. */
+  #changeImport(state: SecurityState, tenant: string): Promise<void> {
+    if (this.#random() < 0.4) {
+      const { fingerprint256 } = new X509Certificate(foreign);
+      const change = state.removeCa(tenant, fingerprint256);
+      return this.#asked(state, [[`${tenant} import`, undefined]], change);
+    }
+    const mappingRules = `RULE:a/${this.#int(5)}/`;
+    const flags = { isAnnounced: false, isShared: true };
+    const change = state.importCa(tenant, { caCertificate: foreign, mappingRules, ...flags });
+    return this.#asked(state, [[`${tenant} import`, mappingRules]], change);
   }
 
   /** One or two users at once: both or neither. */

@@ -128,7 +128,7 @@ describeRequiring(['openssl'], 'openssl verify -crl_check_all -x509_strict', () 
 });
 
 describeRequiring(['certtool'], 'certtool', () => {
-  it.each(['p256', 'ed25519', 'rsa2048'] as const)(
+  it.each(['p256', 'p384', 'ed25519', 'rsa2048'] as const)(
     'verifies the CRL and uses it, %s',
     (keyType) => {
       const [revoked, good] = verdicts(keyType, ({ dir }, device) => {

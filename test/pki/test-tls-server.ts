@@ -2,6 +2,7 @@
  * A small TLS server over real sockets that does what a listener must: Breakwater's context, then
  * admission on every connection. It says "welcome" to whom it admits, "refused" to the others.
  */
+import type { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import * as tls from 'node:tls';
@@ -55,10 +56,14 @@ export function materialOf(pki: TestPki, listener: Listener): TlsMaterial {
   };
 }
 
-export function registryOf(pki: TestPki): TenantCaRegistry {
+export function registryOf(
+  pki: TestPki,
+  otherRoots: () => readonly X509Certificate[] = () => [],
+): TenantCaRegistry {
   const registry = new TenantCaRegistry({
     clientRootPem: pemOf(pki.clientRoot.certificate),
     trustDomain: TRUST_DOMAIN,
+    otherRoots,
   });
   for (const [tenant, ca] of Object.entries(pki.tenants)) {
     registry.register(tenant, pemOf(ca.certificate));

@@ -176,8 +176,9 @@ describe('a set of CRLs', () => {
     expect(problems).toEqual([]);
     expect(set.isRevoked(issuer.keyId, '0A')).toBe(false);
     set.take(fresh);
-    expect(set.expired(nowMs)).toEqual([]);
-    const [late] = set.expired(nowMs + 2 * DAY_MS);
+    expect(set.due(nowMs)).toEqual([]);
+    expect(set.due(nowMs + 0.9 * DAY_MS)[0]).toMatchObject({ alarm: 'crl-ending' });
+    const [late] = set.due(nowMs + 2 * DAY_MS);
     expect(late).toMatchObject({ alarm: 'crl-expired', detail: expect.stringContaining('due') });
     expect(set.isRevoked(issuer.keyId, '0A')).toBe(true);
     expect(set.isRevoked('another', '0A')).toBe(false);

@@ -5,15 +5,19 @@ import { banRoutes } from './bans.ts';
 import { healthRoutes } from './health.ts';
 import { revocationRoutes } from './revocations.ts';
 import { statusRoutes } from './status.ts';
+import { tenantCaRoutes } from './tenant-cas.ts';
 import { tenantRoutes } from './tenants.ts';
 import { topicRoutes } from './topics.ts';
+import { userRoutes } from './users.ts';
 
 export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...healthRoutes,
   ...statusRoutes,
   ...tenantRoutes,
+  ...tenantCaRoutes,
   ...topicRoutes,
   ...aclRoutes,
   ...revocationRoutes,
   ...banRoutes,
+  ...userRoutes,
 ];

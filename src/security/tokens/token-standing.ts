@@ -15,7 +15,7 @@ export interface TokenCircumstances {
   readonly revocations: Revocations;
   /** What the CRLs of clients say. */
   readonly isRevoked: RevocationCheck;
-  readonly registry: Pick<TenantCaRegistry, 'find'>;
+  readonly registry: Pick<TenantCaRegistry, 'find' | 'isImportedBy'>;
 }
 
 /** Why the token speaks for nobody by now; null: it is good. */
@@ -37,14 +37,16 @@ function certificateExclusion(
   { issuerKeyId, serial }: TokenCertificate,
   { tenant, isRevoked, registry }: TokenCircumstances,
 ): Exclusion | null {
-  const ca = registry.find(issuerKeyId);
-  if (ca?.tenant !== tenant) return revoked('the CA behind the token is no longer registered');
   const isListed = (keyId: string, text: string): boolean => {
     const canonical = canonicalSerial(text);
     return canonical === null || isRevoked(keyId, canonical);
   };
-  if (isListed(ca.rootKeyId, ca.certificate.serialNumber)) {
-    return revoked('the CA behind the token is revoked');
+  if (!registry.isImportedBy(issuerKeyId, tenant)) {
+    const ca = registry.find(issuerKeyId);
+    if (ca?.tenant !== tenant) return revoked('the CA behind the token is no longer registered');
+    if (isListed(ca.rootKeyId, ca.certificate.serialNumber)) {
+      return revoked('the CA behind the token is revoked');
+    }
   }
   return isListed(issuerKeyId, serial) ? revoked(`serial ${serial}, behind the token`) : null;
 }

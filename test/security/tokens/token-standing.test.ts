@@ -6,6 +6,7 @@ import { tokenExclusion } from '../../../src/security/tokens/token-standing.ts';
 
 const ISSUED_MS = 1000;
 const KEY = 'ab'.repeat(32);
+const IMPORTED_KEY = '12'.repeat(32);
 const ROOT = 'cd'.repeat(32);
 const token: DelegationToken = {
   id: `${'t'.repeat(21)}A`,
@@ -18,6 +19,7 @@ const token: DelegationToken = {
   expiresAtMs: 2000,
   maxAtMs: 3000,
 };
+const IMPORTED = { issuerKeyId: IMPORTED_KEY, serial: '0A' };
 const reason = 'unspecified' as const;
 const revokedName = (name: string, revokedAtMs: number): Partial<RevocationData> => ({
   names: new Map([[name, { name, revokedAtMs, reason }]]),
@@ -39,7 +41,10 @@ const judged = (
       nowMs: change.nowMs ?? 1500,
       revocations: new Revocations({ ...empty, ...data }),
       isRevoked: (keyId, serial) => `${keyId} ${serial}` === change.listed,
-      registry: { find: (keyId) => (keyId === KEY ? (ca as never) : undefined) },
+      registry: {
+        find: (keyId) => (keyId === KEY ? (ca as never) : undefined),
+        isImportedBy: (keyId, tenant) => keyId === IMPORTED_KEY && tenant === 'acme',
+      },
     },
   );
 };
@@ -54,6 +59,7 @@ describe('a delegation token', () => {
     expect(judged(suspended('device', 'eve'))).toBeNull();
     expect(judged(suspended('fleet', 'other'))).toBeNull();
     expect(judged({}, { listed: `${ROOT} 0A` })).toBeNull();
+    expect(judged({}, { token: { certificate: IMPORTED } })).toBeNull();
   });
 
   it.each<[string, ReturnType<typeof judged>]>([
@@ -75,6 +81,10 @@ describe('a delegation token', () => {
     ['its certificate is on a CRL', judged({}, { listed: `${KEY} 0A` })],
     ['its CA is on a CRL', judged({}, { listed: `${ROOT} 07` })],
     ["its CA is another tenant's by now", judged({}, { ca: 'globex' })],
+    [
+      'its certificate is on the CRL of an imported CA',
+      judged({}, { token: { certificate: IMPORTED }, listed: `${IMPORTED_KEY} 0A` }),
+    ],
     [
       'its CA is not known',
       judged({}, { token: { certificate: { issuerKeyId: 'ee'.repeat(32), serial: '0A' } } }),

@@ -1,0 +1,69 @@
+/**
+ * The admin API's SCRAM users, on the security state. Invariant: what a user logs in with goes in and
+ * never comes out: a listing tells names, mechanisms and iterations.
+ */
+import type { SecurityState } from '../metadata/security-state.ts';
+import type { ScramCredential, ScramCredentialId } from '../security/scram/scram-credentials.ts';
+import { SCRAM_MECHANISMS, type ScramMechanismName } from '../security/scram/scram-mechanism.ts';
+import type { AdminUsers, UserPage, UserView } from './admin-services.ts';
+import { toAdminError } from './state-tenants.ts';
+
+export class StateUsers implements AdminUsers {
+  readonly #state: SecurityState;
+
+  constructor(state: SecurityState) {
+    this.#state = state;
+  }
+
+  list(tenant: string, after: string | null, limit: number): UserPage | undefined {
+    const found = this.#state.image.tenants.get(tenant);
+    if (found === undefined) return undefined;
+    const credentials = found.scramCredentials;
+    const names = [...credentials.users()].filter((name) => after === null || name > after).sort();
+    const users = names.slice(0, limit).map(
+      (name): UserView => ({
+        name,
+        credentials: credentials
+          .ofUser(name)
+          .map(({ mechanism, iterations }) => ({ mechanism, iterations })),
+      }),
+    );
+    return { users, next: names.length > limit ? (users.at(-1)?.name ?? null) : null };
+  }
+
+  async set(tenant: string, credential: ScramCredential): Promise<boolean> {
+    const isNew = this.#held(tenant, credential.user, null).length === 0;
+    await this.#alter(tenant, [], [credential]);
+    return isNew;
+  }
+
+  async remove(
+    tenant: string,
+    user: string,
+    mechanism: ScramMechanismName | null,
+  ): Promise<number> {
+    const held = this.#held(tenant, user, mechanism);
+    if (held.length > 0) await this.#alter(tenant, held, []);
+    return held.length;
+  }
+
+  #held(tenant: string, user: string, mechanism: ScramMechanismName | null): ScramCredentialId[] {
+    const credentials = this.#state.image.tenants.get(tenant)?.scramCredentials;
+    return SCRAM_MECHANISMS.map(({ name }) => ({ user, mechanism: name })).filter(
+      (id) =>
+        (mechanism === null || id.mechanism === mechanism) && credentials?.get(id) !== undefined,
+    );
+  }
+
+  async #alter(
+    tenant: string,
+    deleted: readonly ScramCredentialId[],
+    upserted: readonly ScramCredential[],
+  ): Promise<void> {
+    try {
+      await this.#state.alterScramCredentials(tenant, { deleted, upserted });
+    } catch (error) {
+      throw toAdminError(error);
+    }
+  }
+}
