@@ -462,6 +462,7 @@ export class Server {
       remotePort,
       tenant: null,
       principal: null,
+      fleet: null,
       certificateSerial: null,
     };
   }
@@ -471,6 +472,7 @@ export class Server {
       ...unknown,
       tenant: principal.tenant,
       principal: formatPrincipal(principal),
+      fleet: principal.fleet,
       certificateSerial: principal.certificateSerial,
     };
   }
