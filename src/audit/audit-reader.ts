@@ -5,8 +5,8 @@
  * Invariant: a line is bounded in memory, and one that is no record is counted, never skipped in
  * silence.
  */
-import { createReadStream, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import type { FileSystem } from '../base/file-system.ts';
 
 /** A line of the log as it stands there; the fields are of unchecked shape. */
 export interface AuditLine {
@@ -27,25 +27,30 @@ export interface BadLine {
 
 const FILE_NAME = /^([a-z]+)-[0-9]{8}-[0-9]{6,}\.ndjson$/;
 const LINE_BYTES_MAX = 1024 * 1024;
+const WINDOW_BYTES = 1024 * 1024;
 const NEWLINE = 0x0a;
 
 /** Throws the file system's error when the path cannot be read. */
-export async function* readAuditLines(path: string): AsyncGenerator<AuditLine | BadLine> {
-  for (const file of auditFilesOf(path)) yield* linesOf(file);
+export async function* readAuditLines(
+  files: FileSystem,
+  path: string,
+): AsyncGenerator<AuditLine | BadLine> {
+  for (const file of auditFilesOf(files, path)) yield* linesOf(files, file);
 }
 
-function auditFilesOf(path: string): string[] {
-  if (!statSync(path).isDirectory()) return [path];
-  return readdirSync(path)
+function auditFilesOf(files: FileSystem, path: string): string[] {
+  if (files.statSync(path)?.isDirectory !== true) return [path];
+  return files
+    .readdirSync(path)
     .filter((name) => FILE_NAME.test(name))
     .sort()
     .map((name) => join(path, name));
 }
 
-async function* linesOf(file: string): AsyncGenerator<AuditLine | BadLine> {
+async function* linesOf(files: FileSystem, file: string): AsyncGenerator<AuditLine | BadLine> {
   const stream = FILE_NAME.exec(basename(file))?.[1] ?? 'audit';
   let line = 0;
-  for await (const bytes of splitLines(file)) {
+  for await (const bytes of splitLines(files, file)) {
     line += 1;
     const record = bytes === null ? null : recordIn(bytes);
     yield record === null ? { file, line, record } : { stream, file, line, record };
@@ -53,7 +58,7 @@ async function* linesOf(file: string): AsyncGenerator<AuditLine | BadLine> {
 }
 
 /** The lines of a file without their ends; null for one that is longer than any of ours. */
-async function* splitLines(file: string): AsyncGenerator<Buffer | null> {
+async function* splitLines(files: FileSystem, file: string): AsyncGenerator<Buffer | null> {
   let parts: Buffer[] = [];
   let sizeBytes = 0;
   const take = (): Buffer | null => {
@@ -67,8 +72,8 @@ async function* splitLines(file: string): AsyncGenerator<Buffer | null> {
     if (sizeBytes > LINE_BYTES_MAX) parts = [];
     else if (part.length > 0) parts.push(part);
   };
-  for await (const chunk of createReadStream(file, { highWaterMark: 1024 * 1024 })) {
-    let rest: Buffer = chunk;
+  for await (const window of windowsOf(files, file)) {
+    let rest = window;
     for (let end = rest.indexOf(NEWLINE); end !== -1; end = rest.indexOf(NEWLINE)) {
       put(rest.subarray(0, end));
       yield take();
@@ -77,6 +82,21 @@ async function* splitLines(file: string): AsyncGenerator<Buffer | null> {
     put(rest);
   }
   if (sizeBytes > 0) yield take();
+}
+
+async function* windowsOf(files: FileSystem, file: string): AsyncGenerator<Buffer> {
+  const handle = files.openSync(file, 'read');
+  try {
+    for (let position = 0; ; ) {
+      const window = Buffer.allocUnsafe(WINDOW_BYTES);
+      const count = await handle.read(window, position);
+      if (count === 0) return;
+      yield window.subarray(0, count);
+      position += count;
+    }
+  } finally {
+    handle.closeSync();
+  }
 }
 
 function recordIn(line: Buffer): Record<string, unknown> | null {

@@ -54,7 +54,7 @@ async function replay(options: Options): Promise<void> {
   const past = new PolicyReplay(authorizer, (tenant) => tenants.has(tenant));
   let badLines = 0;
   for (const path of options.audit) {
-    for await (const { record } of readAuditLines(path)) {
+    for await (const { record } of readAuditLines(nodeFileSystem, path)) {
       if (record === null) badLines += 1;
       else past.add(record);
     }

@@ -122,6 +122,9 @@ class World {
   readonly #rules: readonly PolicyRule[];
   readonly #roles: readonly PolicyRoles[];
   readonly #members: readonly string[];
+  /** Users and fleets that are named anywhere, without their kind. */
+  readonly #users: readonly string[];
+  readonly #fleets: readonly string[];
   readonly #tenants: readonly string[];
   readonly #names = new Map<string, Set<string>>();
   readonly #hosts: readonly string[];
@@ -133,6 +136,11 @@ class World {
     this.#members = [...new Set(links.map(({ member }) => member))].filter(
       (member) => !member.startsWith('Role:'),
     );
+    const subjects = new Set([...this.#members, ...this.#rules.map(({ subject }) => subject)]);
+    const named = (kind: string): string[] =>
+      [...subjects].filter((one) => one.startsWith(kind)).map((one) => one.slice(kind.length));
+    this.#users = named('User:').filter((name) => name !== '*');
+    this.#fleets = named('Fleet:');
     const domains = new Set([...this.#rules, ...links].map(({ domain }) => domain));
     this.#tenants = [...domains].filter((one) => one !== EVERY_TENANT && one !== OPERATOR_DOMAIN);
     for (const { resourceType, resourceName } of this.#rules) {
@@ -175,9 +183,13 @@ class World {
 
   *#callers(subject: string, domain: string): Generator<KafkaPrincipal> {
     const [kind, name = ''] = subject.split(/:(.*)/s);
-    if (kind === 'User') yield caller(domain, name === '*' ? ANYONE : name, null);
-    else if (kind === 'Fleet') yield caller(domain, ANYONE, name);
-    else {
+    if (subject === 'User:*') {
+      for (const user of [ANYONE, ...this.#users]) yield caller(domain, user, null);
+      for (const fleet of this.#fleets) yield caller(domain, ANYONE, fleet);
+    } else if (kind === 'User') yield caller(domain, name, null);
+    else if (kind === 'Fleet') {
+      for (const user of [ANYONE, ...this.#users]) yield caller(domain, user, name);
+    } else {
       for (const member of this.#members) {
         const isHolder = this.#roles.some((roles) => roles.rolesOf(member, domain).has(subject));
         if (isHolder) yield* this.#callers(member, domain);
