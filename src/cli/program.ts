@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   device: async () => (await import('./suspension.ts')).registerDevice,
   fleet: async () => (await import('./suspension.ts')).registerFleet,
   policy: async () => (await import('./policy.ts')).registerPolicy,
+  audit: async () => (await import('./audit.ts')).registerAudit,
   status: async () => (await import('./status.ts')).registerStatus,
 };
 

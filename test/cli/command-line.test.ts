@@ -27,6 +27,7 @@ describe('the set of commands', () => {
         'acl explain',
         'acl list',
         'acl remove',
+        'audit explain',
         'cert bulk',
         'cert ca create',
         'cert ca list',
