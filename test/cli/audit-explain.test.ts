@@ -39,6 +39,9 @@ describe('audit explain', () => {
 
   it('explains an authentication, an allowed access and the start of the broker', async () => {
     const audit = join(fixture.broker.dataDir, 'audit');
+    const device = await fixture.connect('acme', 'device-1');
+    const topics = [{ name: 'telemetry' }];
+    await device.call(ApiKey.Metadata, 9, { topics, allowAutoTopicCreation: false });
     const sentence = async (stream: 'security' | 'access', field: string, value: string) => {
       const { seq } = await fixture.audited(stream, (line) => line[field] === value);
       return (await runInProcess(['audit', 'explain', `${stream}:${seq}`, '--audit', audit]))
