@@ -23,7 +23,7 @@ import { type ClientServers, makeClientServers } from './broker/client-server.ts
 import { CrlFile, type CrlFileOptions } from './broker/crls.ts';
 import { developmentKcatLine, prepareCertificates, seedTenants } from './broker/development.ts';
 import { enabledMechanisms } from './broker/sasl.ts';
-import { openAudit, openAuthorizer, openEngine } from './broker/storage.ts';
+import { openAudit, openAuthorizer, openEngine, openShadow } from './broker/storage.ts';
 import { tenantSecurity } from './broker/tenant-security.ts';
 import type { Config } from './config/config-schema.ts';
 import { packageVersion } from './config/package-root.ts';
@@ -84,6 +84,9 @@ async function start(
   undo.push(() => engine.close());
   const authorizer = await openAuthorizer(config, audit, logger);
   undo.push(() => authorizer.close());
+  const shadow = await openShadow(config, authorizer, logger);
+  undo.push(() => shadow?.candidate.close());
+  const policies = shadow === null ? [authorizer] : [authorizer, shadow.candidate];
 
   const devTenants = dev ? await prepareCertificates(config, audit) : null;
   const certificates = listenerCertificates(config, dev);
@@ -132,7 +135,7 @@ async function start(
   );
   const servers: ClientServers = makeClientServers(config, {
     audit,
-    authorizer,
+    authorizer: shadow?.authorizer ?? authorizer,
     acls,
     logger,
     certificates: certificates[0],
@@ -143,7 +146,7 @@ async function start(
     revocationsOf: (tenant) => state.image.tenants.get(tenant)?.revocations ?? Revocations.NONE,
     isRevoked: clientCrl.isRevoked,
   });
-  follow(state, views, authorizer, servers, logger);
+  follow(state, views, policies, servers, logger);
   if (devTenants !== null) await seedTenants(devTenants, state, views, audit);
   for (const crl of [clientCrl, operatorCrl]) await crl.start();
 
@@ -164,6 +167,7 @@ async function start(
     acls,
     audit,
     authorizer,
+    shadow,
     certificates,
     engine,
     logger,
@@ -233,13 +237,13 @@ function listenerCertificates(
 function follow(
   state: SecurityState,
   views: TenantViews,
-  authorizer: CasbinAuthorizer,
+  policies: readonly CasbinAuthorizer[],
   servers: ClientServers,
   logger: Logger,
 ): void {
   for (const tenant of state.image.tenants.values()) {
     views.update(tenant);
-    authorizer.setDynamicRules(tenant.name, tenant.acls);
+    for (const policy of policies) policy.setDynamicRules(tenant.name, tenant.acls);
   }
   state.onChange((image, changes) => {
     for (const change of changes) {
@@ -247,9 +251,11 @@ function follow(
       if (tenant === undefined) continue;
       const { name, acls } = tenant;
       if (change.type === 'acls-added') {
-        authorizer.changeDynamicRules(name, acls, { added: change.bindings, removed: [] });
+        const delta = { added: change.bindings, removed: [] };
+        for (const policy of policies) policy.changeDynamicRules(name, acls, delta);
       } else if (change.type === 'acls-removed') {
-        authorizer.changeDynamicRules(name, acls, { added: [], removed: change.bindings });
+        const delta = { added: [], removed: change.bindings };
+        for (const policy of policies) policy.changeDynamicRules(name, acls, delta);
       } else if (change.type === 'scram-credentials') {
         servers.sasl?.disconnect(whoLoggedInBy(change));
       } else if (change.type === 'certificates-revoked' || change.type === 'suspensions') {

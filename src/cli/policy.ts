@@ -1,8 +1,9 @@
-/** `breakwater policy check|test|diff|replay`: offline, on files; they start and change nothing. */
+/** `breakwater policy check|test|diff|replay` (offline, on files) and `shadow` (asks the broker). */
 import type { Command } from 'commander';
 import { registerPolicyCheck } from './policy-check.ts';
 import { registerPolicyDiff } from './policy-diff.ts';
 import { registerPolicyReplay } from './policy-replay.ts';
+import { registerPolicyShadow } from './policy-shadow.ts';
 import { registerPolicyTest } from './policy-test.ts';
 
 export function registerPolicy(program: Command): void {
@@ -13,4 +14,5 @@ export function registerPolicy(program: Command): void {
   registerPolicyTest(group);
   registerPolicyDiff(group);
   registerPolicyReplay(group);
+  registerPolicyShadow(group);
 }

@@ -227,7 +227,7 @@ function inMemory() {
     a.principal === b.principal && a.resourceName === b.resourceName && a.operation === b.operation;
   const services: Pick<
     AdminDeps,
-    'tenants' | 'topics' | 'acls' | 'revocations' | 'health' | 'status'
+    'tenants' | 'topics' | 'acls' | 'revocations' | 'health' | 'status' | 'shadow'
   > = {
     tenants: {
       list: () => [...tenants.values()],
@@ -301,6 +301,7 @@ function inMemory() {
         if (isSuspended) suspended.push({ kind, name, sinceMs: 1 });
       },
     },
+    shadow: () => null,
     health: () => checks,
     status: () => ({
       version: '0.0.0',

@@ -55,6 +55,7 @@ describe('the set of commands', () => {
         'policy check',
         'policy diff',
         'policy replay',
+        'policy shadow',
         'policy test',
         'serve',
         'status',

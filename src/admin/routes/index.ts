@@ -2,6 +2,7 @@
 import type { AdminRoute } from '../admin-route.ts';
 import { aclRoutes } from './acls.ts';
 import { healthRoutes } from './health.ts';
+import { policyRoutes } from './policy.ts';
 import { revocationRoutes } from './revocations.ts';
 import { statusRoutes } from './status.ts';
 import { tenantRoutes } from './tenants.ts';
@@ -13,5 +14,6 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...tenantRoutes,
   ...topicRoutes,
   ...aclRoutes,
+  ...policyRoutes,
   ...revocationRoutes,
 ];
