@@ -27,7 +27,7 @@ import { CrlFile, type CrlFileOptions } from './broker/crls.ts';
 import { enabledTokens, TokenSweep } from './broker/delegation-tokens.ts';
 import { developmentKcatLine, prepareCertificates, seedTenants } from './broker/development.ts';
 import { enabledMechanisms } from './broker/sasl.ts';
-import { openAudit, openAuthorizer, openEngine } from './broker/storage.ts';
+import { openAudit, openAuthorizer, openEngine, openShadow } from './broker/storage.ts';
 import { tenantSecurity } from './broker/tenant-security.ts';
 import type { Config } from './config/config-schema.ts';
 import { packageVersion } from './config/package-root.ts';
@@ -88,6 +88,9 @@ async function start(
   undo.push(() => engine.close());
   const authorizer = await openAuthorizer(config, audit, logger);
   undo.push(() => authorizer.close());
+  const shadow = await openShadow(config, authorizer, logger);
+  undo.push(() => shadow?.candidate.close());
+  const policies = shadow === null ? [authorizer] : [authorizer, shadow.candidate];
 
   const devTenants = dev ? await prepareCertificates(config, audit) : null;
   const certificates = listenerCertificates(config, dev);
@@ -144,7 +147,7 @@ async function start(
   const guard = authenticationGuard(config, systemClock);
   const servers: ClientServers = makeClientServers(config, {
     audit,
-    authorizer,
+    authorizer: shadow?.authorizer ?? authorizer,
     acls,
     logger,
     certificates: certificates[0],
@@ -164,7 +167,7 @@ async function start(
     server: servers.mtls.tlsServer,
     logger,
   });
-  follow(state, views, authorizer, servers, logger);
+  follow(state, views, policies, servers, logger);
   announced.update();
   state.onChange(() => announced.update());
   if (devTenants !== null) await seedTenants(devTenants, state, views, audit);
@@ -193,6 +196,7 @@ async function start(
     acls,
     audit,
     authorizer,
+    shadow,
     certificates,
     engine,
     guard,
@@ -265,13 +269,13 @@ function listenerCertificates(
 function follow(
   state: SecurityState,
   views: TenantViews,
-  authorizer: CasbinAuthorizer,
+  policies: readonly CasbinAuthorizer[],
   servers: ClientServers,
   logger: Logger,
 ): void {
   for (const tenant of state.image.tenants.values()) {
     views.update(tenant);
-    authorizer.setDynamicRules(tenant.name, tenant.acls);
+    for (const policy of policies) policy.setDynamicRules(tenant.name, tenant.acls);
   }
   state.onChange((image, changes) => {
     for (const change of changes) {
@@ -283,9 +287,11 @@ function follow(
       if (tenant === undefined) continue;
       const { name, acls } = tenant;
       if (change.type === 'acls-added') {
-        authorizer.changeDynamicRules(name, acls, { added: change.bindings, removed: [] });
+        const delta = { added: change.bindings, removed: [] };
+        for (const policy of policies) policy.changeDynamicRules(name, acls, delta);
       } else if (change.type === 'acls-removed') {
-        authorizer.changeDynamicRules(name, acls, { added: [], removed: change.bindings });
+        const delta = { added: [], removed: change.bindings };
+        for (const policy of policies) policy.changeDynamicRules(name, acls, delta);
       } else if (change.type === 'scram-credentials') {
         recheck(servers, name, logger);
       } else if (change.type === 'delegation-tokens') {

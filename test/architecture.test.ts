@@ -38,7 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'protocol/',
     'base/',
   ],
-  'cli/': ['config/', 'pki/', 'security/', 'base/', 'broker.ts'],
+  'cli/': ['config/', 'pki/', 'security/', 'audit/', 'base/', 'broker.ts'],
   'main.ts': ['cli/', 'base/'],
   broker: [
     'server/',

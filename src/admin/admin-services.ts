@@ -246,6 +246,29 @@ export interface ListenerStatus {
   readonly connections: number;
 }
 
+/** What a candidate policy would decide otherwise; see ShadowAuthorizer. */
+export interface ShadowReport {
+  readonly asked: number;
+  readonly differing: number;
+  /** True when there were more kinds than are kept. */
+  readonly isCut: boolean;
+  readonly policy: StatusReport['policy'];
+  readonly differences: readonly {
+    readonly tenant: string | null;
+    readonly principal: string;
+    readonly fleet: string | null;
+    readonly host: string;
+    readonly operation: string;
+    readonly resourceType: string;
+    readonly resource: string;
+    readonly live: { readonly allowed: boolean; readonly origin: string | null };
+    readonly candidate: { readonly allowed: boolean; readonly origin: string | null };
+    readonly count: number;
+    readonly firstMs: number;
+    readonly lastMs: number;
+  }[];
+}
+
 export interface StatusReport {
   readonly version: string;
   readonly nodeVersion: string;
@@ -307,4 +330,6 @@ export interface AdminDeps {
   readonly bans: AdminBans;
   readonly health: () => readonly HealthCheck[];
   readonly status: () => StatusReport;
+  /** Null while no candidate policy is on trial. */
+  readonly shadow: () => ShadowReport | null;
 }

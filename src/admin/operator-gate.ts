@@ -299,6 +299,7 @@ function subjectOf(peer: Peer, principal: KafkaPrincipal | null): AuditSubject {
     remotePort: peer.port,
     tenant: null,
     principal: principal === null ? null : formatPrincipal(principal),
+    fleet: null,
     certificateSerial: principal?.certificateSerial ?? null,
   };
 }

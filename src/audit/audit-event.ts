@@ -14,6 +14,8 @@ export interface AuditSubject {
   readonly tenant: string | null;
   /** `User:device-1`; null while unknown. */
   readonly principal: string | null;
+  /** The fleet of a device: with it, what a policy would have said can be asked again. */
+  readonly fleet: string | null;
   readonly certificateSerial: string | null;
   /** The `iss` of the token by which an operator came; absent for everybody else. */
   readonly tokenIssuer?: string;

@@ -5,10 +5,10 @@
  * Invariants: every value is a name, a code or a number; strings of a peer are cut to a bounded
  * length; a line is ASCII, so nothing in it can end a line or steer a terminal, whatever reads it.
  *
- * Fields: level, v, seq, time (ISO 8601, UTC), type, then who (tenant, principal, certificate,
- * address, port, connection, listener, issuer of an operator's token); for `access` what (api,
- * apiVersion, clientId, operation, resourceType, resource, decision, rule, origin, and tokenRole
- * where a token's role decided); for others outcome, reason, detail, facts, and
+ * Fields: level, v, seq, time (ISO 8601, UTC), type, then who (tenant, principal, fleet of a device,
+ * certificate, address, port, connection, listener, issuer of an operator's token); for `access` what
+ * (api, apiVersion, clientId, operation, resourceType, resource, decision, rule, origin, and
+ * tokenRole where a token's role decided); for others outcome, reason, detail, facts, and
  * decision for an authentication or a connection. A line that stands for several events has count,
  * first and last.
  */
@@ -45,6 +45,7 @@ function subjectFields(subject: AuditSubject): RecordFields {
   return {
     tenant: boundedOrNull(subject.tenant),
     principal: boundedOrNull(subject.principal),
+    ...(subject.fleet !== null && { fleet: bounded(subject.fleet) }),
     certificate: boundedOrNull(subject.certificateSerial),
     address: bounded(subject.remoteAddress),
     port: subject.remotePort,

@@ -1,6 +1,6 @@
 /** Starts the admin listener on the parts of a running broker. */
 import { type AdminServer, startAdminServer } from '../admin/admin-server.ts';
-import type { ListenerStatus, StatusReport } from '../admin/admin-services.ts';
+import type { ListenerStatus, ShadowReport, StatusReport } from '../admin/admin-services.ts';
 import { EngineTopics } from '../admin/engine-topics.ts';
 import { PolicyAcls } from '../admin/policy-acls.ts';
 import { AdminError } from '../admin/problem.ts';
@@ -30,6 +30,7 @@ import type { Server } from '../server/server.ts';
 import type { TenantViews } from '../server/tenant-views.ts';
 import type { ClientServers } from './client-server.ts';
 import { type HealthParts, healthOf } from './health.ts';
+import type { ShadowPolicy } from './storage.ts';
 import { adminIssuers, type IssuerParts } from './token-issuers.ts';
 
 export interface AdminParts extends HealthParts {
@@ -45,6 +46,7 @@ export interface AdminParts extends HealthParts {
   readonly isOperatorRevoked: RevocationCheck;
   /** Null: operators come with certificates only. */
   readonly tokens: OperatorTokens | null;
+  readonly shadow: ShadowPolicy | null;
   readonly startedAtMs: number;
 }
 
@@ -70,7 +72,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       return admitOperator(peerFactsOf(socket), rules, systemClock.nowMs());
     },
     tokens: parts.tokens,
-    authorizer,
+    authorizer: parts.shadow?.authorizer ?? authorizer,
     audit,
     clock: systemClock,
     random: systemRandom,
@@ -99,9 +101,16 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     users: new StateUsers(state),
     revocations: new StateRevocations(state),
     bans: new StateBans(state, parts.guard, systemClock),
+    shadow: () => shadowReport(parts.shadow),
     health: () => healthOf(parts),
     status: () => statusOf(config, parts),
   });
+}
+
+function shadowReport(shadow: ShadowPolicy | null): ShadowReport | null {
+  if (shadow === null) return null;
+  const { counts, differences } = shadow.authorizer;
+  return { ...counts, policy: shadow.candidate.policyStatus(), differences };
 }
 
 function statusOf(config: Config, parts: AdminParts): StatusReport {

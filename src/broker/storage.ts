@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { type FileAuditLog, openFileAuditLog } from '../audit/file-audit-log.ts';
 import { systemClock } from '../base/clock.ts';
+import { ConfigError } from '../base/errors.ts';
 import { nodeFileSystem } from '../base/file-system.ts';
 import type { Logger } from '../base/logger.ts';
 import { systemRandom } from '../base/random.ts';
@@ -13,6 +14,7 @@ import {
 } from '../engine/embedded/controller/controller-settings.ts';
 import { EmbeddedEngine } from '../engine/embedded/embedded-engine.ts';
 import { type CasbinAuthorizer, createCasbinAuthorizer } from '../security/casbin-authorizer.ts';
+import { ShadowAuthorizer } from '../security/shadow-authorizer.ts';
 import { shownBrokerSettings } from './broker-settings.ts';
 
 const AUDIT_FOLDER = 'audit';
@@ -100,4 +102,32 @@ export function openAuthorizer(
       await audit.durable();
     },
   });
+}
+
+/** A policy on trial beside the one in force. */
+export interface ShadowPolicy {
+  readonly authorizer: ShadowAuthorizer;
+  /** Takes the dynamic rules that the live policy takes. */
+  readonly candidate: CasbinAuthorizer;
+}
+
+/** The candidate of `policy.shadow.dir`; null without one. Throws ConfigError when it is not in order. */
+export async function openShadow(
+  config: Config,
+  live: CasbinAuthorizer,
+  logger: Logger,
+): Promise<ShadowPolicy | null> {
+  const policyDirectory = config['policy.shadow.dir'];
+  if (policyDirectory === null) return null;
+  const candidate = await createCasbinAuthorizer({
+    policyDirectory,
+    modelFile: config['policy.model'] ?? join(PACKAGE_ROOT, 'policies', 'model.conf'),
+    logger: logger.child({ policy: 'candidate' }),
+    pollMs: config['policy.reload.interval.ms'],
+  }).catch((cause: unknown) => {
+    if (!(cause instanceof ConfigError)) throw cause;
+    throw new ConfigError(`policy.shadow.dir: ${cause.message}`, { cause });
+  });
+  const authorizer = new ShadowAuthorizer({ live, candidate, clock: systemClock, logger });
+  return { authorizer, candidate };
 }

@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   ban: async () => (await import('./ban.ts')).registerBan,
   user: async () => (await import('./user.ts')).registerUser,
   policy: async () => (await import('./policy.ts')).registerPolicy,
+  audit: async () => (await import('./audit.ts')).registerAudit,
   status: async () => (await import('./status.ts')).registerStatus,
 };
 

@@ -37,3 +37,14 @@ export function hostMatches(ruleHost: string, host: string): boolean {
   const address = remembered(addresses, host, parseAddress);
   return network !== null && address !== null && networkContains(network, address);
 }
+
+/** Does the host of one rule cover every address that the host of another one covers? */
+export function hostCovers(outer: string, inner: string): boolean {
+  if (outer === '*' || outer === inner) return true;
+  const around = remembered(networks, outer, parseNetwork);
+  const within = remembered(networks, inner, parseNetwork);
+  if (around === null || within === null || around.bits !== within.bits) return false;
+  const ignored = BigInt(around.bits - around.prefixLength);
+  const isSmaller = within.prefixLength >= around.prefixLength;
+  return isSmaller && around.value >> ignored === within.value >> ignored;
+}

@@ -534,6 +534,7 @@ export class Server {
       remotePort,
       tenant: null,
       principal: null,
+      fleet: null,
       certificateSerial: null,
     };
   }
@@ -543,6 +544,7 @@ export class Server {
       ...unknown,
       tenant: principal.tenant,
       principal: formatPrincipal(principal),
+      fleet: principal.fleet,
       certificateSerial: principal.certificateSerial,
     };
   }

@@ -243,7 +243,16 @@ function inMemory() {
     a.principal === b.principal && a.resourceName === b.resourceName && a.operation === b.operation;
   const services: Pick<
     AdminDeps,
-    'tenants' | 'cas' | 'users' | 'topics' | 'acls' | 'revocations' | 'bans' | 'health' | 'status'
+    | 'tenants'
+    | 'cas'
+    | 'users'
+    | 'topics'
+    | 'acls'
+    | 'revocations'
+    | 'bans'
+    | 'health'
+    | 'status'
+    | 'shadow'
   > = {
     tenants: {
       list: () => [...tenants.values()],
@@ -361,6 +370,7 @@ function inMemory() {
         return bans.delete(banKey(id));
       },
     },
+    shadow: () => null,
     health: () => checks,
     status: () => ({
       version: '0.0.0',

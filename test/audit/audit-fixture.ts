@@ -13,6 +13,7 @@ export const subject = (fields: Partial<AuditSubject> = {}): AuditSubject => ({
   remotePort: 50_000,
   tenant: 'acme',
   principal: 'User:device-1',
+  fleet: null,
   certificateSerial: '0A',
   ...fields,
 });

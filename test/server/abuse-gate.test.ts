@@ -14,6 +14,7 @@ const SUBJECT: AuditSubject = {
   remotePort: 1,
   tenant: null,
   principal: null,
+  fleet: null,
   certificateSerial: null,
 };
 

@@ -3,6 +3,7 @@ import type { AdminRoute } from '../admin-route.ts';
 import { aclRoutes } from './acls.ts';
 import { banRoutes } from './bans.ts';
 import { healthRoutes } from './health.ts';
+import { policyRoutes } from './policy.ts';
 import { revocationRoutes } from './revocations.ts';
 import { statusRoutes } from './status.ts';
 import { tenantCaRoutes } from './tenant-cas.ts';
@@ -17,6 +18,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...tenantCaRoutes,
   ...topicRoutes,
   ...aclRoutes,
+  ...policyRoutes,
   ...revocationRoutes,
   ...banRoutes,
   ...userRoutes,

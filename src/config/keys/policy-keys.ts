@@ -6,6 +6,9 @@ export const POLICY_KEYS = {
   'policy.dir': optionalPath({
     doc: 'Folder of the policy files (*.csv), one a tenant. Watched: a file is taken over when it is complete (its last line is "# end") and valid.',
   }),
+  'policy.shadow.dir': optionalPath({
+    doc: 'Folder of a candidate policy. It decides nothing: where it would decide otherwise than policy.dir is counted and shown by "breakwater policy shadow". Empty: none.',
+  }),
   'policy.model': optionalPath({
     doc: 'The Casbin model; empty means the one that Breakwater ships.',
   }),

@@ -82,3 +82,14 @@ export const SUPPORTED_OPERATIONS: Record<ResourceTypeName, readonly Operation[]
   DELEGATION_TOKEN: ['DESCRIBE'],
   USER: ['CREATE_TOKENS', 'DESCRIBE_TOKENS'],
 };
+
+/** The operation of this name that a request can ask for; undefined for anything else. */
+export function operationOf(value: unknown): Operation | undefined {
+  if (typeof value !== 'string' || !Object.hasOwn(AclOperation, value)) return undefined;
+  return /^(UNKNOWN|ANY|ALL)$/.test(value) ? undefined : (value as Operation);
+}
+
+export function resourceTypeOf(value: unknown): ResourceTypeName | undefined {
+  const isKnown = typeof value === 'string' && Object.hasOwn(ResourceType, value);
+  return isKnown ? (value as ResourceTypeName) : undefined;
+}
