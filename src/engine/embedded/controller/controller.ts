@@ -115,7 +115,9 @@ export class Controller {
   readonly #topicDescriber: TopicDescriber;
   readonly #configDescriber: ConfigDescriber;
   readonly #configAlterer: ConfigAlterer;
-  readonly #producerIds: ProducerIdAllocator;
+  readonly #producerIdKey: Buffer;
+  /** Of each namespace that asked: how many ids one was given another cannot see. */
+  readonly #producerIds = new Map<string, ProducerIdAllocator>();
 
   private constructor(options: ControllerOptions, state: ClusterState, producerIdKey: Buffer) {
     const { log, logs, clock, random, logger, settings } = options;
@@ -133,9 +135,7 @@ export class Controller {
     const store = (records: readonly ClusterRecord[]) => this.#store(records);
     const parts = { state, brokers, logs, changes, clock, settings, store };
     this.#configAlterer = new ConfigAlterer(parts);
-    this.#producerIds = new ProducerIdAllocator(producerIdKey, state.nextProducerNumber, (next) =>
-      this.#reserveProducerNumbers(next),
-    );
+    this.#producerIdKey = producerIdKey;
   }
 
   /** Replays the metadata, opens every partition's log and removes the folders of no topic. */
@@ -213,9 +213,21 @@ export class Controller {
   }
 
   initProducerId(
+    namespace: string,
     request: InitProducerIdRequest,
   ): InitProducerIdResponse | Promise<InitProducerIdResponse> {
-    return initProducerId(request, this.#producerIds, this.#logger);
+    return initProducerId(request, this.#producerIdsOf(namespace), this.#logger);
+  }
+
+  #producerIdsOf(namespace: string): ProducerIdAllocator {
+    const known = this.#producerIds.get(namespace);
+    if (known !== undefined) return known;
+    const firstFree = this.#state.nextProducerNumber(namespace);
+    const made = new ProducerIdAllocator(this.#producerIdKey, firstFree, (next) =>
+      this.#reserveProducerNumbers(namespace, next),
+    );
+    this.#producerIds.set(namespace, made);
+    return made;
   }
 
   async createTopics(request: CreateTopicsRequest): Promise<CreateTopicsResponse> {
@@ -385,9 +397,9 @@ export class Controller {
     return namespaceOf(first?.name ?? topicNames[0] ?? byId?.name ?? '');
   }
 
-  async #reserveProducerNumbers(next: number): Promise<void> {
+  async #reserveProducerNumbers(namespace: string, next: number): Promise<void> {
     const turn = await this.#changes.run(ENGINE, () =>
-      this.#append([{ type: 'producer-numbers', next }]),
+      this.#append([{ type: 'producer-numbers', namespace, next }]),
     );
     if ('refused' in turn) throw new StorageError('too many changes of the metadata are waiting');
   }
