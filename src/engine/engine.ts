@@ -163,7 +163,12 @@ export interface Engine {
     request: OffsetForLeaderEpochRequest,
     call: EngineCall,
   ): Answer<OffsetForLeaderEpochResponse>;
-  initProducerId(request: InitProducerIdRequest, call: EngineCall): Answer<InitProducerIdResponse>;
+  /** Ids are unique within the namespace. */
+  initProducerId(
+    namespace: string,
+    request: InitProducerIdRequest,
+    call: EngineCall,
+  ): Answer<InitProducerIdResponse>;
 
   /**
    * Topics and partitions; `topics` is never null here (the caller lists what it may see).

@@ -146,11 +146,15 @@ export class TenantNamespace implements Engine {
     );
   }
 
-  initProducerId(request: initProducerId.InitProducerIdRequest, call: EngineCall) {
+  initProducerId(
+    _namespace: string,
+    request: initProducerId.InitProducerIdRequest,
+    call: EngineCall,
+  ) {
     if (request.transactionalId !== null) {
       request.transactionalId = this.#prefix + request.transactionalId;
     }
-    return this.#engine.initProducerId(request, call);
+    return this.#engine.initProducerId(this.#tenant, request, call);
   }
 
   metadata(request: metadata.MetadataRequest, call: EngineCall) {

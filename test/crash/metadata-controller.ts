@@ -285,7 +285,7 @@ class ControllerLives {
   }
 
   async #initProducerId(engine: EmbeddedEngine): Promise<void> {
-    const { errorCode, producerId } = await engine.initProducerId({
+    const { errorCode, producerId } = await engine.initProducerId('acme', {
       transactionalId: null,
       transactionTimeoutMs: 0,
       producerId: -1,

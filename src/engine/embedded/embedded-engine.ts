@@ -203,8 +203,8 @@ export class EmbeddedEngine implements Engine {
     return this.#offsets.forLeaderEpoch(request);
   }
 
-  initProducerId(request: InitProducerIdRequest) {
-    return this.#controller.initProducerId(request);
+  initProducerId(namespace: string, request: InitProducerIdRequest) {
+    return this.#controller.initProducerId(namespace, request);
   }
 
   metadata(request: MetadataRequest) {

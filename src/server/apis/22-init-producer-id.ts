@@ -24,7 +24,7 @@ export const initProducerIdApi = defineApi({
     } else if (!mayWriteIdempotently(ctx)) {
       return failed(ErrorCode.CLUSTER_AUTHORIZATION_FAILED);
     }
-    return ctx.engine.initProducerId(request, ctx.call);
+    return ctx.engine.initProducerId('', request, ctx.call);
   },
 
   fail: (_request, errorCode) => failed(errorCode),

@@ -56,9 +56,11 @@ export interface GroupConfigsRecord {
   readonly configs: GroupConfigTexts;
 }
 
-/** Producer numbers below `next` are used or given up. */
+/** Producer numbers of the namespace below `next` are used or given up. */
 export interface ProducerNumbersRecord {
   readonly type: 'producer-numbers';
+  /** '': of every namespace; written before each had its own. */
+  readonly namespace: string;
   readonly next: number;
 }
 
@@ -113,7 +115,11 @@ export function fromStateRecord({ type, version, data }: StateRecord): ClusterRe
     case 'group-configs':
       return { type, group: text(data, 'group'), configs: groupConfigTexts(data) };
     case 'producer-numbers':
-      return { type, next: count(data, 'next') };
+      return {
+        type,
+        namespace: data.namespace === undefined ? '' : textOrNothing(data, 'namespace'),
+        next: count(data, 'next'),
+      };
     case 'producer-id-key':
       return { type, keyBase64: text(data, 'keyBase64') };
     default:

@@ -30,7 +30,8 @@ export class ClusterState {
   /** Those whose brokers' configs changed during the replay. */
   readonly #namespacesToRenew = new Set<string>();
   readonly #leaders = new Map<number, PartitionLeader>();
-  #nextProducerNumber = 0;
+  /** By namespace; '' holds for all of them. */
+  readonly #nextProducerNumbers = new Map<string, number>([['', 0]]);
   #producerIdKey: Buffer | null = null;
 
   /** `topicDefaults`: what the operator sets for all topics, checked. */
@@ -39,9 +40,10 @@ export class ClusterState {
     this.#nodeId = nodeId;
   }
 
-  /** Producer numbers below it are taken. */
-  get nextProducerNumber(): number {
-    return this.#nextProducerNumber;
+  /** Producer numbers of the namespace below it are taken. */
+  nextProducerNumber(namespace: string): number {
+    const numbers = this.#nextProducerNumbers;
+    return Math.max(numbers.get('')!, numbers.get(namespace) ?? 0);
   }
 
   /** null before the first start. */
@@ -91,8 +93,10 @@ export class ClusterState {
         this.configs.setGroup(record.group, record.configs);
         break;
       case 'producer-numbers':
-        if (record.next < this.#nextProducerNumber) throw malformed('producer numbers go back');
-        this.#nextProducerNumber = record.next;
+        if (record.next < this.nextProducerNumber(record.namespace)) {
+          throw malformed('producer numbers go back');
+        }
+        this.#nextProducerNumbers.set(record.namespace, record.next);
         break;
       case 'producer-id-key': {
         const key = Buffer.from(record.keyBase64, 'base64');
@@ -109,7 +113,9 @@ export class ClusterState {
       const keyBase64 = this.#producerIdKey.toString('base64');
       records.push({ type: 'producer-id-key', keyBase64 });
     }
-    records.push({ type: 'producer-numbers', next: this.#nextProducerNumber });
+    for (const [namespace, next] of this.#nextProducerNumbers) {
+      records.push({ type: 'producer-numbers', namespace, next });
+    }
     for (const configs of this.configs.allBrokers()) {
       records.push({ type: 'broker-configs', ...configs });
     }

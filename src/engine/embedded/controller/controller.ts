@@ -88,7 +88,9 @@ export class Controller {
   readonly #configDescriber: ConfigDescriber;
   readonly #configAlterer: ConfigAlterer;
   readonly #topicChanges: TopicChanges;
-  readonly #producerIds: ProducerIdAllocator;
+  readonly #producerIdKey: Buffer;
+  /** Of each namespace that asked: how many ids one was given another cannot see. */
+  readonly #producerIds = new Map<string, ProducerIdAllocator>();
 
   private constructor(options: ControllerOptions, state: ClusterState, producerIdKey: Buffer) {
     const { log, logs, clock, random, logger, settings } = options;
@@ -106,9 +108,7 @@ export class Controller {
     this.#configAlterer = new ConfigAlterer(parts);
     const folders = new PartitionFolders(logs, logger);
     this.#topicChanges = new TopicChanges({ state, folders, changes, random, settings, store });
-    this.#producerIds = new ProducerIdAllocator(producerIdKey, state.nextProducerNumber, (next) =>
-      this.#reserveProducerNumbers(next),
-    );
+    this.#producerIdKey = producerIdKey;
   }
 
   /** Replays the metadata, opens every partition's log and removes the folders of no topic. */
@@ -187,9 +187,21 @@ export class Controller {
   }
 
   initProducerId(
+    namespace: string,
     request: InitProducerIdRequest,
   ): InitProducerIdResponse | Promise<InitProducerIdResponse> {
-    return initProducerId(request, this.#producerIds, this.#logger);
+    return initProducerId(request, this.#producerIdsOf(namespace), this.#logger);
+  }
+
+  #producerIdsOf(namespace: string): ProducerIdAllocator {
+    const known = this.#producerIds.get(namespace);
+    if (known !== undefined) return known;
+    const firstFree = this.#state.nextProducerNumber(namespace);
+    const made = new ProducerIdAllocator(this.#producerIdKey, firstFree, (next) =>
+      this.#reserveProducerNumbers(namespace, next),
+    );
+    this.#producerIds.set(namespace, made);
+    return made;
   }
 
   createTopics(request: CreateTopicsRequest, call: ChangeCall = {}): Promise<CreateTopicsResponse> {
@@ -236,9 +248,9 @@ export class Controller {
     }
   }
 
-  async #reserveProducerNumbers(next: number): Promise<void> {
+  async #reserveProducerNumbers(namespace: string, next: number): Promise<void> {
     const turn = await this.#changes.run(OWN, () =>
-      this.#append([{ type: 'producer-numbers', next }]),
+      this.#append([{ type: 'producer-numbers', namespace, next }]),
     );
     if ('refused' in turn) throw new StorageError('too many changes of the metadata are waiting');
   }

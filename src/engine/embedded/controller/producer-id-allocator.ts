@@ -1,6 +1,7 @@
 /**
- * Owns producer ids: unique for the life of the data folder, never given out twice, whatever the
- * moment of a crash. A durable counter hands out blocks of numbers; a keyed permutation turns each
+ * Owns the producer ids of one namespace: unique there for the life of the data folder, never given
+ * out twice, whatever the moment of a crash. Another namespace may have the same ones, on partitions
+ * of its own. A durable counter hands out blocks of numbers; a keyed permutation turns each
  * number into an id, so that an id tells nothing of how many other producers there are, when they
  * came, or whose they are.
  *

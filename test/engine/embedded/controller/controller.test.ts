@@ -557,7 +557,7 @@ describe('a restart', () => {
     for (let restart = 0; restart < 4; restart++) {
       const under = await open({ snapshotAfterBytes: 300 }, directory);
       for (let n = 0; n < 50; n++) {
-        const answer = await under.controller.initProducerId(producer());
+        const answer = await under.controller.initProducerId('acme', producer());
         expect(answer).toMatchObject({ errorCode: 0, producerEpoch: 0 });
         ids.add(answer.producerId);
       }
@@ -578,6 +578,42 @@ const producer = (change: object = {}) => ({
 });
 
 describe('producer ids', () => {
+  it('of one namespace do not depend on another, and go on after a restart', async () => {
+    const directory = newDirectory();
+    const ids = async (namespace: string, before: number) => {
+      const under = await open({}, directory);
+      for (let n = 0; n < before; n++) {
+        await under.controller.initProducerId('globex', producer());
+      }
+      const found: number[] = [];
+      for (let n = 0; n < 3; n++) {
+        found.push((await under.controller.initProducerId(namespace, producer())).producerId);
+      }
+      await under.close();
+      return found;
+    };
+    const first = await ids('acme', 0);
+    expect(await ids('initech', 1500)).toEqual(first);
+    const later = await ids('acme', 0);
+    expect(new Set([...first, ...later]).size).toBe(6);
+  });
+
+  it('of every namespace go on behind those of a log that had one counter for all', async () => {
+    const directory = newDirectory();
+    const under = await open({}, directory);
+    const [first, second] = [
+      await under.controller.initProducerId('acme', producer()),
+      await under.controller.initProducerId('acme', producer()),
+    ];
+    await under.log.append([{ type: 'producer-numbers', version: 1, data: { next: 5000 } }]);
+    await under.close();
+    const again = await open({}, directory);
+    const next = await again.controller.initProducerId('globex', producer());
+    expect(next.errorCode).toBe(0);
+    expect([first!.producerId, second!.producerId]).not.toContain(next.producerId);
+    await again.close();
+  });
+
   it.each([
     [
       'a transactional id',
@@ -589,15 +625,18 @@ describe('producer ids', () => {
     ['an epoch without id', { producerEpoch: 5 }, ErrorCode.INVALID_REQUEST],
   ])('are refused to %s', async (_, change, errorCode) => {
     const { controller } = await open();
-    const answer = await controller.initProducerId(producer(change));
+    const answer = await controller.initProducerId('acme', producer(change));
     expect(answer).toMatchObject({ errorCode, producerId: -1, producerEpoch: -1 });
   });
 
   it('are new even for a producer that has one', async () => {
     const { controller } = await open();
-    const first = await controller.initProducerId(producer());
+    const first = await controller.initProducerId('acme', producer());
     const { producerId } = first;
-    const again = await controller.initProducerId(producer({ producerId, producerEpoch: 0 }));
+    const again = await controller.initProducerId(
+      'acme',
+      producer({ producerId, producerEpoch: 0 }),
+    );
     expect(again.errorCode).toBe(0);
     expect(again.producerId).not.toBe(producerId);
   });
@@ -605,7 +644,7 @@ describe('producer ids', () => {
   it('are refused for now when the counter cannot be stored', async () => {
     const under = await open();
     under.log.append = () => Promise.reject(new StorageError('no space left'));
-    const answer = await under.controller.initProducerId(producer());
+    const answer = await under.controller.initProducerId('acme', producer());
     expect(answer.errorCode).toBe(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS);
   });
 });
