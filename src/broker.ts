@@ -23,7 +23,7 @@ import { type ClientServers, makeClientServers } from './broker/client-server.ts
 import { CrlFile, type CrlFileOptions } from './broker/crls.ts';
 import { developmentKcatLine, prepareCertificates, seedTenants } from './broker/development.ts';
 import { enabledMechanisms } from './broker/sasl.ts';
-import { openAudit, openAuthorizer, openEngine } from './broker/storage.ts';
+import { openAudit, openAuthorizer, openEngine, openExternalAuthorizer } from './broker/storage.ts';
 import { tenantSecurity } from './broker/tenant-security.ts';
 import type { Config } from './config/config-schema.ts';
 import { packageVersion } from './config/package-root.ts';
@@ -84,6 +84,8 @@ async function start(
   undo.push(() => engine.close());
   const authorizer = await openAuthorizer(config, audit, logger);
   undo.push(() => authorizer.close());
+  const external = await openExternalAuthorizer(config, authorizer, audit, logger);
+  undo.push(() => external?.close());
 
   const devTenants = dev ? await prepareCertificates(config, audit) : null;
   const certificates = listenerCertificates(config, dev);
@@ -132,7 +134,7 @@ async function start(
   );
   const servers: ClientServers = makeClientServers(config, {
     audit,
-    authorizer,
+    authorizer: external?.authorizer ?? authorizer,
     acls,
     logger,
     certificates: certificates[0],
@@ -166,6 +168,7 @@ async function start(
     authorizer,
     certificates,
     engine,
+    external,
     logger,
     registry,
     servers,

@@ -97,6 +97,12 @@ export interface AclExplanation {
     readonly via: string;
     readonly hostMatches: boolean;
   }[];
+  /** What the tenant's policy decision point says; null where the policy decides alone. */
+  readonly external: {
+    readonly mode: string;
+    readonly pdp: string | null;
+    readonly answer: { readonly decision: string; readonly words: string } | null;
+  } | null;
 }
 
 export interface AdminAcls {
@@ -107,7 +113,28 @@ export interface AdminAcls {
   add(tenant: string, binding: AclBinding): Promise<boolean>;
   /** How many dynamic rules were removed: 0 or 1. */
   remove(tenant: string, binding: AclBinding): Promise<number>;
-  explain(tenant: string, who: AskedPrincipal, host: string, action: Action): AclExplanation;
+  explain(
+    tenant: string,
+    who: AskedPrincipal,
+    host: string,
+    action: Action,
+  ): Promise<AclExplanation>;
+}
+
+/** Which word counts for a tenant, and how asking goes. */
+export interface AuthorizerView {
+  readonly tenant: string;
+  readonly mode: string;
+  readonly pdp: string;
+  readonly [figure: string]: string | number | null;
+}
+
+/** The external authorizer; every call throws AdminError where there is none. */
+export interface AdminAuthorizer {
+  /** The tenants for which a PDP was asked since the start. */
+  status(): readonly AuthorizerView[];
+  /** How many decisions were forgotten. */
+  invalidate(tenant: string): number;
 }
 
 export interface WantedRevocation {
@@ -215,6 +242,7 @@ export interface AdminDeps {
   readonly tenants: AdminTenants;
   readonly topics: AdminTopics;
   readonly acls: AdminAcls;
+  readonly external: AdminAuthorizer;
   readonly revocations: AdminRevocations;
   readonly health: () => readonly HealthCheck[];
   readonly status: () => StatusReport;

@@ -2,6 +2,7 @@
 import { type AdminServer, startAdminServer } from '../admin/admin-server.ts';
 import type { ListenerStatus, StatusReport } from '../admin/admin-services.ts';
 import { EngineTopics } from '../admin/engine-topics.ts';
+import { ExternalDecisions } from '../admin/external-decisions.ts';
 import { PolicyAcls } from '../admin/policy-acls.ts';
 import { AdminError } from '../admin/problem.ts';
 import { StateRevocations } from '../admin/state-revocations.ts';
@@ -73,7 +74,8 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       }
       return view.engine;
     }),
-    acls: new PolicyAcls(parts.acls, authorizer),
+    acls: new PolicyAcls(parts.acls, authorizer, parts.external?.authorizer ?? null),
+    external: new ExternalDecisions(parts.external?.authorizer ?? null),
     revocations: new StateRevocations(state),
     health: () => healthOf(parts),
     status: () => statusOf(config, parts),

@@ -14,6 +14,7 @@ import {
 import { EmbeddedEngine } from '../engine/embedded/embedded-engine.ts';
 import { type CasbinAuthorizer, createCasbinAuthorizer } from '../security/casbin-authorizer.ts';
 import { shownBrokerSettings } from './broker-settings.ts';
+import { ExternalAuthorizerFile } from './external-authorizer.ts';
 
 const AUDIT_FOLDER = 'audit';
 const MINUTE_MS = 60_000;
@@ -99,5 +100,25 @@ export function openAuthorizer(
       audit.security(null, event);
       await audit.durable();
     },
+  });
+}
+
+/** Null where no file names an external authorizer. */
+export async function openExternalAuthorizer(
+  config: Config,
+  local: CasbinAuthorizer,
+  audit: FileAuditLog,
+  logger: Logger,
+): Promise<ExternalAuthorizerFile | null> {
+  const path = config['authorizer.external.file'];
+  if (path === null) return null;
+  return await ExternalAuthorizerFile.open({
+    path,
+    local,
+    clock: systemClock,
+    random: systemRandom,
+    intervalMs: config['policy.reload.interval.ms'],
+    audit,
+    logger,
   });
 }

@@ -20,7 +20,7 @@ import {
   SUPPORTED_OPERATIONS,
 } from '../security/acl/operation.ts';
 import type { TenantAcls } from '../security/acl/tenant-acls.ts';
-import type { Authorizer } from '../security/authorizer.ts';
+import type { Action, Authorizer } from '../security/authorizer.ts';
 import type { FetchSessionCache } from './fetch-session.ts';
 import type { Session } from './session.ts';
 import type { TenantSecurity } from './tenant-security.ts';
@@ -120,20 +120,10 @@ export class RequestContext {
       resourceName,
     });
     const allowed = result.allowed && audit.healthy;
-    const event: AccessEvent = {
-      api: this.apiName,
-      apiVersion: this.apiVersion,
-      clientId: this.clientId,
-      operation,
-      resourceType,
-      resourceName,
-      allowed,
-      rule: result.rule,
-      origin: result.origin,
-    };
-    audit.access(session.subject, event);
+    const { rule, origin } = result;
+    const event = this.eventOf({ operation, resourceType, resourceName }, allowed, rule, origin);
+    this.note(event);
     if (allowed) session.remember(epoch, slot, event);
-    else this.#denied = true;
     return allowed;
   }
 
@@ -152,18 +142,8 @@ export class RequestContext {
       resourceType,
     );
     const allowed = result.allowed && audit.healthy;
-    audit.access(session.subject, {
-      api: this.apiName,
-      apiVersion: this.apiVersion,
-      clientId: this.clientId,
-      operation,
-      resourceType,
-      resourceName: '*',
-      allowed,
-      rule: result.rule,
-      origin: result.origin,
-    });
-    if (!allowed) this.#denied = true;
+    const { rule, origin } = result;
+    this.note(this.eventOf({ operation, resourceType, resourceName: '*' }, allowed, rule, origin));
     return allowed;
   }
 
@@ -185,17 +165,8 @@ export class RequestContext {
   listed(operation: Operation, resourceType: ResourceTypeName): boolean {
     const { audit } = this.services;
     if (!audit.healthy) return false;
-    audit.access(this.session.subject, {
-      api: this.apiName,
-      apiVersion: this.apiVersion,
-      clientId: this.clientId,
-      operation,
-      resourceType,
-      resourceName: '*',
-      allowed: true,
-      rule: `listing filtered to what each rule allows`,
-      origin: null,
-    });
+    const what: Action = { operation, resourceType, resourceName: '*' };
+    this.note(this.eventOf(what, true, 'listing filtered to what each rule allows', null));
     return true;
   }
 
@@ -252,6 +223,70 @@ export class RequestContext {
   /** True while an answer must not leave: a refusal or a change is not recorded yet. */
   get unrecorded(): boolean {
     return this.#changes.length > 0 || (this.#denied && this.services.audit.pending);
+  }
+
+  /**
+   * Where the deciding begins of a list that is gone through as a whole; see `settle`. Decisions
+   * that are taken here are there at once, so nothing is ever open.
+   */
+  mark(): number {
+    return 0;
+  }
+
+  /**
+   * Ends what `mark` began. Undefined: all of it is decided. Else the list must be gone through
+   * again, from the mark on, once the promise has resolved.
+   */
+  settle(_mark: number): Promise<void> | undefined {
+    return undefined;
+  }
+
+  /** Ends what `mark` began, as if it had not been gone through. */
+  rewind(_mark: number): void {}
+
+  /** A decision that the answer needs after the deed, when nothing can be waited for any more. */
+  foresee(_operation: Operation, _resourceType: ResourceTypeName, _resourceName: string): void {}
+
+  /** True when what was decided under `epoch` does not count any more and must be decided again. */
+  lapsed(epoch: number): boolean {
+    return this.policyEpoch !== epoch;
+  }
+
+  /** For what a handler does without the engine, such as a change to a session. */
+  beforeActing(): void {}
+
+  /** True while the outcome of the handler is a draft: decisions in it are still open. */
+  get undecided(): boolean {
+    return false;
+  }
+
+  /** Asks for what is open; the handler may run again then. */
+  async askMissing(): Promise<void> {}
+
+  protected eventOf(
+    { operation, resourceType, resourceName }: Action,
+    allowed: boolean,
+    rule: string | null,
+    origin: string | null,
+  ): AccessEvent {
+    const { apiName: api, apiVersion, clientId } = this;
+    return {
+      api,
+      apiVersion,
+      clientId,
+      operation,
+      resourceType,
+      resourceName,
+      allowed,
+      rule,
+      origin,
+    };
+  }
+
+  /** Records an access. */
+  protected note(event: AccessEvent): void {
+    this.services.audit.access(this.session.subject, event);
+    if (!event.allowed) this.#denied = true;
   }
 
   #slot(operation: Operation, resourceType: ResourceTypeName): number {

@@ -227,7 +227,7 @@ function inMemory() {
     a.principal === b.principal && a.resourceName === b.resourceName && a.operation === b.operation;
   const services: Pick<
     AdminDeps,
-    'tenants' | 'topics' | 'acls' | 'revocations' | 'health' | 'status'
+    'tenants' | 'topics' | 'acls' | 'external' | 'revocations' | 'health' | 'status'
   > = {
     tenants: {
       list: () => [...tenants.values()],
@@ -282,11 +282,19 @@ function inMemory() {
         if (at >= 0) rules.splice(at, 1);
         return at >= 0 ? 1 : 0;
       },
-      explain: (tenant, who, host, action) => ({
+      explain: async (tenant, who, host, action) => ({
         allowed: false,
         sentence: `${who.name} in ${tenant} from ${host}: ${action.operation}`,
         considered: [],
+        external: null,
       }),
+    },
+    external: {
+      status: () => [],
+      invalidate: () => {
+        acted('authorizer-invalidate');
+        return 0;
+      },
     },
     revocations: {
       list: (tenant) => (tenants.has(tenant) ? { names: [], certificates: [] } : undefined),

@@ -1,6 +1,7 @@
 /** The registry of the admin API's routes: a route that is not here does not exist. */
 import type { AdminRoute } from '../admin-route.ts';
 import { aclRoutes } from './acls.ts';
+import { authorizerRoutes } from './authorizer.ts';
 import { healthRoutes } from './health.ts';
 import { revocationRoutes } from './revocations.ts';
 import { statusRoutes } from './status.ts';
@@ -13,5 +14,6 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...tenantRoutes,
   ...topicRoutes,
   ...aclRoutes,
+  ...authorizerRoutes,
   ...revocationRoutes,
 ];

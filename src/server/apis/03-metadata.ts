@@ -42,18 +42,19 @@ export const metadataApi = defineApi({
     const { names, refused } = all ? everyVisible(ctx) : await asked(ctx, request);
 
     const topics = await described(ctx, names);
-    if (request.allowAutoTopicCreation && ctx.services.autoCreateTopics) {
-      const withheld = await createMissingTopics(ctx, topics, refusedTopic);
-      for (const topic of withheld) refused.push(topic);
-    }
-    for (const topic of refused) topics.push(topic);
     if (apiVersion >= 8 && request.includeTopicAuthorizedOperations) {
       await forEachInTurns(ctx, topics, (topic) => {
         if (topic.errorCode !== ErrorCode.NONE || topic.name === null) return;
         topic.topicAuthorizedOperations = ctx.authorizedOperations('TOPIC', topic.name);
       });
     }
-    return answer(ctx, request, topics);
+    const clusterOperations = clusterOperationsAsked(ctx, request);
+    if (request.allowAutoTopicCreation && ctx.services.autoCreateTopics) {
+      const withheld = await createMissingTopics(ctx, topics, refusedTopic);
+      for (const topic of withheld) refused.push(topic);
+    }
+    for (const topic of refused) topics.push(topic);
+    return answer(ctx, topics, clusterOperations);
   },
 
   fail: (request, errorCode): Partial<MetadataResponse> => ({
@@ -118,21 +119,25 @@ async function described(
 
 function answer(
   ctx: RequestContext,
-  request: MetadataRequest,
   topics: MetadataResponseTopic[],
+  clusterOperations: number,
 ): MetadataResponse {
-  const { session, services, apiVersion } = ctx;
+  const { session, services } = ctx;
   const { host, port } = session.advertised;
-  const clusterOperations = request.includeClusterAuthorizedOperations && apiVersion >= 8;
   return {
     throttleTimeMs: 0,
     brokers: [{ nodeId: services.nodeId, host, port, rack: null }],
     clusterId: session.clusterId,
     controllerId: services.nodeId,
     topics,
-    clusterAuthorizedOperations: clusterOperations ? clusterOperationBits(ctx) : NOT_ASKED,
+    clusterAuthorizedOperations: clusterOperations,
     errorCode: ErrorCode.NONE,
   };
+}
+
+function clusterOperationsAsked(ctx: RequestContext, request: MetadataRequest): number {
+  const isAsked = request.includeClusterAuthorizedOperations && ctx.apiVersion >= 8;
+  return isAsked ? clusterOperationBits(ctx) : NOT_ASKED;
 }
 
 /** 0 for who may not DESCRIBE the cluster, as Kafka answers. */
@@ -149,7 +154,7 @@ function failed(
   const topics = (request.topics ?? []).map(({ name, topicId }) =>
     refusedTopic(name ?? '', errorCode, topicId),
   );
-  return answer(ctx, request, topics);
+  return answer(ctx, topics, clusterOperationsAsked(ctx, request));
 }
 
 function refusedTopic(
