@@ -122,7 +122,7 @@ export class ExternalAuthorizerFile {
   }
 
   async #take({ settings, tls, fingerprint }: Loaded): Promise<void> {
-    const { audit, clock, random } = this.#options;
+    const { audit, clock, random, logger } = this.#options;
     audit.security(null, {
       type: 'policy',
       outcome: 'success',
@@ -145,6 +145,7 @@ export class ExternalAuthorizerFile {
             : authzen({ basePath: pdp.path, batchMax: pdp.batchMax }),
       };
     });
+    logger.info({ tenants: settings.tenants.size }, 'the external authorizer file is in force');
   }
 
   #refuse(problem: string): void {

@@ -52,6 +52,7 @@ export class PdpLane {
   #expiry: Timer | null = null;
   #closed = false;
   #givenUp = false;
+  #messages = 0;
 
   constructor(settings: LaneSettings, parts: LaneParts) {
     this.#settings = settings;
@@ -65,6 +66,11 @@ export class PdpLane {
 
   get waiting(): number {
     return this.#queue.length;
+  }
+
+  /** Sent since the start. */
+  get messages(): number {
+    return this.#messages;
   }
 
   /** Rejects with PdpError. */
@@ -162,6 +168,7 @@ export class PdpLane {
     const timeoutMs = Math.max(1, oldestMs + this.#settings.timeoutMs - clock.monotonicMs());
     const answerBytesMax = ANSWER_BYTES + ANSWER_BYTES_PER_QUESTION * batch.length;
     const message = protocol.request(batch.map(({ question }) => question));
+    this.#messages += 1;
     const answer = await http.call(message, { timeoutMs, answerBytesMax });
     return protocol.verdicts(answer, batch.length);
   }

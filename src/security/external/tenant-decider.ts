@@ -15,6 +15,8 @@ import { PdpError, rolesOf, type Verdict } from './pdp-protocol.ts';
 
 export interface DeciderStatus {
   readonly asked: number;
+  /** In which those were asked. */
+  readonly messages: number;
   readonly failed: number;
   /** Decisions that were remembered, and that were not. */
   readonly hits: number;
@@ -29,7 +31,7 @@ export interface DeciderStatus {
 
 export interface DeciderParts {
   readonly pdp: string;
-  readonly lane: Pick<PdpLane, 'ask' | 'close' | 'circuit' | 'waiting'>;
+  readonly lane: Pick<PdpLane, 'ask' | 'close' | 'circuit' | 'waiting' | 'messages'>;
   readonly cache: CacheSettings;
   readonly clock: Clock;
   /** How many decisions this tenant may remember now. */
@@ -106,6 +108,7 @@ export class TenantDecider {
       sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? null;
     return {
       asked: this.#asked,
+      messages: lane.messages,
       failed: this.#failed,
       hits: this.#hits,
       misses: this.#misses,
