@@ -3,7 +3,7 @@
  * over its data API with mutual TLS. Both are fetched by scripts/fetch-client-tools.mjs.
  */
 import type { ChildProcess } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { awaitExit, spawnReaped } from './child-process.ts';
@@ -19,7 +19,7 @@ export interface RealPdp {
   /** SIGKILL, and the wait for the end. */
   kill9(): Promise<void>;
   /** Makes it stand still with its connections open, and go on. */
-  freeze(): void;
+  freeze(): Promise<void>;
   thaw(): void;
 }
 
@@ -61,7 +61,12 @@ function processOf(url: string, port: number, command: readonly [string, ...stri
       child?.kill('SIGKILL');
       if (child !== null) await awaitExit(child, 5000);
     },
-    freeze: () => void child?.kill('SIGSTOP'),
+    async freeze() {
+      child?.kill('SIGSTOP');
+      const isStopped = (): boolean =>
+        /^State:\s+T/m.test(readFileSync(`/proc/${child?.pid}/status`, 'utf8'));
+      while (!isStopped()) await new Promise((resolve) => setTimeout(resolve, 1));
+    },
     thaw: () => void child?.kill('SIGCONT'),
   };
 }

@@ -24,7 +24,7 @@ import {
   type PdpSettings,
   type TenantChoice,
 } from './external-settings.ts';
-import { type LaneParts, PdpLane } from './pdp-lane.ts';
+import { asPdpError, type LaneParts, PdpLane } from './pdp-lane.ts';
 import { PdpError } from './pdp-protocol.ts';
 import { type DeciderStatus, TenantDecider } from './tenant-decider.ts';
 
@@ -268,7 +268,7 @@ export class ExternalAuthorizer implements Authorizer, OutsideDecisions {
   }
 
   #report(tenant: string, pdp: string, error: unknown): void {
-    const why = error instanceof PdpError ? error : new PdpError('malformed', String(error));
+    const why = asPdpError(error);
     if (why.failure !== 'closed') this.#reports.failed(tenant, pdp, why);
   }
 

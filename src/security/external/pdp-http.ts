@@ -36,6 +36,8 @@ export interface CallLimits {
 
 const HEADER_BYTES_MAX = 16 * 1024;
 const IDLE_MS = 30_000;
+/** What a PDP answers to a question that it cannot take: it is well, the question is not. */
+const NOT_UNDERSTOOD: ReadonlySet<number> = new Set([400, 413, 422]);
 const REQUEST_ID = 'x-request-id';
 
 export class PdpHttp {
@@ -155,7 +157,10 @@ async function readJson(
     throw new PdpError(failure, message);
   };
   const { statusCode = 0, headers } = response;
-  if (statusCode !== 200) refuse('status', `the answer has status ${statusCode}`);
+  if (statusCode !== 200) {
+    const failure = NOT_UNDERSTOOD.has(statusCode) ? 'refused' : 'status';
+    refuse(failure, `the answer has status ${statusCode}`);
+  }
   const type = (headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase();
   if (type !== 'application/json') refuse('malformed', 'the answer is not JSON');
   if ((headers['content-encoding'] ?? 'identity') !== 'identity') {

@@ -4,6 +4,8 @@
  *
  * Invariants: every question is settled within the time-out, with a verdict or a PdpError; nothing
  * here is shared with another tenant; while the circuit is open nothing is sent and nothing waits.
+ * A question that the PDP cannot take fails alone, and is no reason to open the circuit: no client
+ * can cut off others by asking for something odd.
  */
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Question } from '../authorizer.ts';
@@ -32,6 +34,8 @@ export interface LaneParts {
 
 interface Waiting {
   readonly question: Question;
+  /** A message with others in it was not understood. */
+  readonly isAlone: boolean;
   readonly sinceMs: number;
   resolve(verdict: Verdict): void;
   reject(error: PdpError): void;
@@ -41,6 +45,8 @@ const ANSWER_BYTES = 16 * 1024;
 const ANSWER_BYTES_PER_QUESTION = 4 * 1024;
 /** Questions looked at for a message, over its size: those that may not share it stay in line. */
 const LOOKED_AT_FACTOR = 4;
+/** Of what clients say in one message; a single question may be longer. */
+const CLIENT_CHARS_MAX = 64 * 1024;
 
 export class PdpLane {
   readonly #settings: LaneSettings;
@@ -84,7 +90,7 @@ export class PdpLane {
     }
     return new Promise((resolve, reject) => {
       const sinceMs = this.#parts.clock.monotonicMs();
-      this.#queue.push({ question, sinceMs, resolve, reject });
+      this.#queue.push({ question, isAlone: false, sinceMs, resolve, reject });
       this.#gather();
     });
   }
@@ -125,9 +131,12 @@ export class PdpLane {
     const passed: Waiting[] = [];
     const facts = new Map<string, string>();
     let at = 0;
+    let chars = 0;
     const lookedAtMax = LOOKED_AT_FACTOR * batchMax;
     for (; at < this.#queue.length && at < lookedAtMax && batch.length < batchMax; at++) {
       const one = this.#queue[at]!;
+      chars += charsOf(one.question);
+      if (batch.length > 0 && (one.isAlone || chars > CLIENT_CHARS_MAX)) break;
       const said = batchMax === 1 ? [] : identities(one.question);
       if (said.some(({ id, facts: own }) => (facts.get(id) ?? own) !== own)) {
         passed.push(one);
@@ -135,6 +144,10 @@ export class PdpLane {
       }
       for (const { id, facts: own } of said) facts.set(id, own);
       batch.push(one);
+      if (one.isAlone) {
+        at += 1;
+        break;
+      }
     }
     this.#queue = [...passed, ...this.#queue.slice(at)];
     return batch;
@@ -150,16 +163,29 @@ export class PdpLane {
         resolve(verdicts[at]!);
       });
     } catch (error) {
-      const why = error instanceof PdpError ? error : new PdpError('malformed', String(error));
-      for (const { reject } of batch) reject(why);
-      if (!this.#closed && this.#circuit.failed()) {
-        this.#rejectAll(left());
-        this.#tell(true);
-      }
+      this.#failed(batch, asPdpError(error));
     } finally {
       this.#underWay -= 1;
       if (!this.#closed) this.#send();
     }
+  }
+
+  #failed(batch: readonly Waiting[], why: PdpError): void {
+    if (this.#closed) {
+      for (const { reject } of batch) reject(why);
+      return;
+    }
+    if (why.failure === 'refused') {
+      this.#circuit.succeeded();
+      this.#tell(false);
+      if (batch.length === 1) batch[0]!.reject(why);
+      else this.#queue = [...batch.map((one) => ({ ...one, isAlone: true })), ...this.#queue];
+      return;
+    }
+    for (const { reject } of batch) reject(why);
+    if (!this.#circuit.failed()) return;
+    this.#rejectAll(left());
+    this.#tell(true);
   }
 
   async #verdicts(batch: readonly Waiting[]): Promise<readonly Verdict[]> {
@@ -208,6 +234,12 @@ export class PdpLane {
     for (const { reject } of waiting) reject(error);
   }
 }
+
+const charsOf = ({ action, client }: Question): number =>
+  action.resourceName.length + (client?.clientId.length ?? 0);
+
+export const asPdpError = (error: unknown): PdpError =>
+  error instanceof PdpError ? error : new PdpError('malformed', String(error));
 
 const closed = (): PdpError => new PdpError('closed', 'it is not asked any more');
 const left = (): PdpError => new PdpError('circuit-open', 'it failed before and is left alone');

@@ -33,6 +33,7 @@ export type PdpFailure =
   | 'timeout'
   | 'unreachable'
   | 'status'
+  | 'refused'
   | 'malformed'
   | 'oversize'
   | 'overloaded'

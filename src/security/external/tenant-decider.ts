@@ -10,8 +10,8 @@ import type { AuthorizationResult, Question } from '../authorizer.ts';
 import { formatPrincipal, type KafkaPrincipal } from '../principal.ts';
 import type { CircuitState } from './circuit-breaker.ts';
 import { type CacheSettings, DecisionCache } from './decision-cache.ts';
-import type { PdpLane } from './pdp-lane.ts';
-import { PdpError, rolesOf, type Verdict } from './pdp-protocol.ts';
+import { asPdpError, type PdpLane } from './pdp-lane.ts';
+import { rolesOf, type Verdict } from './pdp-protocol.ts';
 
 export interface DeciderStatus {
   readonly asked: number;
@@ -140,7 +140,7 @@ export class TenantDecider {
       return answer;
     } catch (error) {
       this.#failed += 1;
-      throw error instanceof PdpError ? error : new PdpError('malformed', String(error));
+      throw asPdpError(error);
     }
   }
 
