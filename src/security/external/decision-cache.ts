@@ -49,11 +49,17 @@ export class DecisionCache {
     if (result.validUntilMs! <= this.#clock.monotonicMs()) return;
     this.#results.delete(key);
     const most = Math.min(this.#settings.entriesMax, room);
+    if (most <= 0) return;
+    this.trim(most - 1);
+    this.#results.set(key, result);
+  }
+
+  /** Forgets the least recently used beyond `most`. */
+  trim(most: number): void {
     for (const oldest of this.#results.keys()) {
-      if (this.#results.size < most) break;
+      if (this.#results.size <= most) return;
       this.#results.delete(oldest);
     }
-    if (most > 0) this.#results.set(key, result);
   }
 
   clear(): void {

@@ -296,6 +296,7 @@ export class ExternalAuthorizer implements Authorizer, OutsideDecisions {
     });
     const made = { choice, pdp: pdp.name, decider, differences: 0 };
     this.#asked.set(tenant, made);
+    for (const each of this.#asked.values()) each.decider.shrink();
     return made;
   }
 }

@@ -92,6 +92,11 @@ export class TenantDecider {
     return (await this.#ask(question, this.#key(question))).fresh;
   }
 
+  /** Another tenant wants its share of what all may remember. */
+  shrink(): void {
+    this.#cache.trim(this.#parts.room());
+  }
+
   /** Forgets everything; how many decisions that were. */
   forget(): number {
     const { size } = this.#cache;
