@@ -16,7 +16,7 @@ import { describeRequiring } from '../tools/tool-detection.ts';
 import type { WireClient } from '../tools/wire-client.ts';
 
 const ALLOW_TTL_MS = 1000;
-const TIMEOUT_MS = 400;
+const TIMEOUT_MS = 1000;
 const OPEN_MS = 300;
 const TOPICS_SHOWN = 60;
 const ROUNDS = 150;
@@ -156,7 +156,7 @@ describeRequiring(
       expect(await produceTo(device, 'alarms')).toBe(TOPIC_AUTHORIZATION_FAILED);
       expect(await produceTo(service, 'telemetry')).toBe(TOPIC_AUTHORIZATION_FAILED);
       const line = await fixture.audited(
-        'access',
+        'security',
         (one) => one.tenant === tenant && one.decision === 'deny' && one.resource === 'alarms',
       );
       expect(line.origin).toMatch(/^external:/);
@@ -178,6 +178,7 @@ describeRequiring(
     });
 
     each('%s: added latency and hit rate with %s', async (tenant, name) => {
+      await takeOver(0);
       const device = await fixture.connect(tenant, 'device-1');
       await timed(device, 20);
       const askedMs = await timed(device);
@@ -187,12 +188,15 @@ describeRequiring(
       const after = await statusOf(tenant);
       const hits = after.hits - (before?.hits ?? 0);
       const misses = after.misses - (before?.misses ?? 0);
-      const added = (tookMs: readonly number[], share: number): string =>
-        (at(tookMs, share) - at(localMs[tenant]!, share)).toFixed(2);
+      const figures = (tookMs: readonly number[]): string => {
+        const [p50, p99] = [0.5, 0.99].map((share) => at(tookMs, share));
+        const [local50, local99] = [0.5, 0.99].map((share) => at(localMs[tenant]!, share));
+        const added = [p50! - local50!, p99! - local99!].map((ms) => ms.toFixed(2));
+        return `p50 ${p50!.toFixed(2)}, p99 ${p99!.toFixed(2)} (added ${added.join(', ')})`;
+      };
       console.log(
-        `${name}: added p50 ${added(askedMs, 0.5)} ms, p99 ${added(askedMs, 0.99)} ms asked; ` +
-          `p50 ${added(cachedMs, 0.5)} ms, p99 ${added(cachedMs, 0.99)} ms remembered; ` +
-          `hit rate ${((100 * hits) / (hits + misses)).toFixed(1)} %`,
+        `${name}, ms a Produce: local ${figures(localMs[tenant]!)}; asked ${figures(askedMs)}; ` +
+          `remembered ${figures(cachedMs)}; hit rate ${((100 * hits) / (hits + misses)).toFixed(1)} %`,
       );
       expect(misses).toBeLessThanOrEqual(2);
       expect(hits).toBeGreaterThanOrEqual(ROUNDS - 2);
@@ -205,8 +209,9 @@ describeRequiring(
       const device = await fixture.connect(tenant, 'device-1');
       const seen: { atMs: number; allowed: boolean }[] = [];
       let isOver = false;
+      const endMs = Date.now() + 45_000;
       const traffic = (async () => {
-        while (!isOver) {
+        while (!isOver && Date.now() < endMs) {
           const beganMs = performance.now();
           const errorCode = await produceTo(device, 'telemetry');
           expect([NONE, TOPIC_AUTHORIZATION_FAILED]).toContain(errorCode);
@@ -234,9 +239,9 @@ describeRequiring(
         );
       expect((await write()).code).not.toBe(0);
       // Remembered allows carry on to their end, and nothing is allowed beyond it.
-      const late = seen.filter((one) => one.atMs > killedMs + ALLOW_TTL_MS);
-      expect(late.length).toBeGreaterThan(20);
-      expect(late.filter((one) => one.allowed)).toEqual([]);
+      const late = () => seen.filter((one) => one.atMs > killedMs + ALLOW_TTL_MS);
+      await expect.poll(() => late().length, { timeout: 10_000 }).toBeGreaterThan(20);
+      expect(late().filter((one) => one.allowed)).toEqual([]);
 
       const downTill = seen.length;
       await pdp.start();
@@ -245,6 +250,7 @@ describeRequiring(
         .toBeGreaterThan(20);
       isOver = true;
       await traffic;
+      await expect.poll(() => produceTo(device, 'telemetry'), { timeout: 10_000 }).toBe(NONE);
       const written = await write();
       expect(written.code, written.text).toBe(0);
       await fixture.audited('security', (one) => one.reason === 'pdp-circuit-open');
@@ -256,13 +262,13 @@ describeRequiring(
       async (tenant) => {
         await takeOver(0);
         const device = await fixture.connect(tenant, 'device-1');
-        expect(await produceTo(device, 'telemetry')).toBe(NONE);
+        await expect.poll(() => produceTo(device, 'telemetry'), { timeout: 10_000 }).toBe(NONE);
         await pdps[tenant]!.freeze();
         try {
           for (let round = 0; round < 5; round++) {
             const beganMs = performance.now();
             expect(await produceTo(device, 'telemetry')).toBe(TOPIC_AUTHORIZATION_FAILED);
-            expect(performance.now() - beganMs).toBeLessThan(TIMEOUT_MS + 1500);
+            expect(performance.now() - beganMs).toBeLessThan(TIMEOUT_MS + 2000);
           }
         } finally {
           pdps[tenant]!.thaw();
@@ -279,7 +285,7 @@ describeRequiring(
         expect(await produceTo(acme, 'telemetry')).toBe(TOPIC_AUTHORIZATION_FAILED);
       }
       expect((await statusOf('acme')).circuit).not.toBe('closed');
-      expect(await produceTo(globex, 'telemetry')).toBe(NONE);
+      await expect.poll(() => produceTo(globex, 'telemetry'), { timeout: 10_000 }).toBe(NONE);
       expect((await statusOf('globex')).circuit).toBe('closed');
     });
   },

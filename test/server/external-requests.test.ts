@@ -208,8 +208,8 @@ describeRequiring(['built-broker'], 'requests that a PDP decides', () => {
     expect(await produced(device, ['one'])).toEqual([TOPIC_AUTHORIZATION_FAILED]);
     expect(pdp.asked).toHaveLength(2);
     await fixture.audited('security', ({ reason }) => reason === 'authorizer-invalidate');
-    const line = accesses(({ origin }) => origin === 'external:central, cached');
-    expect(line.length).toBeGreaterThan(0);
+    const isCached = ({ origin }: AuditLine): boolean => origin === 'external:central, cached';
+    await expect.poll(() => accesses(isCached).length).toBeGreaterThan(0);
   });
 
   it('explain tells the mode and what the PDP says, and the verdict of both', async () => {
