@@ -18,7 +18,12 @@ import type { AccessEvent, SecurityEvent } from '../audit/audit-event.ts';
 import type { EngineCall } from '../engine/engine.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
 import type { Operation, ResourceTypeName } from '../security/acl/operation.ts';
-import type { AuthorizationResult, OutsideDecisions, Question } from '../security/authorizer.ts';
+import type {
+  AuthorizationResult,
+  ClientFacts,
+  OutsideDecisions,
+  Question,
+} from '../security/authorizer.ts';
 import { RequestContext, type RequestIdentity, type ServerServices } from './request-context.ts';
 import type { Session } from './session.ts';
 
@@ -48,19 +53,32 @@ const READING_APIS: ReadonlySet<number> = new Set([
 
 /** Questions of one request that are under way at a time. */
 const ASKED_AT_ONCE = 200;
+/**
+ * Decisions that one request may ask for; what is beyond is a refusal. Far above what clients name,
+ * and what keeps the memory of a request within a few times its frame.
+ */
+const ASKED_MAX = 20_000;
 /** Times that one request may find that it lacks a decision; far above what any handler needs. */
 const ROUNDS_MAX = 32;
+
+const GIVEN_UP: AuthorizationResult = Object.freeze({
+  allowed: false,
+  rule: null,
+  origin: 'external: undecided',
+});
 
 /** What a request was told so far, from one run of its handler to the next. */
 export class DraftAnswers {
   readonly known = new Map<string, AuthorizationResult>();
   epoch = -1;
   rounds = 0;
+  asked = 0;
 }
 
 export class DraftContext extends RequestContext {
   readonly #outside: OutsideDecisions;
   readonly #answers: DraftAnswers;
+  readonly #client: ClientFacts;
   #missing = new Map<string, Question>();
   #events: AccessEvent[] = [];
   /** Lists that are being gone through. */
@@ -68,6 +86,7 @@ export class DraftContext extends RequestContext {
   /** Something outside of such a list was read as a refusal because it was not known. */
   #isDraft = false;
   #acting = false;
+  #hasGivenUp = false;
   #validUntilMs = Number.POSITIVE_INFINITY;
 
   constructor(
@@ -76,9 +95,15 @@ export class DraftContext extends RequestContext {
     outside: OutsideDecisions,
     answers: DraftAnswers,
   ) {
-    super(init.session, init.services, identity, init.ordered);
+    // A draft takes no place in the log, so nothing may be begun behind it.
+    super(init.session, init.services, identity, () => {
+      if (!this.undecided) init.ordered();
+    });
     this.#outside = outside;
     this.#answers = answers;
+    const { clientId, apiKey, apiVersion } = identity;
+    const { listener } = init.session.subject;
+    this.#client = { clientId, apiKey, apiVersion, listener };
   }
 
   override get call(): EngineCall {
@@ -147,6 +172,12 @@ export class DraftContext extends RequestContext {
     this.#write();
   }
 
+  override conclude(): void {
+    this.beforeActing();
+    this.#marks = 0; // A list whose decision threw was not settled.
+    this.#write();
+  }
+
   override mark(): number {
     this.#marks += 1;
     return this.#events.length;
@@ -182,6 +213,7 @@ export class DraftContext extends RequestContext {
     const missing = [...this.#missing];
     this.#missing = new Map();
     this.#answers.rounds += 1;
+    this.#answers.asked += missing.length;
     const epoch = this.policyEpoch;
     for (let at = 0; at < missing.length; at += ASKED_AT_ONCE) {
       if (this.session.closing.aborted) {
@@ -211,10 +243,8 @@ export class DraftContext extends RequestContext {
   }
 
   #question(action: Question['action'], anyResource: boolean): Question {
-    const { principal, host, subject } = this.session;
-    const { clientId, apiKey, apiVersion } = this;
-    const client = { clientId, apiKey, apiVersion, listener: subject.listener };
-    return { principal, host, action, anyResource, client };
+    const { principal, host } = this.session;
+    return { principal, host, action, anyResource, client: this.#client };
   }
 
   /** Undefined: it is not known yet, and reads as a refusal meanwhile. */
@@ -230,7 +260,9 @@ export class DraftContext extends RequestContext {
       return known;
     }
     const isTooLate = this.#acting && this.#marks === 0;
-    if (isTooLate || this.#answers.rounds >= ROUNDS_MAX) return this.#giveUp(question);
+    const { rounds, asked } = this.#answers;
+    const isTooMuch = rounds >= ROUNDS_MAX || asked + this.#missing.size >= ASKED_MAX;
+    if (isTooLate || isTooMuch) return this.#giveUp(question);
     this.#missing.set(key, question);
     if (this.#marks === 0) this.#isDraft = true;
     return undefined;
@@ -239,11 +271,14 @@ export class DraftContext extends RequestContext {
   #giveUp({ action }: Question): AuthorizationResult {
     const { tenant, principal, connectionId } = this.session.subject;
     const { operation, resourceType } = action;
-    this.services.logger.warn(
-      { tenant, principal, connectionId, api: this.apiName, operation, resourceType },
-      'a decision was needed when it could not be asked for any more; it is a deny',
-    );
-    return { allowed: false, rule: null, origin: 'external: undecided' };
+    if (!this.#hasGivenUp) {
+      this.services.logger.warn(
+        { tenant, principal, connectionId, api: this.apiName, operation, resourceType },
+        'decisions were needed that could not be asked for any more; they are denials',
+      );
+    }
+    this.#hasGivenUp = true;
+    return GIVEN_UP;
   }
 
   #record(action: Question['action'], result: AuthorizationResult | undefined): boolean {

@@ -255,6 +255,9 @@ export class RequestContext {
   /** For what a handler does without the engine, such as a change to a session. */
   beforeActing(): void {}
 
+  /** The outcome of the handler counts: what it decided is recorded by now. */
+  conclude(): void {}
+
   /** True while the outcome of the handler is a draft: decisions in it are still open. */
   get undecided(): boolean {
     return false;

@@ -116,7 +116,7 @@ export class RequestPipeline {
 
   #answer(call: Call, ctx: RequestContext, outcome: Outcome): Answer | Promise<Answer> {
     if (ctx.undecided) return this.#again(call, ctx);
-    ctx.beforeActing();
+    ctx.conclude();
     const { api, header } = call;
     if (ctx.unrecorded) {
       return ctx.recorded().then(

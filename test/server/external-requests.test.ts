@@ -8,6 +8,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { ApiKey } from '../../src/protocol/api-keys.ts';
 import { ErrorCode } from '../../src/protocol/error-codes.ts';
 import { buildRecordBatch } from '../../src/protocol/records/record-batch-builder.ts';
+import { runCli } from '../cli/run-cli.ts';
 import { adminRequest } from '../tools/admin-request.ts';
 import { type AuditLine, useBroker } from '../tools/broker-fixture.ts';
 import { type ExternalFields, externalFile } from '../tools/external-authorizer.ts';
@@ -210,6 +211,22 @@ describeRequiring(['built-broker'], 'requests that a PDP decides', () => {
     await fixture.audited('security', ({ reason }) => reason === 'authorizer-invalidate');
     const isCached = ({ origin }: AuditLine): boolean => origin === 'external:central, cached';
     await expect.poll(() => accesses(isCached).length).toBeGreaterThan(0);
+  });
+
+  it('the command line tells how asking goes, and forgets', async () => {
+    const { broker } = fixture;
+    const command = async (...args: string[]): Promise<string> => {
+      const url = `https://127.0.0.1:${broker.adminPort}`;
+      const env = { BREAKWATER_ADMIN_URL: url, BREAKWATER_CERTS_DIR: broker.certsDir };
+      const { code, stdout, stderr } = await runCli(['authorizer', ...args], { env });
+      expect(stderr).toBe('');
+      expect(code).toBe(0);
+      return stdout;
+    };
+    const [tenant] = JSON.parse(await command('status', '--json')) as Record<string, unknown>[];
+    expect(tenant).toMatchObject({ tenant: 'acme', mode: 'external', pdp: 'central', asked: 2 });
+    expect(await command('status')).toMatch(/acme +external +central +closed +2 +0/);
+    expect(await command('invalidate', '--tenant', 'acme')).toBe('1 decisions of acme forgotten\n');
   });
 
   it('explain tells the mode and what the PDP says, and the verdict of both', async () => {

@@ -21,7 +21,7 @@ import { CLUSTER_NAME } from '../../security/acl/operation.ts';
 import { defineApi, perResource } from '../define-api.ts';
 import type { RequestContext } from '../request-context.ts';
 import { createMissingTopics } from './auto-create.ts';
-import { decideInTurns, forEachInTurns } from './per-topic.ts';
+import { decideInTurns, forEachInTurns, visibleInTurns } from './per-topic.ts';
 
 /** The bit field of KIP-430 where nobody asked for it. */
 const NOT_ASKED = -(2 ** 31);
@@ -39,7 +39,7 @@ export const metadataApi = defineApi({
       return failed(ctx, request, ErrorCode.INVALID_REQUEST);
 
     const all = request.topics === null || (apiVersion === 0 && request.topics.length === 0);
-    const { names, refused } = all ? everyVisible(ctx) : await asked(ctx, request);
+    const { names, refused } = await (all ? everyVisible(ctx) : asked(ctx, request));
 
     const topics = await described(ctx, names);
     if (apiVersion >= 8 && request.includeTopicAuthorizedOperations) {
@@ -70,8 +70,9 @@ interface Asked {
   readonly refused: MetadataResponseTopic[];
 }
 
-function everyVisible(ctx: RequestContext): Asked {
-  const topics = ctx.visible('DESCRIBE', 'TOPIC', ctx.engine.topicsIn(''), ({ name }) => name);
+async function everyVisible(ctx: RequestContext): Promise<Asked> {
+  const all = ctx.engine.topicsIn('');
+  const topics = await visibleInTurns(ctx, 'DESCRIBE', 'TOPIC', all, ({ name }) => name);
   return { names: topics.map(({ name }) => name), refused: [] };
 }
 
