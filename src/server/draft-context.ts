@@ -11,12 +11,13 @@
  *
  * Invariants: a draft has no effect, since whatever has one comes through `beforeActing`, which ends
  * a draft that lacks a decision; each decision of the run that counts is recorded once, before the
- * deed; after the deed only a list gone through as a whole (`mark`, `settle`) can still be asked
+ * deed (a list of hundreds as soon as it is decided, in turns of the event loop); after the deed only a list gone through as a whole (`mark`, `settle`) can still be asked
  * for, anything else that is not known is a refusal.
  */
 import type { AccessEvent, SecurityEvent } from '../audit/audit-event.ts';
 import type { EngineCall } from '../engine/engine.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
+import { runInSlices } from '../protocol/records/event-loop-slices.ts';
 import type { Operation, ResourceTypeName } from '../security/acl/operation.ts';
 import type {
   AuthorizationResult,
@@ -58,6 +59,9 @@ const ASKED_AT_ONCE = 200;
  * and what keeps the memory of a request within a few times its frame.
  */
 const ASKED_MAX = 20_000;
+/** Audit events that are written in one turn of the event loop, and how long others are. */
+const EVENTS_AT_ONCE = 256;
+const TURN_MS = 5;
 /** Times that one request may find that it lacks a decision; far above what any handler needs. */
 const ROUNDS_MAX = 32;
 
@@ -172,10 +176,12 @@ export class DraftContext extends RequestContext {
     this.#write();
   }
 
-  override conclude(): void {
-    this.beforeActing();
+  override conclude(): Promise<void> | undefined {
     this.#marks = 0; // A list whose decision threw was not settled.
+    if (this.#events.length > EVENTS_AT_ONCE) return this.#writeInTurns();
+    this.beforeActing();
     this.#write();
+    return undefined;
   }
 
   override mark(): number {
@@ -183,14 +189,18 @@ export class DraftContext extends RequestContext {
     return this.#events.length;
   }
 
-  override settle(mark: number): Promise<void> | undefined {
+  override settle(mark: number): Promise<boolean> | undefined {
     this.#marks -= 1;
     // A draft that begins again anyway: what is missing is asked for then, with the rest.
-    if (this.#missing.size > 0 && !this.#isDraft) {
+    if (this.#isDraft) return undefined;
+    if (this.#missing.size > 0) {
       this.#events.length = mark;
-      return this.askMissing();
+      return this.askMissing().then(() => true);
     }
-    if (this.#acting && this.#marks === 0) this.#write();
+    if (this.#marks > 0 || READING_APIS.has(this.apiKey)) return undefined;
+    // Many events take their time: they are not left for the moment of the deed.
+    if (this.#events.length > EVENTS_AT_ONCE) return this.#writeInTurns().then(() => false);
+    if (this.#acting) this.#write();
     return undefined;
   }
 
@@ -240,6 +250,18 @@ export class DraftContext extends RequestContext {
     const events = this.#events;
     this.#events = [];
     for (const event of events) super.note(event);
+  }
+
+  #writeInTurns(): Promise<void> {
+    const { clock } = this.services;
+    const events = this.#events;
+    this.#events = [];
+    let next = 0;
+    return runInSlices(() => {
+      const endMs = clock.monotonicMs() + TURN_MS;
+      while (next < events.length && clock.monotonicMs() < endMs) super.note(events[next++]!);
+      return next >= events.length;
+    });
   }
 
   #question(action: Question['action'], anyResource: boolean): Question {

@@ -234,10 +234,10 @@ export class RequestContext {
   }
 
   /**
-   * Ends what `mark` began. Undefined: all of it is decided. Else the list must be gone through
-   * again, from the mark on, once the promise has resolved.
+   * Ends what `mark` began. Undefined: all of it is decided. Else, once the promise has resolved,
+   * true means that the list must be gone through again.
    */
-  settle(_mark: number): Promise<void> | undefined {
+  settle(_mark: number): Promise<boolean> | undefined {
     return undefined;
   }
 
@@ -256,7 +256,9 @@ export class RequestContext {
   beforeActing(): void {}
 
   /** The outcome of the handler counts: what it decided is recorded by now. */
-  conclude(): void {}
+  conclude(): Promise<void> | undefined {
+    return undefined;
+  }
 
   /** True while the outcome of the handler is a draft: decisions in it are still open. */
   get undecided(): boolean {

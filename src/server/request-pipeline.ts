@@ -116,8 +116,19 @@ export class RequestPipeline {
 
   #answer(call: Call, ctx: RequestContext, outcome: Outcome): Answer | Promise<Answer> {
     if (ctx.undecided) return this.#again(call, ctx);
-    ctx.conclude();
-    const { api, header } = call;
+    const concluding = ctx.conclude();
+    if (concluding !== undefined) {
+      return concluding.then(() => this.#recorded(call, ctx, outcome));
+    }
+    return this.#recorded(call, ctx, outcome);
+  }
+
+  /** An answer that contains a refusal waits for its record. */
+  #recorded(
+    { api, header }: Call,
+    ctx: RequestContext,
+    outcome: Outcome,
+  ): Answer | Promise<Answer> {
     if (ctx.unrecorded) {
       return ctx.recorded().then(
         () => encode(api, header, outcome),

@@ -179,6 +179,32 @@ describeRequiring(['built-broker'], 'the external authorizer under attack', () =
     expect(await produced(globex, 'telemetry')).toBe(NONE);
   });
 
+  it('a request that names very many things asks for a bounded number, and nobody waits', async () => {
+    await takeOver({ mode: 'local' });
+    pdp.forget();
+    const names = Array.from({ length: 30_000 }, (_, index) => ({ name: `many-${index}` }));
+    let isOver = false;
+    const asking = acme
+      .call(ApiKey.Metadata, 9, { topics: names, allowAutoTopicCreation: false })
+      .finally(() => {
+        isOver = true;
+      });
+    const waitedMs: number[] = [];
+    while (!isOver) {
+      const beganMs = performance.now();
+      expect(await produced(globex, 'telemetry')).toBe(NONE);
+      waitedMs.push(performance.now() - beganMs);
+    }
+    const { topics } = await asking;
+    const refused = topics.filter(({ errorCode }) => errorCode === TOPIC_AUTHORIZATION_FAILED);
+    expect(pdp.asked.length).toBe(20_000);
+    expect(refused).toHaveLength(10_000);
+    const [longestMs] = waitedMs.sort((a, b) => b - a);
+    console.log(`30,000 names: a neighbour waited ${longestMs!.toFixed(0)} ms at most`);
+    // This process is PDP and clients at once: what it takes itself is in the figure.
+    expect(longestMs).toBeLessThan(1000);
+  });
+
   it('who asks for something that the PDP cannot take cuts off nobody', async () => {
     await takeOver({ mode: 'external', pdp: 'wary' });
     pdp.answer = (_request, response, body) => {

@@ -75,7 +75,11 @@ export function decideInTurns<T, R>(
   const mark = ctx.mark();
   const { decide, outcome } = begin();
   const again = (): R | Promise<R> => decideInTurns(ctx, items, begin);
-  const settled = (): R | Promise<R> => ctx.settle(mark)?.then(again) ?? outcome;
+  const settled = (): R | Promise<R> => {
+    const open = ctx.settle(mark);
+    if (open === undefined) return outcome;
+    return open.then((isOpen) => (isOpen || ctx.policyEpoch !== epoch ? again() : outcome));
+  };
   const done = forEachInTurns(ctx, items, decide);
   if (done === undefined) return settled();
   return done.then(() => {
