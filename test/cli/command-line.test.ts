@@ -27,6 +27,8 @@ describe('the set of commands', () => {
         'acl explain',
         'acl list',
         'acl remove',
+        'authorizer invalidate',
+        'authorizer status',
         'cert bulk',
         'cert ca create',
         'cert ca list',
