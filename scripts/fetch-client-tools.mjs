@@ -1,22 +1,28 @@
 /**
- * Fetches the clients in Python and Go that the tests of consumer groups and of SASL use.
+ * Fetches the clients in Python and Go that the tests of consumer groups and of SASL use, and the two
+ * policy decision points that the tests of the external authorizer ask.
  *
- * Owns two git-ignored directories: `.cache/kafka-python` (a virtual environment with what
- * test/interop/python-consumer/requirements.txt pins) and `.cache/go-consumer` (the program of
- * test/interop/go-consumer). Invariant: a directory is complete if and only if its `stamp` file
+ * Owns four git-ignored directories: `.cache/kafka-python` (a virtual environment with what
+ * test/interop/python-consumer/requirements.txt pins), `.cache/go-consumer` (the program of
+ * test/interop/go-consumer), `.cache/cerbos` (the npm package that test/interop/pdp/cerbos pins) and
+ * `.cache/opa` (built from what test/interop/pdp/opa pins). Invariant: a directory is complete if and only if its `stamp` file
  * equals the hash of what it was made from, so a run that is already up to date costs milliseconds.
  *
  * Usage: node scripts/fetch-client-tools.mjs    exit code 0 when all are ready
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const cache = join(root, '.cache');
 const goSources = join(root, 'test', 'interop', 'go-consumer');
+const opaSources = join(root, 'test', 'interop', 'pdp', 'opa');
+const cerbosSources = ['package.json', 'package-lock.json'].map((name) =>
+  join(root, 'test', 'interop', 'pdp', 'cerbos', name),
+);
 const requirements = join(root, 'test', 'interop', 'python-consumer', 'requirements.txt');
 
 const hashOf = (files) => {
@@ -52,10 +58,15 @@ const makePython = (into) => {
   run(join(into, 'bin', 'pip'), ['install', ...options]);
 };
 
-const makeGo = (into) => {
-  const options = ['-mod=readonly', '-buildvcs=false', '-o', join(into, 'go-consumer')];
+const makeGo = (cwd, program) => (into) => {
+  const options = ['-mod=readonly', '-buildvcs=false', '-trimpath', '-o', join(into, program)];
   const env = { ...process.env, CGO_ENABLED: '0' };
-  run('go', ['build', ...options, '.'], { cwd: goSources, env });
+  run('go', ['build', ...options, '.'], { cwd, env, timeout: 900_000 });
+};
+
+const makeCerbos = (into) => {
+  for (const file of cerbosSources) copyFileSync(file, join(into, basename(file)));
+  run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: into });
 };
 
 const attempt = (name, sources, make) => {
@@ -68,8 +79,7 @@ const attempt = (name, sources, make) => {
 };
 
 attempt('kafka-python', [requirements], makePython);
-attempt(
-  'go-consumer',
-  ['go.mod', 'go.sum', 'main.go'].map((name) => join(goSources, name)),
-  makeGo,
-);
+const goFiles = (folder) => ['go.mod', 'go.sum', 'main.go'].map((name) => join(folder, name));
+attempt('go-consumer', goFiles(goSources), makeGo(goSources, 'go-consumer'));
+attempt('opa', goFiles(opaSources), makeGo(opaSources, 'opa'));
+attempt('cerbos', cerbosSources, makeCerbos);

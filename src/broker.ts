@@ -27,7 +27,13 @@ import { CrlFile, type CrlFileOptions } from './broker/crls.ts';
 import { enabledTokens, TokenSweep } from './broker/delegation-tokens.ts';
 import { developmentKcatLine, prepareCertificates, seedTenants } from './broker/development.ts';
 import { enabledMechanisms } from './broker/sasl.ts';
-import { openAudit, openAuthorizer, openEngine, openShadow } from './broker/storage.ts';
+import {
+  openAudit,
+  openAuthorizer,
+  openEngine,
+  openExternalAuthorizer,
+  openShadow,
+} from './broker/storage.ts';
 import { tenantSecurity } from './broker/tenant-security.ts';
 import type { Config } from './config/config-schema.ts';
 import { packageVersion } from './config/package-root.ts';
@@ -91,6 +97,13 @@ async function start(
   const shadow = await openShadow(config, authorizer, logger);
   undo.push(() => shadow?.candidate.close());
   const policies = shadow === null ? [authorizer] : [authorizer, shadow.candidate];
+  const external = await openExternalAuthorizer(
+    config,
+    shadow?.authorizer ?? authorizer,
+    audit,
+    logger,
+  );
+  undo.push(() => external?.close());
 
   const devTenants = dev ? await prepareCertificates(config, audit) : null;
   const certificates = listenerCertificates(config, dev);
@@ -147,7 +160,7 @@ async function start(
   const guard = authenticationGuard(config, systemClock);
   const servers: ClientServers = makeClientServers(config, {
     audit,
-    authorizer: shadow?.authorizer ?? authorizer,
+    authorizer: external?.authorizer ?? shadow?.authorizer ?? authorizer,
     acls,
     logger,
     certificates: certificates[0],
@@ -200,6 +213,7 @@ async function start(
     certificates,
     engine,
     guard,
+    external,
     logger,
     registry,
     servers,

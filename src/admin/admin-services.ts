@@ -160,6 +160,12 @@ export interface AclExplanation {
     readonly via: string;
     readonly hostMatches: boolean;
   }[];
+  /** What the tenant's policy decision point says; null where the policy decides alone. */
+  readonly external: {
+    readonly mode: string;
+    readonly pdp: string | null;
+    readonly answer: { readonly decision: string; readonly words: string } | null;
+  } | null;
 }
 
 export interface AdminAcls {
@@ -170,7 +176,28 @@ export interface AdminAcls {
   add(tenant: string, binding: AclBinding): Promise<boolean>;
   /** How many dynamic rules were removed: 0 or 1. */
   remove(tenant: string, binding: AclBinding): Promise<number>;
-  explain(tenant: string, who: AskedPrincipal, host: string, action: Action): AclExplanation;
+  explain(
+    tenant: string,
+    who: AskedPrincipal,
+    host: string,
+    action: Action,
+  ): Promise<AclExplanation>;
+}
+
+/** Which word counts for a tenant, and how asking goes. */
+export interface AuthorizerView {
+  readonly tenant: string;
+  readonly mode: string;
+  readonly pdp: string;
+  readonly [figure: string]: string | number | null;
+}
+
+/** The external authorizer; every call throws AdminError where there is none. */
+export interface AdminAuthorizer {
+  /** The tenants for which a PDP was asked since the start. */
+  status(): readonly AuthorizerView[];
+  /** How many decisions were forgotten. */
+  invalidate(tenant: string): number;
 }
 
 export interface WantedRevocation {
@@ -326,6 +353,7 @@ export interface AdminDeps {
   readonly users: AdminUsers;
   readonly topics: AdminTopics;
   readonly acls: AdminAcls;
+  readonly external: AdminAuthorizer;
   readonly revocations: AdminRevocations;
   readonly bans: AdminBans;
   readonly health: () => readonly HealthCheck[];

@@ -1,6 +1,6 @@
 /**
  * The admin API's rules: those of the policy files, read-only, and the dynamic ones of the security
- * state, in one view.
+ * state, in one view; explained together with what an external authorizer says.
  */
 import type { StateAcls } from '../metadata/state-acls.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
@@ -8,6 +8,8 @@ import type { AclFilter } from '../security/acl/acl-filter.ts';
 import type { AclChangeRecorder, AclOutcome, AclRefusal } from '../security/acl/tenant-acls.ts';
 import type { Action } from '../security/authorizer.ts';
 import type { CasbinAuthorizer } from '../security/casbin-authorizer.ts';
+import type { ExternalAuthorizer } from '../security/external/external-authorizer.ts';
+import type { KafkaPrincipal } from '../security/principal.ts';
 import type { AclExplanation, AclView, AdminAcls, AskedPrincipal } from './admin-services.ts';
 import { AdminError } from './problem.ts';
 
@@ -24,10 +26,16 @@ const STATUS: Record<AclRefusal['reason'], number> = {
 export class PolicyAcls implements AdminAcls {
   readonly #acls: StateAcls;
   readonly #authorizer: CasbinAuthorizer;
+  readonly #external: ExternalAuthorizer | null;
 
-  constructor(acls: StateAcls, authorizer: CasbinAuthorizer) {
+  constructor(
+    acls: StateAcls,
+    authorizer: CasbinAuthorizer,
+    external: ExternalAuthorizer | null = null,
+  ) {
     this.#acls = acls;
     this.#authorizer = authorizer;
+    this.#external = external;
   }
 
   list(tenant: string, filter: AclFilter): readonly AclView[] {
@@ -46,10 +54,34 @@ export class PolicyAcls implements AdminAcls {
     return changedBy(await this.#acls.remove(tenant, [binding], RECORDED));
   }
 
-  explain(tenant: string, who: AskedPrincipal, host: string, action: Action): AclExplanation {
+  async explain(
+    tenant: string,
+    who: AskedPrincipal,
+    host: string,
+    action: Action,
+  ): Promise<AclExplanation> {
     const kind = who.fleet === null ? 'service' : 'device';
-    return this.#authorizer.explain({ ...who, tenant, kind }, host, action);
+    const local = this.#authorizer.explain({ ...who, tenant, kind }, host, action);
+    const external = this.#external;
+    if (external === null || external.modeOf(tenant) === 'local') {
+      return { ...local, external: null };
+    }
+    const principal = asCertificate({ ...who, tenant, kind });
+    const question = { principal, host, action, anyResource: false, client: null };
+    const { mode, pdp, answer, allowed } = await external.explain(question, local.allowed);
+    const said = answer === null ? '' : `, where ${pdp} answers: ${answer.words}`;
+    const outcome = allowed ? 'allowed' : 'denied';
+    const sentence = `${local.sentence} The tenant's mode is ${mode}${said}: ${outcome}.`;
+    return { ...local, allowed, sentence, external: { mode, pdp, answer } };
   }
+}
+
+/** The principal that a certificate of that name would make. */
+function asCertificate(
+  who: Pick<KafkaPrincipal, 'name' | 'tenant' | 'kind' | 'fleet' | 'roles'>,
+): KafkaPrincipal {
+  const proof = { authentication: 'mTLS', certificateSerial: null, expiresAtMs: null };
+  return { principalType: 'User', ...who, ...proof };
 }
 
 function changedBy({ changed, refused }: AclOutcome): number {

@@ -2,6 +2,7 @@
 import { type AdminServer, startAdminServer } from '../admin/admin-server.ts';
 import type { ListenerStatus, ShadowReport, StatusReport } from '../admin/admin-services.ts';
 import { EngineTopics } from '../admin/engine-topics.ts';
+import { ExternalDecisions } from '../admin/external-decisions.ts';
 import { PolicyAcls } from '../admin/policy-acls.ts';
 import { AdminError } from '../admin/problem.ts';
 import { StateBans } from '../admin/state-bans.ts';
@@ -97,8 +98,9 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       }
       return view.engine;
     }),
-    acls: new PolicyAcls(parts.acls, authorizer),
+    acls: new PolicyAcls(parts.acls, authorizer, parts.external?.authorizer ?? null),
     users: new StateUsers(state),
+    external: new ExternalDecisions(parts.external?.authorizer ?? null),
     revocations: new StateRevocations(state),
     bans: new StateBans(state, parts.guard, systemClock),
     shadow: () => shadowReport(parts.shadow),

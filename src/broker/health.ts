@@ -5,6 +5,7 @@ import type { EmbeddedEngine } from '../engine/embedded/embedded-engine.ts';
 import type { CasbinAuthorizer } from '../security/casbin-authorizer.ts';
 import type { ListenerCertificates } from './certificates.ts';
 import type { CrlFile } from './crls.ts';
+import type { ExternalAuthorizerFile } from './external-authorizer.ts';
 
 export interface HealthParts {
   readonly engine: EmbeddedEngine;
@@ -12,11 +13,14 @@ export interface HealthParts {
   readonly authorizer: CasbinAuthorizer;
   readonly certificates: readonly ListenerCertificates[];
   readonly crls: readonly Pick<CrlFile, 'problem'>[];
+  /** Null where no file names an external authorizer. */
+  readonly external: ExternalAuthorizerFile | null;
 }
 
 export function healthOf(parts: HealthParts): HealthCheck[] {
   const certificates = parts.certificates.map(certificate);
-  return [storage(parts), audit(parts), policy(parts), ...certificates, crl(parts)];
+  const checks = [storage(parts), audit(parts), policy(parts), ...certificates, crl(parts)];
+  return parts.external === null ? checks : [...checks, authorizer(parts.external)];
 }
 
 function storage({ engine }: HealthParts): HealthCheck {
@@ -52,4 +56,17 @@ function crl({ crls }: HealthParts): HealthCheck {
   const problem = crls.find((file) => file.problem !== null)?.problem ?? null;
   if (problem === null) return { name: 'crl', state: 'ok', reason: null };
   return { name: 'crl', state: 'degraded', reason: `A CRL needs attention: ${problem}.` };
+}
+
+/** Degraded, never failed: a PDP of one tenant is not the broker's health. */
+function authorizer({ problem, authorizer: asked }: ExternalAuthorizerFile): HealthCheck {
+  const name = 'external-authorizer';
+  if (problem !== null) {
+    const reason = `The newest file is refused (${problem}); the last good one is in force.`;
+    return { name, state: 'degraded', reason };
+  }
+  const left = asked.status().filter(({ circuit }) => circuit !== 'closed').length;
+  if (left === 0) return { name, state: 'ok', reason: null };
+  const reason = `The PDP of ${left} tenants does not answer; "authorizer status" tells which.`;
+  return { name, state: 'degraded', reason };
 }

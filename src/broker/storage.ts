@@ -13,9 +13,11 @@ import {
   DEFAULT_TOPIC_LIMITS,
 } from '../engine/embedded/controller/controller-settings.ts';
 import { EmbeddedEngine } from '../engine/embedded/embedded-engine.ts';
+import type { Authorizer } from '../security/authorizer.ts';
 import { type CasbinAuthorizer, createCasbinAuthorizer } from '../security/casbin-authorizer.ts';
 import { ShadowAuthorizer } from '../security/shadow-authorizer.ts';
 import { shownBrokerSettings } from './broker-settings.ts';
+import { ExternalAuthorizerFile } from './external-authorizer.ts';
 
 const AUDIT_FOLDER = 'audit';
 const MINUTE_MS = 60_000;
@@ -130,4 +132,24 @@ export async function openShadow(
   });
   const authorizer = new ShadowAuthorizer({ live, candidate, clock: systemClock, logger });
   return { authorizer, candidate };
+}
+
+/** Null where no file names an external authorizer. */
+export async function openExternalAuthorizer(
+  config: Config,
+  local: Authorizer,
+  audit: FileAuditLog,
+  logger: Logger,
+): Promise<ExternalAuthorizerFile | null> {
+  const path = config['authorizer.external.file'];
+  if (path === null) return null;
+  return await ExternalAuthorizerFile.open({
+    path,
+    local,
+    clock: systemClock,
+    random: systemRandom,
+    intervalMs: config['policy.reload.interval.ms'],
+    audit,
+    logger,
+  });
 }

@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   tenant: async () => (await import('./tenant.ts')).registerTenant,
   topic: async () => (await import('./topic.ts')).registerTopic,
   acl: async () => (await import('./acl.ts')).registerAcl,
+  authorizer: async () => (await import('./authorizer.ts')).registerAuthorizer,
   cert: async () => (await import('./cert.ts')).registerCertCommands,
   device: async () => (await import('./suspension.ts')).registerDevice,
   fleet: async () => (await import('./suspension.ts')).registerFleet,

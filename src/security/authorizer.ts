@@ -23,9 +23,48 @@ export interface AuthorizationResult {
   readonly origin: string | null;
   /** The role that the rule reached the caller by, where it came from the session's token alone. */
   readonly tokenRole?: string;
+  /**
+   * Monotonic milliseconds until which it may be used again. Absent: as long as the policy's epoch
+   * stands. Only decisions of an external authorizer have an end of their own.
+   */
+  readonly validUntilMs?: number;
+}
+
+/** What an external authorizer is told of the request, beside who asks for what. */
+export interface ClientFacts {
+  readonly clientId: string;
+  readonly apiKey: number;
+  readonly apiVersion: number;
+  readonly listener: string;
+}
+
+/** One decision that may have to be asked for outside the process. */
+export interface Question {
+  readonly principal: KafkaPrincipal;
+  readonly host: string;
+  readonly action: Action;
+  /** True: any resource of the type will do, and `action.resourceName` is empty (KIP-679). */
+  readonly anyResource: boolean;
+  /** Null where no request stands behind the question. */
+  readonly client: ClientFacts | null;
+}
+
+/** Decisions that are not, or not only, taken here. */
+export interface OutsideDecisions {
+  /** False: every decision in the tenant is there at once, from `Authorizer.authorize`. */
+  concerns(tenant: string): boolean;
+
+  /** The decision as it is known now; undefined: it must be asked for. Never throws. */
+  known(question: Question): AuthorizationResult | undefined;
+
+  /** Asks for it, within bounded time. Never rejects: what goes wrong is a deny. */
+  ask(question: Question): Promise<AuthorizationResult>;
 }
 
 export interface Authorizer {
+  /** Present where some tenants' decisions are asked for outside the process. */
+  readonly outside?: OutsideDecisions;
+
   /** Grows with every change of policy. */
   readonly epoch: number;
 

@@ -30,6 +30,11 @@ export interface ApiDefinition<Request = unknown, Response = unknown> {
   /** What ApiVersions says where it is lower than what is served (Produce, for old librdkafka). */
   readonly advertisedMin?: number;
   readonly authorization: Authorization;
+  /**
+   * Validates, authorises and splits, acts, merges. It may run more than once for one request until
+   * it acts (draft-context.ts): whatever has an effect other than through `ctx.call`,
+   * `ctx.administration` or `ctx.recorded` calls `ctx.beforeActing()` first.
+   */
   handle(ctx: RequestContext, request: Request): Outcome<Response> | Promise<Outcome<Response>>;
   /** The answer to a request that failed as a whole with `errorCode`. */
   fail(request: Request, errorCode: number, apiVersion: number): Outcome<Response>;

@@ -20,7 +20,7 @@ import {
   SUPPORTED_OPERATIONS,
 } from '../security/acl/operation.ts';
 import type { TenantAcls } from '../security/acl/tenant-acls.ts';
-import type { Authorizer } from '../security/authorizer.ts';
+import type { Action, AuthorizationResult, Authorizer } from '../security/authorizer.ts';
 import type { FetchSessionCache } from './fetch-session.ts';
 import type { Session } from './session.ts';
 import type { TenantSecurity } from './tenant-security.ts';
@@ -56,6 +56,8 @@ export interface RequestIdentity {
   readonly apiVersion: number;
   readonly clientId: string;
 }
+
+const LISTING = { rule: 'listing filtered to what each rule allows', origin: null };
 
 export class RequestContext {
   readonly session: Session;
@@ -117,7 +119,7 @@ export class RequestContext {
     const known = session.recall(epoch, slot, resourceName);
     if (known !== undefined && known.clientId === this.clientId && audit.healthy) {
       audit.access(session.subject, known);
-      this.#granted(epoch, known);
+      this.granted(epoch, known);
       return true;
     }
     const result = authorizer.authorize(session.principal, session.host, {
@@ -126,23 +128,13 @@ export class RequestContext {
       resourceName,
     });
     const allowed = result.allowed && audit.healthy;
-    const event: AccessEvent = {
-      api: this.apiName,
-      apiVersion: this.apiVersion,
-      clientId: this.clientId,
-      operation,
-      resourceType,
-      resourceName,
-      allowed,
-      rule: result.rule,
-      origin: result.origin,
-      ...(result.tokenRole !== undefined && { tokenRole: result.tokenRole }),
-    };
-    audit.access(session.subject, event);
+    const what = { operation, resourceType, resourceName };
+    const event = this.eventOf(what, allowed, result);
+    this.note(event);
     if (allowed) {
       session.remember(epoch, slot, event);
-      this.#granted(epoch, event);
-    } else this.#denied = true;
+      this.granted(epoch, event);
+    }
     return allowed;
   }
 
@@ -156,16 +148,33 @@ export class RequestContext {
     return this.policyEpoch === this.#grantedEpoch || this.#decideAgain();
   }
 
-  async #decideAgain(): Promise<boolean> {
+  /** The epoch of what the request was let in for; -1: it must be decided again. */
+  protected get grantedEpoch(): number {
+    return this.#grantedEpoch;
+  }
+
+  /** What the request was let in for, to be decided again: what is allowed is `granted` anew. */
+  protected takeGrants(): readonly AccessEvent[] {
     const grants = this.#grants;
+    this.#grants = [];
+    this.#grantedEpoch = -1;
+    return grants;
+  }
+
+  /** They were refused: asked again, all of them are decided again. */
+  protected restoreGrants(grants: readonly AccessEvent[]): void {
+    this.#grants = [...grants];
+    this.#grantedEpoch = -1;
+  }
+
+  async #decideAgain(): Promise<boolean> {
+    const grants = this.takeGrants();
     for (;;) {
       const epoch = this.policyEpoch;
       this.#grants = [];
       const isPermitted = await workInTurns(this.services.clock, this.#authorizeAll(grants));
       if (!isPermitted || this.session.isGone) {
-        // Asked again, it is decided again.
-        this.#grants = grants;
-        this.#grantedEpoch = -1;
+        this.restoreGrants(grants);
         return false;
       }
       if (this.policyEpoch === epoch) return true;
@@ -180,7 +189,8 @@ export class RequestContext {
     return true;
   }
 
-  #granted(epoch: number, event: AccessEvent): void {
+  /** Notes an allow: a change that waits asks for it again. */
+  protected granted(epoch: number, event: AccessEvent): void {
     if (this.#grants.length === 0) this.#grantedEpoch = epoch;
     this.#grants.push(event);
   }
@@ -200,19 +210,8 @@ export class RequestContext {
       resourceType,
     );
     const allowed = result.allowed && audit.healthy;
-    audit.access(session.subject, {
-      api: this.apiName,
-      apiVersion: this.apiVersion,
-      clientId: this.clientId,
-      operation,
-      resourceType,
-      resourceName: '*',
-      allowed,
-      rule: result.rule,
-      origin: result.origin,
-      ...(result.tokenRole !== undefined && { tokenRole: result.tokenRole }),
-    });
-    if (!allowed) this.#denied = true;
+    const what = { operation, resourceType, resourceName: '*' };
+    this.note(this.eventOf(what, allowed, result));
     return allowed;
   }
 
@@ -234,17 +233,8 @@ export class RequestContext {
   listed(operation: Operation, resourceType: ResourceTypeName): boolean {
     const { audit } = this.services;
     if (!audit.healthy) return false;
-    audit.access(this.session.subject, {
-      api: this.apiName,
-      apiVersion: this.apiVersion,
-      clientId: this.clientId,
-      operation,
-      resourceType,
-      resourceName: '*',
-      allowed: true,
-      rule: `listing filtered to what each rule allows`,
-      origin: null,
-    });
+    const what: Action = { operation, resourceType, resourceName: '*' };
+    this.note(this.eventOf(what, true, LISTING));
     return true;
   }
 
@@ -301,6 +291,75 @@ export class RequestContext {
   /** True while an answer must not leave: a refusal or a change is not recorded yet. */
   get unrecorded(): boolean {
     return this.#changes.length > 0 || (this.#denied && this.services.audit.pending);
+  }
+
+  /**
+   * Where the deciding begins of a list that is gone through as a whole; see `settle`. Decisions
+   * that are taken here are there at once, so nothing is ever open.
+   */
+  mark(): number {
+    return 0;
+  }
+
+  /**
+   * Ends what `mark` began. Undefined: all of it is decided. Else, once the promise has resolved,
+   * true means that the list must be gone through again.
+   */
+  settle(_mark: number): Promise<boolean> | undefined {
+    return undefined;
+  }
+
+  /** Ends what `mark` began, as if it had not been gone through. */
+  rewind(_mark: number): void {}
+
+  /** A decision that the answer needs after the deed, when nothing can be waited for any more. */
+  foresee(_operation: Operation, _resourceType: ResourceTypeName, _resourceName: string): void {}
+
+  /** True when what was decided under `epoch` does not count any more and must be decided again. */
+  lapsed(epoch: number): boolean {
+    return this.policyEpoch !== epoch;
+  }
+
+  /** For what a handler does without the engine, such as a change to a session. */
+  beforeActing(): void {}
+
+  /** The outcome of the handler counts: what it decided is recorded by now. */
+  conclude(): Promise<void> | undefined {
+    return undefined;
+  }
+
+  /** True while the outcome of the handler is a draft: decisions in it are still open. */
+  get undecided(): boolean {
+    return false;
+  }
+
+  /** Asks for what is open; the handler may run again then. */
+  async askMissing(): Promise<void> {}
+
+  protected eventOf(
+    { operation, resourceType, resourceName }: Action,
+    allowed: boolean,
+    { rule, origin, tokenRole }: Pick<AuthorizationResult, 'rule' | 'origin' | 'tokenRole'>,
+  ): AccessEvent {
+    const { apiName: api, apiVersion, clientId } = this;
+    return {
+      api,
+      apiVersion,
+      clientId,
+      operation,
+      resourceType,
+      resourceName,
+      allowed,
+      rule,
+      origin,
+      ...(tokenRole !== undefined && { tokenRole }),
+    };
+  }
+
+  /** Records an access. */
+  protected note(event: AccessEvent): void {
+    this.services.audit.access(this.session.subject, event);
+    if (!event.allowed) this.#denied = true;
   }
 
   #slot(operation: Operation, resourceType: ResourceTypeName): number {

@@ -6,7 +6,8 @@
  * that contains a refusal leaves only when the refusal is on stable storage; an exception becomes
  * an error code in one place, and its details stay in our own log. While the audit log cannot be
  * written, nothing that needs a decision is served. The way stays synchronous unless
- * the handler suspends, so that a small Produce costs no promise.
+ * the handler suspends, so that a small Produce costs no promise. A handler that lacks a decision
+ * which is asked for outside has made a draft (draft-context.ts): it runs again, from the frame.
  */
 import { KafkaError, ProtocolError, StorageError, UpstreamError } from '../base/errors.ts';
 import type { Answer } from '../network/connection.ts';
@@ -21,14 +22,21 @@ import {
 import { unsupportedVersions } from './apis/18-api-versions.ts';
 import { servedApi } from './apis/index.ts';
 import type { ApiDefinition } from './define-api.ts';
+import { DraftAnswers, DraftContext, UndecidedError } from './draft-context.ts';
 import { RequestContext, type ServerServices } from './request-context.ts';
 import type { Session } from './session.ts';
 
 type Outcome = unknown | null | 'close';
 
-interface Received {
-  readonly header: RequestHeader;
+/** One request, kept until it is answered: a draft begins again from here. */
+interface Call {
+  readonly session: Session;
   readonly frame: Buffer;
+  readonly header: RequestHeader;
+  readonly api: ApiDefinition;
+  readonly ordered: () => void;
+  /** What was asked for outside so far; null where nothing is. */
+  readonly answers: DraftAnswers | null;
 }
 
 export class RequestPipeline {
@@ -56,19 +64,28 @@ export class RequestPipeline {
     if (session.reauthentication?.isUnderWay === true && api.key !== ApiKey.SaslAuthenticate) {
       throw new ProtocolError(`${apiName(api.key)} while the login is renewed`);
     }
-    const request = bodyOf(api, header, frame);
-    const identity = { apiName: apiName(api.key), ...header };
-    const ctx = new RequestContext(session, this.#services, identity, ordered);
-    return this.#run(api, ctx, request, { header, frame });
+    const isAsked = this.#services.authorizer.outside?.concerns(session.principal.tenant) === true;
+    const answers = isAsked ? new DraftAnswers() : null;
+    return this.#begin({ session, frame, header, api, ordered, answers });
   }
 
-  #run(
-    api: ApiDefinition,
-    ctx: RequestContext,
-    request: unknown,
-    received: Received,
-  ): Answer | Promise<Answer> {
-    const { header } = received;
+  #begin(call: Call): Answer | Promise<Answer> {
+    const { api, header, frame } = call;
+    return this.#run(call, this.#contextOf(call), bodyOf(api, header, frame));
+  }
+
+  #contextOf({ session, header, api, ordered, answers }: Call): RequestContext {
+    const services = this.#services;
+    const identity = { apiName: apiName(api.key), ...header };
+    const { outside } = services.authorizer;
+    if (answers === null || outside === undefined) {
+      return new RequestContext(session, services, identity, ordered);
+    }
+    return new DraftContext({ session, services, ordered }, identity, outside, answers);
+  }
+
+  #run(call: Call, ctx: RequestContext, request: unknown): Answer | Promise<Answer> {
+    const { api, header } = call;
     let outcome: Outcome | Promise<Outcome>;
     try {
       const { authorization } = api;
@@ -80,25 +97,34 @@ export class RequestPipeline {
         !ctx.authorizeCluster(authorization.operation)
       ) {
         const refused = ErrorCode.CLUSTER_AUTHORIZATION_FAILED;
-        outcome = api.fail(request, refused, header.apiVersion);
+        outcome = ctx.undecided ? null : api.fail(request, refused, header.apiVersion);
       } else {
         outcome = api.handle(ctx, request);
       }
     } catch (error) {
-      outcome = this.#failed(api, ctx, received, error);
+      outcome = this.#failed(call, ctx, error);
     }
     if (outcome instanceof Promise) {
       return outcome
-        .catch((error: unknown) => this.#failed(api, ctx, received, error))
-        .then((settled) => this.#answer(api, ctx, header, settled));
+        .catch((error: unknown) => this.#failed(call, ctx, error))
+        .then((settled) => this.#answer(call, ctx, settled));
     }
-    return this.#answer(api, ctx, header, outcome);
+    return this.#answer(call, ctx, outcome);
   }
 
-  #answer(
-    api: ApiDefinition,
+  #answer(call: Call, ctx: RequestContext, outcome: Outcome): Answer | Promise<Answer> {
+    if (ctx.undecided) return this.#again(call, ctx);
+    const concluding = ctx.conclude();
+    if (concluding !== undefined) {
+      return concluding.then(() => this.#recorded(call, ctx, outcome));
+    }
+    return this.#recorded(call, ctx, outcome);
+  }
+
+  /** An answer that contains a refusal waits for its record. */
+  #recorded(
+    { api, header }: Call,
     ctx: RequestContext,
-    header: RequestHeader,
     outcome: Outcome,
   ): Answer | Promise<Answer> {
     if (ctx.unrecorded) {
@@ -116,9 +142,17 @@ export class RequestPipeline {
     return encode(api, header, outcome);
   }
 
+  /** The outcome was a draft. It is thrown away, and what it lacked is asked for. */
+  async #again(call: Call, ctx: RequestContext): Promise<Answer> {
+    const { closing } = call.session;
+    if (!closing.aborted) await ctx.askMissing();
+    return closing.aborted ? 'close' : this.#begin(call);
+  }
+
   /** The one place where a throwable becomes an error code. */
-  #failed(api: ApiDefinition, ctx: RequestContext, received: Received, error: unknown): Outcome {
+  #failed({ api, header, frame }: Call, ctx: RequestContext, error: unknown): Outcome {
     if (error instanceof ProtocolError) throw error;
+    if (error instanceof UndecidedError) return null; // A draft: no outcome is needed.
     const errorCode = errorCodeOf(error);
     if (!(error instanceof KafkaError)) {
       const { tenant, principal, connectionId } = ctx.session.subject;
@@ -136,8 +170,7 @@ export class RequestPipeline {
     }
     // As it came: the handler may have taken things out of its request, and the tenant's view of
     // the engine has put physical names into it.
-    const request = bodyOf(api, received.header, received.frame);
-    return api.fail(request, errorCode, ctx.apiVersion);
+    return api.fail(bodyOf(api, header, frame), errorCode, ctx.apiVersion);
   }
 }
 

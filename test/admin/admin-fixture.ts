@@ -248,6 +248,7 @@ function inMemory() {
     | 'users'
     | 'topics'
     | 'acls'
+    | 'external'
     | 'revocations'
     | 'bans'
     | 'health'
@@ -333,11 +334,19 @@ function inMemory() {
         if (at >= 0) rules.splice(at, 1);
         return at >= 0 ? 1 : 0;
       },
-      explain: (tenant, who, host, action) => ({
+      explain: async (tenant, who, host, action) => ({
         allowed: false,
         sentence: `${who.name} in ${tenant} from ${host}: ${action.operation}`,
         considered: [],
+        external: null,
       }),
+    },
+    external: {
+      status: () => [],
+      invalidate: () => {
+        acted('authorizer-invalidate');
+        return 0;
+      },
     },
     revocations: {
       list: (tenant) => (tenants.has(tenant) ? { names: [], certificates: [] } : undefined),

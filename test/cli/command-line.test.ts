@@ -28,6 +28,8 @@ describe('the set of commands', () => {
         'acl list',
         'acl remove',
         'audit explain',
+        'authorizer invalidate',
+        'authorizer status',
         'ban add',
         'ban list',
         'ban remove',

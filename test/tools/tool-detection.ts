@@ -96,6 +96,14 @@ const tools = {
     found: () => existsSync(join(projectRoot, '.cache', 'go-consumer', 'stamp')),
     advice: 'Go 1.19 or newer, then: node scripts/fetch-client-tools.mjs',
   },
+  cerbos: {
+    found: () => existsSync(join(projectRoot, '.cache', 'cerbos', 'stamp')),
+    advice: 'node scripts/fetch-client-tools.mjs',
+  },
+  opa: {
+    found: () => existsSync(join(projectRoot, '.cache', 'opa', 'stamp')),
+    advice: 'Go 1.19 or newer, then: node scripts/fetch-client-tools.mjs',
+  },
   'kafka-messages': {
     found: () => fileNamedBy('BREAKWATER_KAFKA_MESSAGES'),
     advice: 'BREAKWATER_KAFKA_MESSAGES=<kafka-messages.json>',

@@ -161,9 +161,9 @@ const explain = defineRoute({
       action: { operation, resourceType, resourceName: name ?? CLUSTER_NAME },
     };
   },
-  handle: ({ tenant, who, host, action }, { deps }) => {
+  handle: async ({ tenant, who, host, action }, { deps }) => {
     if (deps.tenants.get(tenant) === undefined) throw noSuchTenant();
-    return ok(deps.acls.explain(tenant, who, host, action));
+    return ok(await deps.acls.explain(tenant, who, host, action));
   },
 });
 

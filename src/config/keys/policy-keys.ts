@@ -18,4 +18,7 @@ export const POLICY_KEYS = {
     max: HOUR_MS,
     doc: 'How often the policy files are looked at for changes.',
   }),
+  'authorizer.external.file': optionalPath({
+    doc: 'YAML file that names the tenants whose decisions are asked of a policy decision point (AuthZEN, OPA), and how. Looked at as often as the policy files; its last line is "# end". Empty: the policy decides everything.',
+  }),
 };

@@ -32,11 +32,14 @@ export const fetchApi = defineApi({
     if (request.clusterId !== null && request.clusterId !== clusterId) {
       return failed(ErrorCode.INCONSISTENT_CLUSTER_ID);
     }
+    const replicaId = ctx.apiVersion >= 15 ? request.replicaState.replicaId : request.replicaId;
+    const mayRead = replicaId < 0 || ctx.authorizeCluster('CLUSTER_ACTION');
+    ctx.beforeActing();
     const owner = `${principal.tenant}/${principal.name}`;
     const context = ctx.services.fetchSessions.open(request, owner, ctx.apiVersion);
     if (typeof context === 'number') return failed(context);
 
-    return whenReady(splitAuthorised(ctx, request, context.topics), (split) =>
+    return whenReady(splitAuthorised(ctx, mayRead, context.topics), (split) =>
       fetchAuthorised(ctx, request, context, split),
     );
   },
@@ -69,8 +72,8 @@ function fetchAuthorised(
     return context.finish(answer);
   };
   if (!(fetched instanceof Promise)) return merge(fetched);
-  return fetched.then((answer) => {
-    recheck(ctx, answer, read, epoch);
+  return fetched.then(async (answer) => {
+    refuseIn(answer, await recheck(ctx, read, epoch));
     return merge(answer);
   });
 }
@@ -88,11 +91,9 @@ interface Split {
 
 function splitAuthorised(
   ctx: RequestContext,
-  request: FetchRequest,
+  mayRead: boolean,
   topics: FetchTopic[],
 ): Split | Promise<Split> {
-  const replicaId = ctx.apiVersion >= 15 ? request.replicaState.replicaId : request.replicaId;
-  const mayRead = replicaId < 0 || ctx.authorizeCluster('CLUSTER_ACTION');
   return decideInTurns(ctx, topics, () => {
     const split: Split = { accepted: [], refused: [] };
     const decide = (topic: FetchTopic): void => {
@@ -121,23 +122,30 @@ function authorised(ctx: RequestContext, name: string): number {
     : ErrorCode.TOPIC_AUTHORIZATION_FAILED;
 }
 
-/** After a wait: what may no longer be read, or is another topic by now, gives nothing. */
+/** After a wait: the error codes of what may no longer be read, or is another topic by now. */
 function recheck(
   ctx: RequestContext,
-  answer: FetchResponse,
   read: readonly Waited[],
   epoch: number,
-): void {
-  const refusals = new Map<string, number>();
-  for (const { topic, topicId } of read) {
-    if (ctx.policyEpoch !== epoch && authorised(ctx, topic) !== ErrorCode.NONE) {
-      refusals.set(topic, ErrorCode.TOPIC_AUTHORIZATION_FAILED);
-    } else if (ctx.engine.topicByName(topic)?.topicId !== topicId) {
-      const byId = ctx.apiVersion >= 13;
-      const gone = byId ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
-      refusals.set(topic, gone);
-    }
-  }
+): Map<string, number> | Promise<Map<string, number>> {
+  const lapsed = ctx.lapsed(epoch);
+  return decideInTurns(ctx, read, () => {
+    const outcome = new Map<string, number>();
+    const decide = ({ topic, topicId }: Waited): void => {
+      if (lapsed && authorised(ctx, topic) !== ErrorCode.NONE) {
+        outcome.set(topic, ErrorCode.TOPIC_AUTHORIZATION_FAILED);
+      } else if (ctx.engine.topicByName(topic)?.topicId !== topicId) {
+        const byId = ctx.apiVersion >= 13;
+        const gone = byId ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
+        outcome.set(topic, gone);
+      }
+    };
+    return { decide, outcome };
+  });
+}
+
+/** Such topics give nothing. */
+function refuseIn(answer: FetchResponse, refusals: ReadonlyMap<string, number>): void {
   if (refusals.size === 0) return;
   for (const topic of answer.responses) {
     const errorCode = refusals.get(topic.topic);

@@ -21,7 +21,7 @@ import { CLUSTER_NAME } from '../../security/acl/operation.ts';
 import { defineApi, perResource } from '../define-api.ts';
 import type { RequestContext } from '../request-context.ts';
 import { createMissingTopics } from './auto-create.ts';
-import { decideInTurns, forEachInTurns } from './per-topic.ts';
+import { decideInTurns, forEachInTurns, visibleInTurns } from './per-topic.ts';
 
 /** The bit field of KIP-430 where nobody asked for it. */
 const NOT_ASKED = -(2 ** 31);
@@ -39,21 +39,22 @@ export const metadataApi = defineApi({
       return failed(ctx, request, ErrorCode.INVALID_REQUEST);
 
     const all = request.topics === null || (apiVersion === 0 && request.topics.length === 0);
-    const { names, refused } = all ? everyVisible(ctx) : await asked(ctx, request);
+    const { names, refused } = await (all ? everyVisible(ctx) : asked(ctx, request));
 
     const topics = await described(ctx, names);
-    if (request.allowAutoTopicCreation && ctx.services.autoCreateTopics) {
-      const withheld = await createMissingTopics(ctx, topics, refusedTopic);
-      for (const topic of withheld) refused.push(topic);
-    }
-    for (const topic of refused) topics.push(topic);
     if (apiVersion >= 8 && request.includeTopicAuthorizedOperations) {
       await forEachInTurns(ctx, topics, (topic) => {
         if (topic.errorCode !== ErrorCode.NONE || topic.name === null) return;
         topic.topicAuthorizedOperations = ctx.authorizedOperations('TOPIC', topic.name);
       });
     }
-    return answer(ctx, request, topics);
+    const clusterOperations = clusterOperationsAsked(ctx, request);
+    if (request.allowAutoTopicCreation && ctx.services.autoCreateTopics) {
+      const withheld = await createMissingTopics(ctx, topics, refusedTopic);
+      for (const topic of withheld) refused.push(topic);
+    }
+    for (const topic of refused) topics.push(topic);
+    return answer(ctx, topics, clusterOperations);
   },
 
   fail: (request, errorCode): Partial<MetadataResponse> => ({
@@ -69,8 +70,9 @@ interface Asked {
   readonly refused: MetadataResponseTopic[];
 }
 
-function everyVisible(ctx: RequestContext): Asked {
-  const topics = ctx.visible('DESCRIBE', 'TOPIC', ctx.engine.topicsIn(''), ({ name }) => name);
+async function everyVisible(ctx: RequestContext): Promise<Asked> {
+  const all = ctx.engine.topicsIn('');
+  const topics = await visibleInTurns(ctx, 'DESCRIBE', 'TOPIC', all, ({ name }) => name);
   return { names: topics.map(({ name }) => name), refused: [] };
 }
 
@@ -118,21 +120,25 @@ async function described(
 
 function answer(
   ctx: RequestContext,
-  request: MetadataRequest,
   topics: MetadataResponseTopic[],
+  clusterOperations: number,
 ): MetadataResponse {
-  const { session, services, apiVersion } = ctx;
+  const { session, services } = ctx;
   const { host, port } = session.advertised;
-  const clusterOperations = request.includeClusterAuthorizedOperations && apiVersion >= 8;
   return {
     throttleTimeMs: 0,
     brokers: [{ nodeId: services.nodeId, host, port, rack: null }],
     clusterId: session.clusterId,
     controllerId: services.nodeId,
     topics,
-    clusterAuthorizedOperations: clusterOperations ? clusterOperationBits(ctx) : NOT_ASKED,
+    clusterAuthorizedOperations: clusterOperations,
     errorCode: ErrorCode.NONE,
   };
+}
+
+function clusterOperationsAsked(ctx: RequestContext, request: MetadataRequest): number {
+  const isAsked = request.includeClusterAuthorizedOperations && ctx.apiVersion >= 8;
+  return isAsked ? clusterOperationBits(ctx) : NOT_ASKED;
 }
 
 /** 0 for who may not DESCRIBE the cluster, as Kafka answers. */
@@ -149,7 +155,7 @@ function failed(
   const topics = (request.topics ?? []).map(({ name, topicId }) =>
     refusedTopic(name ?? '', errorCode, topicId),
   );
-  return answer(ctx, request, topics);
+  return answer(ctx, topics, clusterOperationsAsked(ctx, request));
 }
 
 function refusedTopic(

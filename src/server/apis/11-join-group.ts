@@ -9,6 +9,7 @@
 import { ApiKey } from '../../protocol/api-keys.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
 import { defineApi, perResource } from '../define-api.ts';
+import { decideAgain } from './per-topic.ts';
 
 export const joinGroupApi = defineApi({
   key: ApiKey.JoinGroup,
@@ -23,7 +24,10 @@ export const joinGroupApi = defineApi({
     const epoch = ctx.policyEpoch;
     const answer = ctx.engine.joinGroup(request, ctx.call);
     if (!(answer instanceof Promise)) return answer;
-    return answer.then((joined) => (ctx.policyEpoch === epoch || mayRead() ? joined : denied));
+    return answer.then(async (joined) => {
+      const stillMay = !ctx.lapsed(epoch) || (await decideAgain(ctx, mayRead));
+      return stillMay ? joined : denied;
+    });
   },
 
   fail: (_request, errorCode, apiVersion) => refusal(errorCode, apiVersion),

@@ -8,6 +8,7 @@ import { ApiKey } from '../../protocol/api-keys.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
 import { EMPTY_BYTES } from '../../protocol/schema.ts';
 import { defineApi, perResource } from '../define-api.ts';
+import { decideAgain } from './per-topic.ts';
 
 export const syncGroupApi = defineApi({
   key: ApiKey.SyncGroup,
@@ -22,7 +23,10 @@ export const syncGroupApi = defineApi({
     const epoch = ctx.policyEpoch;
     const answer = ctx.engine.syncGroup(request, ctx.call);
     if (!(answer instanceof Promise)) return answer;
-    return answer.then((synced) => (ctx.policyEpoch === epoch || mayRead() ? synced : denied));
+    return answer.then(async (synced) => {
+      const stillMay = !ctx.lapsed(epoch) || (await decideAgain(ctx, mayRead));
+      return stillMay ? synced : denied;
+    });
   },
 
   fail: (_request, errorCode) => refusal(errorCode),

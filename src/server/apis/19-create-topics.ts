@@ -27,6 +27,7 @@ export const createTopicsApi = defineApi({
   async handle(ctx, request) {
     const { accepted, refused } = splitAuthorised(ctx, request);
     if (accepted.length === 0) return response(refused);
+    for (const { name } of accepted) ctx.foresee('DESCRIBE_CONFIGS', 'TOPIC', name);
 
     if (!request.validateOnly) {
       for (const { name, numPartitions } of accepted) {

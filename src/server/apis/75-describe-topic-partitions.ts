@@ -9,6 +9,7 @@ import { ErrorCode } from '../../protocol/error-codes.ts';
 import { ZERO_UUID } from '../../protocol/schema.ts';
 import type { DescribeTopicPartitionsResponseTopic } from '../../protocol/schemas/75-describe-topic-partitions.ts';
 import { defineApi, perResource } from '../define-api.ts';
+import { visibleInTurns } from './per-topic.ts';
 
 export const describeTopicPartitionsApi = defineApi({
   key: ApiKey.DescribeTopicPartitions,
@@ -20,7 +21,8 @@ export const describeTopicPartitionsApi = defineApi({
     let names: string[];
     if (request.topics.length === 0) {
       const topics = ctx.engine.topicsIn('');
-      names = ctx.visible('DESCRIBE', 'TOPIC', topics, ({ name }) => name).map(({ name }) => name);
+      const seen = await visibleInTurns(ctx, 'DESCRIBE', 'TOPIC', topics, ({ name }) => name);
+      names = seen.map(({ name }) => name);
     } else {
       names = [];
       for (const name of new Set(request.topics.map((topic) => topic.name))) {

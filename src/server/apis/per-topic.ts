@@ -63,7 +63,8 @@ export interface Decision<T, R> {
 
 /**
  * Runs a decision over all items: at once where that is quick, in turns of the event loop where it
- * is not. A policy that changed between turns makes it begin again.
+ * is not. A policy that changed between turns makes it begin again, and so does a decision that had
+ * to be asked for outside.
  */
 export function decideInTurns<T, R>(
   ctx: RequestContext,
@@ -71,10 +72,33 @@ export function decideInTurns<T, R>(
   begin: () => Decision<T, R>,
 ): R | Promise<R> {
   const epoch = ctx.policyEpoch;
+  const mark = ctx.mark();
   const { decide, outcome } = begin();
+  const again = (): R | Promise<R> => decideInTurns(ctx, items, begin);
+  const settled = (): R | Promise<R> => {
+    const open = ctx.settle(mark);
+    if (open === undefined) return outcome;
+    return open.then((isOpen) => (isOpen || ctx.policyEpoch !== epoch ? again() : outcome));
+  };
   const done = forEachInTurns(ctx, items, decide);
-  if (done === undefined) return outcome;
-  return done.then(() => (ctx.policyEpoch === epoch ? outcome : decideInTurns(ctx, items, begin)));
+  if (done === undefined) return settled();
+  return done.then(() => {
+    if (ctx.policyEpoch === epoch) return settled();
+    ctx.rewind(mark);
+    return again();
+  });
+}
+
+/** The same for one question that comes after a wait. */
+export function decideAgain(ctx: RequestContext, ask: () => boolean): boolean | Promise<boolean> {
+  const answer = decideInTurns(ctx, [ask], () => {
+    const outcome = { allowed: false };
+    const decide = (question: () => boolean): void => {
+      outcome.allowed = question();
+    };
+    return { decide, outcome };
+  });
+  return whenReady(answer, ({ allowed }) => allowed);
 }
 
 /** Calls `step` with every item; undefined when that was done at once. */
