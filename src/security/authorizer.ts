@@ -21,6 +21,13 @@ export interface AuthorizationResult {
   readonly rule: string | null;
   /** Where that rule stands, e.g. `acme.csv:12` or `dynamic`; null when none matched. */
   readonly origin: string | null;
+  /**
+   * When a time window ends what was decided here, in milliseconds since the epoch; absent: no window
+   * has a say. `epochIn` grows by then at the latest.
+   */
+  readonly validUntilMs?: number;
+  /** How the caller came under a rule of a role, e.g. `User:ada`, `Role:lead`, `Role:reader`. */
+  readonly rolePath?: readonly string[];
 }
 
 export interface Authorizer {
@@ -28,8 +35,8 @@ export interface Authorizer {
   readonly epoch: number;
 
   /**
-   * Grows with every change of policy that concerns the tenant, and with no other tenant's; decisions
-   * cached under an older one are void.
+   * Grows with every change of policy that concerns the tenant, and with no other tenant's, and when a
+   * time window ended what was decided in it; decisions cached under an older one are void.
    */
   epochIn(tenant: string): number;
 

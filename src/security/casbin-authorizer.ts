@@ -18,8 +18,9 @@ import type { Operation, ResourceTypeName } from './acl/operation.ts';
 import type { TenantRules } from './acl/tenant-acls.ts';
 import type { Action, AuthorizationResult, Authorizer } from './authorizer.ts';
 import { decideAnyResource } from './policy-any-resource.ts';
-import { type Explanation, explainDecision } from './policy-explain.ts';
+import { type Explanation, explainDecision, rolePathOf } from './policy-explain.ts';
 import { fewEnough } from './policy-few.ts';
+import { hostMatches } from './policy-host.ts';
 import { type CasbinDecision, type PolicyModel, readPolicyModel } from './policy-model.ts';
 import {
   actionIn,
@@ -37,6 +38,7 @@ import {
   PolicyStore,
 } from './policy-store.ts';
 import { type DirectoryObserver, nodeDirectoryObserver, watchDirectory } from './policy-watch.ts';
+import { ALWAYS, windowHoldsUntil } from './policy-window.ts';
 import type { KafkaPrincipal } from './principal.ts';
 
 /** No rule matched. */
@@ -79,6 +81,7 @@ export class CasbinAuthorizer implements Authorizer {
   readonly #store: PolicyStore;
   readonly #model: PolicyModel;
   readonly #logger: Logger;
+  readonly #clock: Clock;
   readonly #decisionsMax: number;
   #weight = 0;
   /** By connection, the fast way to the profile. */
@@ -91,6 +94,7 @@ export class CasbinAuthorizer implements Authorizer {
     this.#store = store;
     this.#model = model;
     this.#logger = options.logger ?? silentLogger;
+    this.#clock = options.clock ?? systemClock;
     this.#decisionsMax = options.decisionsMax ?? DECISIONS_MAX_DEFAULT;
     store.onChange((domain) => this.#forget(domain));
   }
@@ -126,10 +130,12 @@ export class CasbinAuthorizer implements Authorizer {
   }
 
   get epoch(): number {
+    for (const [domain, memory] of this.#memories) this.#expire(domain, memory);
     return this.#store.epoch;
   }
 
   epochIn(tenant: string): number {
+    this.#expire(tenant, this.#memories.get(tenant));
     return this.#store.epochIn(tenant);
   }
 
@@ -177,7 +183,9 @@ export class CasbinAuthorizer implements Authorizer {
       const question = `${operation} ${resourceType}`;
       const known = byResourceType.get(question);
       if (known !== undefined) return known;
-      const result = this.#result(decideAnyResource(profile, host, operation, resourceType));
+      const timeMs = this.#clock.nowMs();
+      const decision = decideAnyResource({ profile, host, operation, resourceType, timeMs });
+      const result = this.#result(profile, decision, timeMs, decision.untilMs);
       byResourceType.set(question, result);
       return result;
     } catch (err) {
@@ -192,8 +200,10 @@ export class CasbinAuthorizer implements Authorizer {
       return { allowed: false, sentence: 'The caller belongs to no tenant.', considered: [] };
     }
     const profile = new PolicyProfile(this.#store, caller, domain, new DomainMemory());
-    const decide = (rules: readonly PolicyRule[]) => this.#decide(profile, host, action, rules);
-    return explainDecision({ profile, host, action, decide, roles: this.#store.roles });
+    const timeMs = this.#clock.nowMs();
+    const decide = (rules: readonly PolicyRule[]) =>
+      this.#decide(profile, { host, action, timeMs }, fewEnough(rules, host, timeMs));
+    return explainDecision({ profile, host, action, timeMs, decide, roles: this.#store.roles });
   }
 
   /** `explain` for what `authorizeIn` decides. */
@@ -247,30 +257,37 @@ export class CasbinAuthorizer implements Authorizer {
     const decisions = profile.decisionsFrom(host);
     const known = decisions.get(resourceType, operation, resourceName);
     if (known !== undefined) return known;
-    const candidates = fewEnough(profile.candidates(resourceType, operation, resourceName), host);
-    const result = this.#result(this.#decide(profile, host, action, candidates));
+    const timeMs = this.#clock.nowMs();
+    const found = profile.candidates(resourceType, operation, resourceName);
+    const untilMs = untilOf(found, host, timeMs);
+    const candidates = fewEnough(found, host, timeMs);
+    const decision = this.#decide(profile, { host, action, timeMs }, candidates);
+    const result = this.#result(profile, decision, timeMs, untilMs);
     this.#weigh(profile.memory, decisions.set(resourceType, operation, resourceName, result));
     return result;
   }
 
   #decide(
     profile: PolicyProfile,
-    host: string,
-    action: Action,
+    { host, action, timeMs }: { host: string; action: Action; timeMs: number },
     candidates: readonly PolicyRule[],
   ): CasbinDecision {
-    const { subject, fleetSubject, domain } = profile;
-    const request = { subject, fleetSubject, domain, host, ...action };
+    const { subject, fleetSubject, domain, attributes } = profile;
+    const request = { subject, fleetSubject, domain, attributes, host, timeMs, ...action };
     return this.#model.decide(request, candidates, this.#store.roles);
   }
 
   #profileOf(principal: KafkaPrincipal): PolicyProfile | null {
     const known = this.#byPrincipal.get(principal);
-    if (known?.memory.inForce === true) return known;
+    if (known !== undefined) {
+      if (known.memory.isTimed) this.#expire(known.domain, known.memory);
+      if (known.memory.inForce) return known;
+    }
     const domain = domainOf(principal);
     if (domain === null) return null;
-    const { name, tenant, kind, fleet } = principal;
-    const identity = JSON.stringify([kind, tenant, name, fleet]);
+    const { name, tenant, kind, fleet, attributes } = principal;
+    const identity = JSON.stringify([kind, tenant, name, fleet, attributes]);
+    this.#expire(domain, this.#memories.get(domain));
     const memory = this.#memoryOf(domain);
     let profile = memory.profiles.get(identity);
     if (profile === undefined) {
@@ -282,15 +299,36 @@ export class CasbinAuthorizer implements Authorizer {
     return profile;
   }
 
-  /** One result object a rule: a rule that decides always decides the same way. */
-  #result({ allowed, rule }: CasbinDecision): AuthorizationResult {
-    if (rule === null) return NO_RULE;
-    const known = this.#results.get(rule);
+  /** One result object a rule that decides always and for everyone the same way. */
+  #result(
+    profile: PolicyProfile,
+    { allowed, rule }: CasbinDecision,
+    timeMs: number,
+    untilMs: number,
+  ): AuthorizationResult {
+    const isTimed = untilMs !== Number.POSITIVE_INFINITY;
+    if (isTimed) profile.memory.limit(timeMs, untilMs);
+    if (rule === null) return isTimed ? { ...NO_RULE, validUntilMs: untilMs } : NO_RULE;
+    const rolePath = rolePathOf(rule.subject, profile, this.#store.roles);
+    const isShared = !isTimed && rolePath === null;
+    const known = isShared ? this.#results.get(rule) : undefined;
     if (known !== undefined && known.allowed === allowed) return known;
-    const evidence = { allowed, rule: ruleText(rule), origin: ruleOrigin(rule) };
-    const result: AuthorizationResult = Object.freeze(evidence);
-    this.#results.set(rule, result);
+    const result: AuthorizationResult = Object.freeze({
+      allowed,
+      rule: ruleText(rule),
+      origin: ruleOrigin(rule),
+      ...(isTimed && { validUntilMs: untilMs }),
+      ...(rolePath !== null && { rolePath }),
+    });
+    if (isShared) this.#results.set(rule, result);
     return result;
+  }
+
+  /** A window of the domain's rules has opened or closed since: its decisions are void. */
+  #expire(domain: string, memory: DomainMemory | undefined): void {
+    if (memory === undefined || !memory.isTimed) return;
+    const nowMs = this.#clock.nowMs();
+    if (nowMs < memory.sinceMs || nowMs >= memory.untilMs) this.#store.windowPassed(domain);
   }
 
   #memoryOf(domain: string): DomainMemory {
@@ -324,6 +362,16 @@ export class CasbinAuthorizer implements Authorizer {
     this.#logger.error({ err }, 'a decision failed inside; it is a deny');
     return FAILED;
   }
+}
+
+/** Until when the windows of the candidates leave the decision as it is. */
+function untilOf(candidates: readonly PolicyRule[], host: string, timeMs: number): number {
+  let untilMs = Number.POSITIVE_INFINITY;
+  for (const { when, host: ruleHost } of candidates) {
+    if (when === ALWAYS || !hostMatches(ruleHost, host)) continue;
+    untilMs = Math.min(untilMs, windowHoldsUntil(when, timeMs));
+  }
+  return untilMs;
 }
 
 /** Loads model and policies and watches them; throws ConfigError when they are not in order. */

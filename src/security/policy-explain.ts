@@ -10,6 +10,8 @@ import type { CasbinDecision } from './policy-model.ts';
 import type { PolicyProfile } from './policy-profile.ts';
 import type { PolicyRoles } from './policy-roles.ts';
 import { OPERATOR_DOMAIN, type PolicyRule, ruleOrigin, ruleText } from './policy-rule.ts';
+import type { CallerColumns } from './policy-variables.ts';
+import { inWindow } from './policy-window.ts';
 
 export interface ConsideredRule {
   readonly rule: string;
@@ -17,8 +19,10 @@ export interface ConsideredRule {
   readonly effect: 'allow' | 'deny';
   /** How the caller comes under the rule, e.g. `User:device-1 in Fleet:dev, which holds Role:x`. */
   readonly via: string;
-  /** False when only the host keeps the rule from matching. */
+  /** False when the host keeps the rule from matching. */
   readonly hostMatches: boolean;
+  /** False when the rule has a time window that is closed now. */
+  readonly inWindow: boolean;
 }
 
 export interface Explanation {
@@ -32,24 +36,44 @@ interface Question {
   readonly profile: PolicyProfile;
   readonly host: string;
   readonly action: Action;
+  readonly timeMs: number;
   readonly decide: (candidates: readonly PolicyRule[]) => CasbinDecision;
   readonly roles: PolicyRoles;
 }
 
+/** How the caller came to a role, by itself or by its fleet; null for what is no role of its own. */
+export function rolePathOf(
+  role: string,
+  { subject, fleetSubject, domain }: CallerColumns,
+  roles: PolicyRoles,
+): readonly string[] | null {
+  if (!role.startsWith('Role:')) return null;
+  const own = roles.pathTo(subject, role, domain);
+  if (own !== null || fleetSubject === '') return own;
+  return roles.pathTo(fleetSubject, role, domain);
+}
+
 function via(rule: PolicyRule, { profile, roles }: Question): string {
-  const { subject, fleetSubject, domain } = profile;
+  const { subject, fleetSubject } = profile;
   if (rule.subject === subject) return `it names ${subject}`;
   if (rule.subject === 'User:*') return `it names everyone (User:*)`;
   if (rule.subject === fleetSubject) return `${subject} is in ${fleetSubject}`;
-  const holder = roles.rolesOf(subject, domain).has(rule.subject) ? subject : fleetSubject;
-  return `${holder} holds ${rule.subject}`;
+  const path = rolePathOf(rule.subject, profile, roles) ?? [fleetSubject, rule.subject];
+  return path.slice(1).reduce((told, role, step) => {
+    return step === 0 ? `${told} holds ${role}` : `${told}, which holds ${role}`;
+  }, path[0]!);
 }
 
 function where({ profile }: Question): string {
   return profile.domain === OPERATOR_DOMAIN ? 'as an operator' : `in tenant ${profile.domain}`;
 }
 
-function describe(question: Question, decision: CasbinDecision, considered: number): string {
+function describe(
+  question: Question,
+  decision: CasbinDecision,
+  rulesOn: readonly PolicyRule[],
+): string {
+  const considered = rulesOn.length;
   const { profile, host, action } = question;
   const { operation, resourceType, resourceName } = action;
   const asked = `${operation} on ${resourceType} ${JSON.stringify(resourceName)} ${where(question)} from ${host}`;
@@ -61,7 +85,11 @@ function describe(question: Question, decision: CasbinDecision, considered: numb
   }
   if (considered === 0) return `${who} is denied ${asked}: no rule speaks about it.`;
   const rules = considered === 1 ? 'one rule speaks' : `${considered} rules speak`;
-  return `${who} is denied ${asked}: ${rules} about it, but not for this address.`;
+  const { timeMs } = question;
+  const open = rulesOn.some((rule) => inWindow(rule.when, timeMs));
+  const here = rulesOn.some((rule) => hostMatches(rule.host, host));
+  const but = open ? 'for this address' : here ? 'at this time' : 'at this time and address';
+  return `${who} is denied ${asked}: ${rules} about it, but not ${but}.`;
 }
 
 export function explainDecision(question: Question): Explanation {
@@ -74,13 +102,14 @@ export function explainDecision(question: Question): Explanation {
   );
   return {
     allowed: decision.allowed,
-    sentence: describe(question, decision, candidates.length),
+    sentence: describe(question, decision, candidates),
     considered: ordered.map((rule) => ({
       rule: ruleText(rule),
       origin: ruleOrigin(rule),
       effect: rule.effect,
       via: via(rule, question),
       hostMatches: hostMatches(rule.host, host),
+      inWindow: inWindow(rule.when, question.timeMs),
     })),
   };
 }

@@ -12,32 +12,30 @@ import { covers, nameMatches } from './policy-match.ts';
 import { PolicyError } from './policy-parser.ts';
 import type { PolicyRoles } from './policy-roles.ts';
 import { type PolicyRule, ruleColumns } from './policy-rule.ts';
+import type { CallerColumns } from './policy-variables.ts';
+import { inWindow } from './policy-window.ts';
 
 /** What policies/model.conf says, without comments and spaces at the ends of lines. */
 const SUPPORTED_MODEL = [
   '[request_definition]',
-  'r = sub, fleet, dom, host, type, name, op',
+  'r = sub, fleet, dom, attrs, host, type, name, op, time',
   '[policy_definition]',
-  'p = sub, dom, type, pattern, name, op, host, eft',
+  'p = sub, dom, type, pattern, name, op, host, eft, when',
   '[role_definition]',
   'g = _, _, _',
   '[policy_effect]',
   'e = some(where (p.eft == allow)) && !some(where (p.eft == deny))',
   '[matchers]',
-  'm = p.type == r.type && (p.dom == r.dom || p.dom == "*" && r.dom != "_operator") && (p.sub == "User:*" || p.sub == r.sub || p.sub == r.fleet || g(r.sub, p.sub, r.dom) || g(r.fleet, p.sub, r.dom)) && covers(p.op, p.eft, r.op) && nameMatches(p.pattern, p.name, p.eft, r.name, r.sub, r.fleet, r.dom) && hostMatches(p.host, r.host)',
+  'm = p.type == r.type && (p.dom == r.dom || p.dom == "*" && r.dom != "_operator") && (p.sub == "User:*" || p.sub == r.sub || p.sub == r.fleet || g(r.sub, p.sub, r.dom) || g(r.fleet, p.sub, r.dom)) && covers(p.op, p.eft, r.op) && nameMatches(p.pattern, p.name, p.eft, r.name, r.sub, r.fleet, r.dom, r.attrs) && hostMatches(p.host, r.host) && inWindow(p.when, r.time)',
 ] as const;
 
 /** The columns of `r`: what Casbin is asked. */
-export interface CasbinRequest {
-  /** `User:<name>` */
-  readonly subject: string;
-  /** `Fleet:<name>`, or '' */
-  readonly fleetSubject: string;
-  readonly domain: string;
+export interface CasbinRequest extends CallerColumns {
   readonly host: string;
   readonly resourceType: string;
   readonly resourceName: string;
   readonly operation: string;
+  readonly timeMs: number;
 }
 
 export interface CasbinDecision {
@@ -75,6 +73,7 @@ export async function addPolicyFunctions(enforcer: Enforcer): Promise<void> {
   await enforcer.addFunction('covers', covers);
   await enforcer.addFunction('nameMatches', nameMatches);
   await enforcer.addFunction('hostMatches', hostMatches);
+  await enforcer.addFunction('inWindow', inWindow);
 }
 
 /** Casbin's own slot for the rules (`p`) or the roles (`g`) of the model. */
@@ -108,16 +107,18 @@ export async function openPolicyModel(file: string, text: string): Promise<Polic
       ruleSlot.policy = columns;
       roleSlot.rm = roles;
       try {
-        const { subject, fleetSubject, domain, host } = request;
-        const { resourceType, resourceName, operation } = request;
+        const { subject, fleetSubject, domain, attributes, host } = request;
+        const { resourceType, resourceName, operation, timeMs } = request;
         const [allowed, decisive] = enforcer.enforceExSync(
           subject,
           fleetSubject,
           domain,
+          attributes,
           host,
           resourceType,
           resourceName,
           operation,
+          timeMs,
         );
         const index = columns.indexOf(decisive);
         return { allowed, rule: candidates[index] ?? null };

@@ -12,6 +12,7 @@ import {
   type RuleEffect,
   ruleProblem,
 } from './policy-rule.ts';
+import { ALWAYS } from './policy-window.ts';
 
 /** Why a set of policy files was refused; `line` is 0 when it is about the whole file or set. */
 export class PolicyError extends Error {
@@ -37,6 +38,8 @@ export interface ParsedPolicy {
 const END_MARK = '# end';
 const LINE_LENGTH_MAX = 2_048;
 const RULE_COLUMNS = 9;
+/** With the time window, which may be left out. */
+const RULE_COLUMNS_MAX = 10;
 const LINK_COLUMNS = 4;
 
 /** Equal values share one string: a million rules name few subjects, tenants and hosts. */
@@ -53,11 +56,11 @@ function interning(): Intern {
 }
 
 function parseRule(columns: string[], file: string, line: number, intern: Intern): PolicyRule {
-  if (columns.length !== RULE_COLUMNS) {
+  if (columns.length !== RULE_COLUMNS && columns.length !== RULE_COLUMNS_MAX) {
     throw new PolicyError(
       file,
       line,
-      `a rule has ${RULE_COLUMNS} columns (p, subject, tenant, resource type, pattern type, name, operation, host, allow or deny), this line has ${columns.length}`,
+      `a rule has ${RULE_COLUMNS} columns (p, subject, tenant, resource type, pattern type, name, operation, host, allow or deny) and may have a time window after them, this line has ${columns.length}`,
     );
   }
   const value = (column: number): string => intern(columns[column]!);
@@ -70,6 +73,7 @@ function parseRule(columns: string[], file: string, line: number, intern: Intern
     operation: value(6) as PolicyRule['operation'],
     host: value(7),
     effect: value(8) as RuleEffect,
+    when: columns.length === RULE_COLUMNS ? ALWAYS : value(9),
     file,
     line,
   };

@@ -1,6 +1,6 @@
 /**
- * Owns what one caller is to the policy: the subjects it acts as, the tables of rules that concern
- * it, and its decisions so far. Void as soon as a rule of its domain changes.
+ * Owns what one caller is to the policy: the subjects it acts as, where the index has rules that
+ * concern it, and its decisions so far. Void as soon as a rule of its domain changes.
  *
  * Invariant: the memory of one profile is bounded, and a caller that fills its own (by asking for
  * ever new names) empties only its own.
@@ -9,14 +9,24 @@
 import type { ResourceTypeName } from './acl/operation.ts';
 import { AclOperation, type Operation, ResourceType } from './acl/operation.ts';
 import type { Action, AuthorizationResult } from './authorizer.ts';
-import { RuleTable } from './policy-index.ts';
+import type { CallerValues, PolicyIndex } from './policy-index.ts';
 import { operationBit } from './policy-match.ts';
 import { EVERY_TENANT, OPERATOR_DOMAIN, type PolicyRule, TENANT_GRAMMAR } from './policy-rule.ts';
 import type { PolicyStore } from './policy-store.ts';
+import {
+  type Attributes,
+  type CallerColumns,
+  HOSTILE,
+  NO_ATTRIBUTES,
+  variableValue,
+} from './policy-variables.ts';
 import type { KafkaPrincipal } from './principal.ts';
 
 /** What of a principal the policy speaks about. */
-export type PolicyCaller = Pick<KafkaPrincipal, 'name' | 'tenant' | 'kind' | 'fleet'>;
+export type PolicyCaller = Pick<
+  KafkaPrincipal,
+  'name' | 'tenant' | 'kind' | 'fleet' | 'attributes'
+>;
 
 /** Names longer than Kafka's longest topic name are decided, never remembered. */
 const REMEMBERED_NAME_LENGTH_MAX = 255;
@@ -74,19 +84,45 @@ export class DomainMemory {
   inForce = true;
   /** In decisions. */
   weight = 0;
+  /** From when to when the decisions hold: a rule with a time window may end them. */
+  sinceMs = Number.NEGATIVE_INFINITY;
+  untilMs = Number.POSITIVE_INFINITY;
   /** By identity: equal principals of many connections share one. */
   readonly profiles = new Map<string, PolicyProfile>();
+
+  /** Notes that a decision made now holds until then. */
+  limit(nowMs: number, untilMs: number): void {
+    if (nowMs > this.sinceMs) this.sinceMs = nowMs;
+    if (untilMs < this.untilMs) this.untilMs = untilMs;
+  }
+
+  get isTimed(): boolean {
+    return this.untilMs !== Number.POSITIVE_INFINITY;
+  }
 }
 
-export class PolicyProfile {
+/** A node of an index that holds rules of the caller's. */
+interface Scope {
+  readonly index: PolicyIndex;
+  readonly scope: number;
+}
+
+/** The roots of one type of resource, with their indexes. */
+export interface Root {
+  readonly index: PolicyIndex;
+  readonly root: number;
+}
+
+export class PolicyProfile implements CallerColumns, CallerValues {
   /** The memory that it belongs to: void when that is. */
   readonly memory: DomainMemory;
   readonly domain: string;
-  /** `User:<name>` */
   readonly subject: string;
-  /** `Fleet:<name>` or '' */
   readonly fleetSubject: string;
-  readonly #tables: RuleTable[] = [];
+  readonly attributes: Attributes;
+  readonly hostile: ReadonlySet<string>;
+  readonly #values = new Map<string, string | null>();
+  readonly #scopes: Scope[] = [];
   #lastHost: HostDecisions | null = null;
   #hosts = new Map<string, HostDecisions>();
 
@@ -95,32 +131,56 @@ export class PolicyProfile {
     this.domain = domain;
     this.subject = `User:${caller.name}`;
     this.fleetSubject = caller.fleet ? `Fleet:${caller.fleet}` : '';
+    this.attributes = caller.attributes ?? NO_ATTRIBUTES;
+    const variables = ['principal', 'fleet', 'tenant', ...Object.keys(this.attributes)];
+    this.hostile = new Set(variables.filter((name) => variableValue(name, this) === HOSTILE));
     const subjects = new Set([this.subject, 'User:*']);
     for (const member of [this.subject, this.fleetSubject]) {
       if (member === '') continue;
       subjects.add(member);
       for (const role of store.roles.rolesOf(member, domain)) subjects.add(role);
     }
-    const values = { principal: caller.name, fleet: caller.fleet ?? '', tenant: domain };
-    const resolved = new RuleTable();
-    store.fileIndex.select(domain, subjects, values, this.#tables, resolved);
-    if (domain !== OPERATOR_DOMAIN) {
-      store.fileIndex.select(EVERY_TENANT, subjects, values, this.#tables, resolved);
+    const dynamic = store.dynamicIndex(domain);
+    for (const subject of subjects) {
+      this.#look(store.fileIndex, domain, subject);
+      if (domain !== OPERATOR_DOMAIN) this.#look(store.fileIndex, EVERY_TENANT, subject);
+      if (dynamic !== null) this.#look(dynamic, domain, subject);
     }
-    store.dynamicIndex(domain)?.select(domain, subjects, values, this.#tables, resolved);
-    this.#tables.push(resolved);
   }
 
-  /** The rules that may match; hosts are left to Casbin. */
+  #look(index: PolicyIndex, domain: string, subject: string): void {
+    const scope = index.scope(domain, subject);
+    if (scope !== null) this.#scopes.push({ index, scope });
+  }
+
+  valueOf(variable: string): string | null {
+    let value = this.#values.get(variable);
+    if (value === undefined) {
+      const found = variableValue(variable, this);
+      value = typeof found === 'string' ? found : null;
+      this.#values.set(variable, value);
+    }
+    return value;
+  }
+
+  /** The rules that may match; hosts and times are left to Casbin. */
   candidates(type: ResourceTypeName, operation: Operation, name: string): PolicyRule[] {
     const found: PolicyRule[] = [];
     const bit = operationBit(operation);
-    for (const table of this.#tables) table.collect(type, name, bit, found);
+    for (const { index, scope } of this.#scopes) {
+      const root = index.root(scope, type);
+      if (root !== 0) index.collect(root, name, bit, this, found);
+    }
     return found;
   }
 
-  get tables(): readonly RuleTable[] {
-    return this.#tables;
+  roots(type: ResourceTypeName): Root[] {
+    const roots: Root[] = [];
+    for (const { index, scope } of this.#scopes) {
+      const root = index.root(scope, type);
+      if (root !== 0) roots.push({ index, root });
+    }
+    return roots;
   }
 
   decisionsFrom(host: string): HostDecisions {

@@ -51,6 +51,24 @@ export class PolicyRoles extends DefaultRoleManager {
     return held;
   }
 
+  /** A shortest chain from the member to the role, both included; null when it does not hold it. */
+  pathTo(member: string, role: string, domain: string): string[] | null {
+    const cameFrom = new Map<string, string | null>([[member, null]]);
+    for (const at of cameFrom.keys()) {
+      if (at === role) {
+        const path: string[] = [];
+        for (let step: string | null = at; step !== null; step = cameFrom.get(step) ?? null) {
+          path.unshift(step);
+        }
+        return path;
+      }
+      for (const link of this.#linksFrom(at, domain)) {
+        if (!cameFrom.has(link.role)) cameFrom.set(link.role, at);
+      }
+    }
+    return null;
+  }
+
   /** Casbin's question behind `g(member, role, domain)` in the matcher. */
   override syncedHasLink(member: string, role: string, ...domain: string[]): boolean {
     return member === role || this.rolesOf(member, domain[0] ?? '').has(role);

@@ -27,6 +27,7 @@ import {
   ruleProblem,
   ruleText,
 } from './policy-rule.ts';
+import { ALWAYS } from './policy-window.ts';
 
 /** Something that happened to the policy; fits audit/'s SecurityEvent. */
 export interface PolicyEvent {
@@ -109,6 +110,7 @@ function dynamicRule(domain: string, binding: AclBinding): PolicyRule {
     operation: binding.operation,
     host: binding.host,
     effect: binding.permission === 'DENY' ? 'deny' : 'allow',
+    when: ALWAYS,
     file: DYNAMIC_ORIGIN,
     line: 0,
   };
@@ -281,9 +283,17 @@ export class PolicyStore {
       return;
     }
     for (const rule of added) index.add(rule);
-    if (bindings.length === 0) this.#dynamic.delete(tenant);
-    else this.#dynamic.set(tenant, { bindings, index });
-    this.#changed(tenant);
+    if (index.isWorn) this.setDynamicRules(tenant, bindings);
+    else {
+      if (bindings.length === 0) this.#dynamic.delete(tenant);
+      else this.#dynamic.set(tenant, { bindings, index });
+      this.#changed(tenant);
+    }
+  }
+
+  /** A time window of one of the domain's rules has opened or closed: a change like any other. */
+  windowPassed(domain: string): void {
+    this.#changed(domain);
   }
 
   /** A binding that was in order stays so: of a long list, only what is new costs time. */

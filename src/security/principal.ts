@@ -24,6 +24,12 @@ export interface KafkaPrincipal {
   readonly certificateSerial: string | null;
   /** The end of the credential's validity, in milliseconds since the epoch; null without one. */
   readonly expiresAtMs: number | null;
+  /**
+   * What rules may say of it as variables: `cert.cn`, `cert.o`, `cert.ou` and `cert.serial` of a
+   * certificate, `token.<claim>` for the claims that the operator listed for a token's issuer. What
+   * is not there has no value.
+   */
+  readonly attributes?: Readonly<Record<string, string>>;
 }
 
 /** The tenant of operators: no tenant name is empty, so it never equals a tenant's. */

@@ -8,9 +8,9 @@ import {
   requestArbitrary,
 } from './casbin-differential.ts';
 
-const POLICIES = 2_000;
-/** Each is asked twice: for a random resource and for one that a rule speaks about. */
-const REQUESTS_A_POLICY = 25;
+const POLICIES = 1_250;
+/** Each is asked four times: for a random resource and for one that a rule speaks about, at two times. */
+const REQUESTS_A_POLICY = 20;
 
 describe('the indexed and cached authorizer', () => {
   let run: DifferentialRun;
@@ -35,7 +35,7 @@ describe('the indexed and cached authorizer', () => {
     process.stdout.write(
       `${run.compared} compared, ${run.allowed} allowed, ${run.deniedByRule} denied by a rule\n`,
     );
-    expect(run.compared).toBeGreaterThanOrEqual(2 * POLICIES * REQUESTS_A_POLICY);
+    expect(run.compared).toBeGreaterThanOrEqual(4 * POLICIES * REQUESTS_A_POLICY);
     expect(run.allowed / run.compared).toBeGreaterThan(0.03);
     expect(run.deniedByRule / run.compared).toBeGreaterThan(0.02);
   });

@@ -125,6 +125,7 @@ describe('dynamic rules', () => {
         { weight: 9, arbitrary: fc.constant('allow' as const) },
         { weight: 1, arbitrary: fc.constant('deny' as const) },
       ),
+      when: fc.constantFrom('*', '*', 'daily/00:00-06:00', 'daily/06:00-24:00'),
       file: fc.constant('dynamic'),
       line: fc.constant(0),
     });
@@ -132,15 +133,17 @@ describe('dynamic rules', () => {
       subject: 'User:ada',
       fleetSubject: '',
       domain: 'acme',
+      attributes: {},
       host: '10.0.0.1',
       resourceType: 'TOPIC',
       resourceName: 'a',
       operation: 'READ',
+      timeMs: Date.UTC(2030, 0, 1, 5, 59),
     };
     const roles = new PolicyRoles([]);
     fc.assert(
       fc.property(fc.array(rules, { maxLength: 150, size: 'max' }), (candidates) => {
-        const few = fewEnough(candidates, request.host);
+        const few = fewEnough(candidates, request.host, request.timeMs);
         expect(few.length).toBeLessThanOrEqual(64);
         expect(model.decide(request, few, roles).allowed).toBe(
           model.decide(request, candidates, roles).allowed,
