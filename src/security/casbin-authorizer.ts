@@ -52,6 +52,9 @@ const FOREIGN: AuthorizationResult = Object.freeze({
   origin: 'foreign-tenant',
 });
 
+/** Where no rule that may match has a window, the time is not read. */
+const NO_TIME = Number.NaN;
+
 const DECISIONS_MAX_DEFAULT = 262_144;
 /** What a profile weighs beside its decisions, counted in decisions. */
 const PROFILE_WEIGHT = 8;
@@ -179,14 +182,13 @@ export class CasbinAuthorizer implements Authorizer {
     try {
       const profile = this.#profileOf(principal);
       if (profile === null) return FOREIGN;
-      const { byResourceType } = profile.decisionsFrom(host);
-      const question = `${operation} ${resourceType}`;
-      const known = byResourceType.get(question);
+      const decisions = profile.decisionsFrom(host);
+      const known = decisions.getAny(resourceType, operation);
       if (known !== undefined) return known;
       const timeMs = this.#clock.nowMs();
       const decision = decideAnyResource({ profile, host, operation, resourceType, timeMs });
       const result = this.#result(profile, decision, timeMs, decision.untilMs);
-      byResourceType.set(question, result);
+      decisions.setAny(resourceType, operation, result);
       return result;
     } catch (err) {
       return this.#failed(err);
@@ -257,8 +259,8 @@ export class CasbinAuthorizer implements Authorizer {
     const decisions = profile.decisionsFrom(host);
     const known = decisions.get(resourceType, operation, resourceName);
     if (known !== undefined) return known;
-    const timeMs = this.#clock.nowMs();
     const found = profile.candidates(resourceType, operation, resourceName);
+    const timeMs = found.some(({ when }) => when !== ALWAYS) ? this.#clock.nowMs() : NO_TIME;
     const untilMs = untilOf(found, host, timeMs);
     const candidates = fewEnough(found, host, timeMs);
     const decision = this.#decide(profile, { host, action, timeMs }, candidates);
@@ -285,8 +287,7 @@ export class CasbinAuthorizer implements Authorizer {
     }
     const domain = domainOf(principal);
     if (domain === null) return null;
-    const { name, tenant, kind, fleet, attributes } = principal;
-    const identity = JSON.stringify([kind, tenant, name, fleet, attributes]);
+    const identity = identityOf(principal);
     this.#expire(domain, this.#memories.get(domain));
     const memory = this.#memoryOf(domain);
     let profile = memory.profiles.get(identity);
@@ -362,6 +363,12 @@ export class CasbinAuthorizer implements Authorizer {
     this.#logger.error({ err }, 'a decision failed inside; it is a deny');
     return FAILED;
   }
+}
+
+/** What a profile depends on, in its domain; the length keeps the fleet apart from the name. */
+function identityOf({ name, fleet, attributes }: KafkaPrincipal): string {
+  const identity = `${fleet === null ? '-' : fleet.length} ${fleet ?? ''}${name}`;
+  return attributes === undefined ? identity : JSON.stringify([identity, attributes]);
 }
 
 /** Until when the windows of the candidates leave the decision as it is. */

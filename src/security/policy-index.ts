@@ -30,6 +30,8 @@ const LITERAL = 0;
 const PREFIXED = 1;
 /** The literal name `*`. */
 const EVERY = 2;
+/** Beside the kinds of names: some go on with a variable. */
+const STEPS = 8;
 
 const NAME_LENGTH_MAX = 255;
 const TYPES = 8;
@@ -81,8 +83,9 @@ export class PolicyIndex {
   readonly #next = new Column(NONE);
   readonly #sibling = new Column(NONE);
   #buckets = new Int32Array(64).fill(NONE);
-  /** By node: the lengths of the prefixes (a bit each), the operations of allows, the first allow. */
+  /** By node: the kinds of names (a bit each), the lengths of the prefixes (a bit each), the operations of allows, the first allow. */
   #nodeCount = 1;
+  readonly #kinds = new Column(0);
   readonly #prefixLengths = new Column(0);
   readonly #allowedOperations = new Column(0);
   readonly #firstAllow = new Column(NONE);
@@ -94,7 +97,9 @@ export class PolicyIndex {
   #scopeCount = 0;
   readonly #roots = new Column(0);
   #removed = 0;
-  #prefixHashes = new Int32Array(NAME_LENGTH_MAX + 1);
+  /** Of the prefixes of the name that was asked for last. */
+  readonly #prefixHashes = new Int32Array(NAME_LENGTH_MAX + 1);
+  #hashedName: string | null = null;
 
   constructor(rules: Iterable<PolicyRule> = [], random: Random = systemRandom) {
     this.#seed = random.bytes(4).readInt32LE();
@@ -122,6 +127,7 @@ export class PolicyIndex {
     this.#operations.values[id] = operations;
     if (this.#rules.length > this.#buckets.length) this.#grow();
     else this.#link(id);
+    this.#kinds.values[node]! |= 1 << kind;
     if (kind === PREFIXED)
       this.#prefixLengths.values[node * WORDS + (tail.length >>> 5)]! |= 1 << (tail.length & 31);
     if (rule.effect === 'allow') {
@@ -163,9 +169,9 @@ export class PolicyIndex {
     return false;
   }
 
-  /** The subject's rules in the domain; null when there are none. */
-  scope(domain: string, subject: string): number | null {
-    return this.#domains.get(domain)?.get(subject) ?? null;
+  /** By subject, the scopes of the domain. */
+  scopesIn(domain: string): ReadonlyMap<string, number> | undefined {
+    return this.#domains.get(domain);
   }
 
   /** The node of a scope's rules on a type of resource; 0 when there are none. */
@@ -181,7 +187,9 @@ export class PolicyIndex {
     values: CallerValues,
     into: PolicyRule[],
   ): void {
-    this.#take(mixed(this.#seed, root, EVERY), root * 4 + EVERY, '*', operationBit, into);
+    if ((this.#kinds.values[root]! & (1 << EVERY)) !== 0) {
+      this.#take(mixed(this.#seed, root, EVERY), root * 4 + EVERY, '*', operationBit, into);
+    }
     this.#walk(root, name, operationBit, values, into);
     if (values.hostile.size > 0) this.#takeHostile(root, operationBit, values, into);
   }
@@ -216,19 +224,16 @@ export class PolicyIndex {
     values: CallerValues,
     into: PolicyRule[],
   ): void {
-    const length = name.length;
-    const known = Math.min(length, NAME_LENGTH_MAX);
+    const known = Math.min(name.length, NAME_LENGTH_MAX);
+    const kinds = this.#kinds.values[node]!;
+    if (name !== this.#hashedName) this.#hashPrefixes(name);
     const hashes = this.#prefixHashes;
-    let hash = this.#seed;
-    hashes[0] = hash;
-    for (let at = 0; at < known; at += 1) {
-      hash = Math.imul(hash ^ name.charCodeAt(at), FNV_PRIME);
-      hashes[at + 1] = hash;
+    if ((kinds & (1 << LITERAL)) !== 0 && name.length === known) {
+      const hash = mixed(hashes[known]!, node, LITERAL);
+      this.#take(hash, node * 4 + LITERAL, name, operationBit, into);
     }
-    if (length <= NAME_LENGTH_MAX) {
-      this.#take(mixed(hash, node, LITERAL), node * 4 + LITERAL, name, operationBit, into);
-    }
-    for (let word = 0; word * 32 <= known; word += 1) {
+    const isPrefixed = (kinds & (1 << PREFIXED)) !== 0;
+    for (let word = 0; isPrefixed && word * 32 <= known; word += 1) {
       let bits = this.#prefixLengths.values[node * WORDS + word]!;
       while (bits !== 0) {
         const bit = 31 - Math.clz32(bits & -bits);
@@ -245,8 +250,22 @@ export class PolicyIndex {
         );
       }
     }
+    if ((kinds & STEPS) === 0) return;
     const steps = this.#steps.get(node);
     if (steps !== undefined) this.#stepOn(steps, name, operationBit, values, into);
+  }
+
+  /** Every node of a decision is asked for the same name: its hashes are made once. */
+  #hashPrefixes(name: string): void {
+    const known = Math.min(name.length, NAME_LENGTH_MAX);
+    const hashes = this.#prefixHashes;
+    let hash = this.#seed;
+    hashes[0] = hash;
+    for (let at = 0; at < known; at += 1) {
+      hash = Math.imul(hash ^ name.charCodeAt(at), FNV_PRIME);
+      hashes[at + 1] = hash;
+    }
+    this.#hashedName = name;
   }
 
   #stepOn(
@@ -323,6 +342,7 @@ export class PolicyIndex {
   #newNode(): number {
     const node = this.#nodeCount;
     this.#nodeCount += 1;
+    this.#kinds.reserve(this.#nodeCount);
     this.#prefixLengths.reserve(this.#nodeCount * WORDS);
     this.#allowedOperations.reserve(this.#nodeCount);
     this.#firstAllow.reserve(this.#nodeCount);
@@ -347,6 +367,7 @@ export class PolicyIndex {
     if (steps === undefined) {
       steps = { heads: new Map(), lengths: [] };
       this.#steps.set(node, steps);
+      this.#kinds.values[node]! |= STEPS;
     }
     let ways = steps.heads.get(head);
     if (ways === undefined) {

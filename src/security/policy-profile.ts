@@ -75,8 +75,17 @@ export class HostDecisions {
     return this.#size - before;
   }
 
-  /** Answers of authorizeByResourceType. */
-  readonly byResourceType = new Map<string, AuthorizationResult>();
+  #byResourceType: AuthorizationResult[] | null = null;
+
+  /** The answer of authorizeByResourceType. */
+  getAny(type: ResourceTypeName, operation: Operation): AuthorizationResult | undefined {
+    return this.#byResourceType?.[ResourceType[type] * OPERATION_SLOTS + AclOperation[operation]];
+  }
+
+  setAny(type: ResourceTypeName, operation: Operation, result: AuthorizationResult): void {
+    this.#byResourceType ??= [];
+    this.#byResourceType[ResourceType[type] * OPERATION_SLOTS + AclOperation[operation]] = result;
+  }
 }
 
 /** What is remembered for one domain, until a change of its rules voids all of it at once. */
@@ -101,6 +110,8 @@ export class DomainMemory {
   }
 }
 
+const NOTHING_HOSTILE: ReadonlySet<string> = new Set();
+
 /** A node of an index that holds rules of the caller's. */
 interface Scope {
   readonly index: PolicyIndex;
@@ -121,10 +132,11 @@ export class PolicyProfile implements CallerColumns, CallerValues {
   readonly fleetSubject: string;
   readonly attributes: Attributes;
   readonly hostile: ReadonlySet<string>;
-  readonly #values = new Map<string, string | null>();
+  #values: Map<string, string | null> | null = null;
   readonly #scopes: Scope[] = [];
   #lastHost: HostDecisions | null = null;
-  #hosts = new Map<string, HostDecisions>();
+  /** More than one address is rare. */
+  #hosts: Map<string, HostDecisions> | null = null;
 
   constructor(store: PolicyStore, caller: PolicyCaller, domain: string, memory: DomainMemory) {
     this.memory = memory;
@@ -132,28 +144,46 @@ export class PolicyProfile implements CallerColumns, CallerValues {
     this.subject = `User:${caller.name}`;
     this.fleetSubject = caller.fleet ? `Fleet:${caller.fleet}` : '';
     this.attributes = caller.attributes ?? NO_ATTRIBUTES;
-    const variables = ['principal', 'fleet', 'tenant', ...Object.keys(this.attributes)];
-    this.hostile = new Set(variables.filter((name) => variableValue(name, this) === HOSTILE));
-    const subjects = new Set([this.subject, 'User:*']);
-    for (const member of [this.subject, this.fleetSubject]) {
-      if (member === '') continue;
-      subjects.add(member);
-      for (const role of store.roles.rolesOf(member, domain)) subjects.add(role);
+    this.hostile = this.#hostileVariables();
+    const subjects = [this.subject, 'User:*'];
+    for (const role of store.roles.rolesOf(this.subject, domain)) subjects.push(role);
+    if (this.fleetSubject !== '') {
+      subjects.push(this.fleetSubject);
+      for (const role of store.roles.rolesOf(this.fleetSubject, domain)) {
+        if (!subjects.includes(role)) subjects.push(role);
+      }
     }
+    this.#look(store.fileIndex, domain, subjects);
+    if (domain !== OPERATOR_DOMAIN) this.#look(store.fileIndex, EVERY_TENANT, subjects);
     const dynamic = store.dynamicIndex(domain);
-    for (const subject of subjects) {
-      this.#look(store.fileIndex, domain, subject);
-      if (domain !== OPERATOR_DOMAIN) this.#look(store.fileIndex, EVERY_TENANT, subject);
-      if (dynamic !== null) this.#look(dynamic, domain, subject);
-    }
+    if (dynamic !== null) this.#look(dynamic, domain, subjects);
   }
 
-  #look(index: PolicyIndex, domain: string, subject: string): void {
-    const scope = index.scope(domain, subject);
-    if (scope !== null) this.#scopes.push({ index, scope });
+  #hostileVariables(): ReadonlySet<string> {
+    let hostile: Set<string> | null = null;
+    const check = (variable: string): void => {
+      if (variableValue(variable, this) !== HOSTILE) return;
+      hostile ??= new Set();
+      hostile.add(variable);
+    };
+    check('principal');
+    check('fleet');
+    check('tenant');
+    for (const variable of Object.keys(this.attributes)) check(variable);
+    return hostile ?? NOTHING_HOSTILE;
+  }
+
+  #look(index: PolicyIndex, domain: string, subjects: readonly string[]): void {
+    const scopes = index.scopesIn(domain);
+    if (scopes === undefined) return;
+    for (const subject of subjects) {
+      const scope = scopes.get(subject);
+      if (scope !== undefined) this.#scopes.push({ index, scope });
+    }
   }
 
   valueOf(variable: string): string | null {
+    this.#values ??= new Map();
     let value = this.#values.get(variable);
     if (value === undefined) {
       const found = variableValue(variable, this);
@@ -186,11 +216,14 @@ export class PolicyProfile implements CallerColumns, CallerValues {
   decisionsFrom(host: string): HostDecisions {
     const last = this.#lastHost;
     if (last !== null && last.host === host) return last;
-    let decisions = this.#hosts.get(host);
+    let decisions = this.#hosts?.get(host);
     if (decisions === undefined) {
-      if (this.#hosts.size >= HOSTS_MAX) this.#hosts = new Map();
       decisions = new HostDecisions(host);
-      this.#hosts.set(host, decisions);
+      if (last !== null) {
+        if (this.#hosts === null || this.#hosts.size >= HOSTS_MAX) this.#hosts = new Map();
+        this.#hosts.set(last.host, last);
+        this.#hosts.set(host, decisions);
+      }
     }
     this.#lastHost = decisions;
     return decisions;

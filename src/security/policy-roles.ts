@@ -14,6 +14,7 @@ const CHAIN_LENGTH_MAX = 10;
 
 type LinksByMember = Map<string, RoleLink[]>;
 const NONE: readonly RoleLink[] = [];
+const NO_ROLES: ReadonlySet<string> = new Set();
 
 export class PolicyRoles extends DefaultRoleManager {
   readonly #byDomain = new Map<string, LinksByMember>();
@@ -31,14 +32,17 @@ export class PolicyRoles extends DefaultRoleManager {
     this.#check();
   }
 
-  *#linksFrom(member: string, domain: string): Generator<RoleLink> {
-    yield* this.#byDomain.get(domain)?.get(member) ?? NONE;
-    if (domain === OPERATOR_DOMAIN || domain === EVERY_TENANT) return;
-    yield* this.#byDomain.get(EVERY_TENANT)?.get(member) ?? NONE;
+  #linksFrom(member: string, domain: string): readonly RoleLink[] {
+    const own = this.#byDomain.get(domain)?.get(member) ?? NONE;
+    if (domain === OPERATOR_DOMAIN || domain === EVERY_TENANT) return own;
+    const every = this.#byDomain.get(EVERY_TENANT)?.get(member) ?? NONE;
+    if (every.length === 0) return own;
+    return own.length === 0 ? every : [...own, ...every];
   }
 
   /** Every role that the member holds in the domain, directly or by inheritance. */
   rolesOf(member: string, domain: string): ReadonlySet<string> {
+    if (this.#linksFrom(member, domain).length === 0) return NO_ROLES;
     const held = new Set<string>();
     const open = [member];
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
