@@ -11,7 +11,7 @@ import { lockDataDirectory } from './base/data-directory-lock.ts';
 import { makeDirectoriesSync, nodeFileSystem } from './base/file-system.ts';
 import type { Logger } from './base/logger.ts';
 import { systemRandom } from './base/random.ts';
-import { startAdmin } from './broker/admin.ts';
+import { operatorTokens, startAdmin } from './broker/admin.ts';
 import {
   developmentFiles,
   type ListenerCertificates,
@@ -109,6 +109,7 @@ async function start(
     },
   });
   const acls = new StateAcls(state, authorizer);
+  const tokens = operatorTokens(config, { audit, logger });
   const crlFile = (
     key: CrlFileOptions['key'],
     issuers: CrlFileOptions['issuers'],
@@ -170,6 +171,7 @@ async function start(
     registry,
     servers,
     state,
+    tokens,
     views,
   };
   const admin = await startAdmin(config, { ...parts, mtlsPort, saslPort, startedAtMs });

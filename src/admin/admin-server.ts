@@ -67,15 +67,17 @@ function createApp(deps: AdminDeps, gate: OperatorGate): FastifyInstance {
     frameworkErrors: (error, _request, reply) => sendProblem(deps, reply, error),
   });
   app.removeContentTypeParser('text/plain');
+  const operators: Operators = new WeakMap();
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
-    operatorOf(request, gate);
     gate.requestBegun(request.raw.socket);
+    const { socket, rawHeaders } = request.raw;
+    operators.set(request, admitted(await gate.identify(asTls(socket), rawHeaders)));
   });
   app.addHook('onResponse', async (request) => gate.requestAnswered(request.raw.socket));
   app.setErrorHandler((error, _request, reply) => sendProblem(deps, reply, error));
   app.setNotFoundHandler((_request, reply) => sendProblem(deps, reply, { statusCode: 404 }));
-  for (const route of ADMIN_ROUTES) register(app, route, deps, gate);
+  for (const route of ADMIN_ROUTES) register(app, route, deps, { gate, operators });
   refuseOtherMethods(app);
   return app;
 }
@@ -119,25 +121,33 @@ function answerBadHttp(error: Error, socket: Socket): void {
   );
 }
 
-function operatorOf(request: FastifyRequest, gate: OperatorGate): OperatorConnection {
-  const { socket } = request.raw;
-  const operator = socket instanceof TLSSocket ? gate.operatorOf(socket) : null;
-  if (operator === null) throw new AdminError(403, 'not-admitted', 'This certificate is refused.');
-  return operator;
+/** Who makes each request that is under way. */
+type Operators = WeakMap<FastifyRequest, OperatorConnection>;
+
+function asTls(socket: Socket): TLSSocket {
+  if (socket instanceof TLSSocket) return socket;
+  throw new AdminError(403, 'not-admitted', 'Only TLS is served here.');
+}
+
+function admitted(operator: OperatorConnection | null | undefined): OperatorConnection {
+  if (operator != null) return operator;
+  throw new AdminError(403, 'not-admitted', 'This certificate is refused.');
 }
 
 function register(
   app: FastifyInstance,
   route: AdminRoute,
   deps: AdminDeps,
-  gate: OperatorGate,
+  { gate, operators }: { readonly gate: OperatorGate; readonly operators: Operators },
 ): void {
   app.route({
     method: route.method,
     url: route.path,
     handler: async (request, reply) => {
       const fields = new RequestFields([request.params, request.query, request.body]);
-      const answer = await runRoute(route, fields, operatorOf(request, gate), deps);
+      const operator = admitted(operators.get(request));
+      const stillOne = admitted(await gate.stillIs(operator, asTls(request.raw.socket)));
+      const answer = await runRoute(route, fields, stillOne, deps);
       reply.code(answer.status);
       return answer.body === null ? reply.send() : reply.send(answer.body);
     },
@@ -170,6 +180,7 @@ function sendProblem(deps: AdminDeps, reply: FastifyReply, error: unknown): Fast
   const { problem, isInternal } = toProblem(error);
   if (isInternal) deps.logger.error({ err: error, code: problem.code }, 'admin request failed');
   // What is left of a body that was refused is not worth reading.
-  if (problem.status === 413) reply.header('connection', 'close');
+  if (problem.status === 413 || problem.status === 401) reply.header('connection', 'close');
+  if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
   return reply.code(problem.status).header('content-type', PROBLEM_CONTENT_TYPE).send(problem);
 }

@@ -18,6 +18,7 @@ import type {
   SuspendedId,
   Suspension,
 } from '../security/revocations.ts';
+import type { OperatorTokens } from '../security/token/operator-tokens.ts';
 
 export interface TenantView {
   readonly name: string;
@@ -85,6 +86,8 @@ export interface AclView extends AclBinding {
 export interface AskedPrincipal {
   readonly name: string;
   readonly fleet: string | null;
+  /** `Role:<name>`, as a token of the principal might bring them. */
+  readonly roles: readonly string[];
 }
 
 export interface AclExplanation {
@@ -206,6 +209,8 @@ export interface AdminDeps {
   readonly tls: TlsOptions;
   /** admitOperator; asked on every connection, resumed ones too, and again on every request. */
   readonly admit: (socket: TLSSocket) => AdmissionResult;
+  /** Null: operators come with certificates only, and a connection without one is refused. */
+  readonly tokens: Pick<OperatorTokens, 'verify'> | null;
   readonly authorizer: Pick<Authorizer, 'authorizeIn'>;
   readonly audit: AuditLog;
   readonly clock: Clock;

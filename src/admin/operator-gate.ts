@@ -1,12 +1,15 @@
 /**
- * Owns who is on the admin listener: bounds its connections, admits operators, and knows the
- * audit subject of each connection.
+ * Owns who is on the admin listener: bounds its connections, admits operators by their certificate
+ * or, request by request, by their token, and knows the audit subject of each.
  *
- * Invariant: a connection that admission refused never reaches the HTTP parser. Connections without
- * an admitted operator are bounded on their own, the oldest making room, so that strangers who hold
- * sockets open cannot lock the operators out.
+ * Invariants: a connection that admission refused never reaches the HTTP parser; one without a
+ * certificate reaches it only where tokens are taken, and gets no further than a refusal until a
+ * token was verified. A request that carries a token acts as who it names, never as the certificate.
+ * Connections without a proven operator are bounded on their own, the oldest making room, so that
+ * strangers who hold sockets open cannot lock the operators out.
  *
  *   accepted (pending) -> handshake done -> admitted -> requests -> closed
+ *                      |        \-> no certificate, tokens taken: nameless -> token -> admitted
  *                      \-> pushed out, timed out, failed, refused -> closed
  *   drain: pending and idle -> closed, busy -> answered -> closed
  */
@@ -17,18 +20,34 @@ import type { AuditSubject } from '../audit/audit-event.ts';
 import { randomUuid } from '../base/random.ts';
 import { formatPrincipal, type KafkaPrincipal } from '../security/principal.ts';
 import type { AdminDeps } from './admin-services.ts';
+import {
+  authorizationsIn,
+  bearerToken,
+  ENDED,
+  MALFORMED,
+  NO_CREDENTIALS,
+  problemFor,
+  TOKENS_NOT_TAKEN,
+  TOO_MANY,
+  type TokenProblem,
+} from './bearer-token.ts';
+import { auditOffline } from './problem.ts';
 
 export interface OperatorConnection {
   readonly principal: KafkaPrincipal;
   readonly subject: AuditSubject;
+  /** When its token ends; null for a certificate. */
+  readonly usableUntilMs: number | null;
 }
 
-type GateDeps = Pick<AdminDeps, 'admit' | 'audit' | 'random' | 'limits'>;
+type GateDeps = Pick<AdminDeps, 'admit' | 'tokens' | 'audit' | 'clock' | 'random' | 'limits'>;
 
 interface Peer {
   readonly id: string;
   readonly address: string;
   readonly port: number;
+  /** Whose token was recorded last, so that a login is recorded once and not with each request. */
+  lastToken: string | null;
 }
 
 export class OperatorGate {
@@ -36,6 +55,8 @@ export class OperatorGate {
   /** In order of arrival: handshakes under way. */
   readonly #pending = new Set<Socket>();
   readonly #admitted = new Map<TLSSocket, Peer>();
+  /** In order of arrival: handshake done without a certificate, and no token verified yet. */
+  readonly #nameless = new Map<TLSSocket, Peer>();
   readonly #raw = new Set<Socket>();
   /** How many requests were begun and not answered, where there are any. */
   readonly #busy = new Map<Socket, number>();
@@ -53,17 +74,98 @@ export class OperatorGate {
     server.on('tlsClientError', (error: Error, socket: TLSSocket) => this.#onFailed(error, socket));
   }
 
-  /** The operator behind a socket, judged afresh; null when it is refused (and closed) by now. */
-  operatorOf(socket: TLSSocket): OperatorConnection | null {
+  /**
+   * Who makes a request, from what is in its headers; null when the connection is refused (and
+   * closed) by now. Throws AdminError, recorded durably, where a token is missing or not taken.
+   */
+  async identify(
+    socket: TLSSocket,
+    rawHeaders: readonly string[],
+  ): Promise<OperatorConnection | null> {
+    const peer = this.#admitted.get(socket) ?? this.#nameless.get(socket);
+    if (peer === undefined) return null;
+    const byCertificate = this.#judge(socket, peer);
+    if (byCertificate === 'refused') return null;
+    const authorizations = authorizationsIn(rawHeaders);
+    if (authorizations.length > 0) return this.#byToken(socket, peer, authorizations);
+    return byCertificate ?? this.#deny(peer, NO_CREDENTIALS);
+  }
+
+  /** The same operator once more, after its body arrived: a credential may have gone meanwhile. */
+  async stillIs(
+    operator: OperatorConnection,
+    socket: TLSSocket,
+  ): Promise<OperatorConnection | null> {
     const peer = this.#admitted.get(socket);
     if (peer === undefined) return null;
+    const byCertificate = this.#judge(socket, peer);
+    if (byCertificate === 'refused') return null;
+    const { usableUntilMs } = operator;
+    if (usableUntilMs === null) return byCertificate;
+    return this.#deps.clock.nowMs() < usableUntilMs ? operator : this.#deny(peer, ENDED);
+  }
+
+  /** By the certificate of the connection, judged afresh; null when there is none to judge. */
+  #judge(socket: TLSSocket, peer: Peer): OperatorConnection | 'refused' | null {
     const result = this.#deps.admit(socket);
-    if (!result.admitted) {
-      this.#refuse(socket, peer, result.reason, result.detail);
-      return null;
+    if (result.admitted) {
+      const { principal } = result;
+      return { principal, subject: subjectOf(peer, principal), usableUntilMs: null };
     }
-    const { principal } = result;
-    return { principal, subject: subjectOf(peer, principal) };
+    if (this.#takesNameless(result.reason)) return null;
+    this.#refuse(socket, peer, result.reason, result.detail);
+    return 'refused';
+  }
+
+  #takesNameless(reason: string): boolean {
+    return reason === 'no_certificate' && this.#deps.tokens !== null;
+  }
+
+  async #byToken(
+    socket: TLSSocket,
+    peer: Peer,
+    authorizations: readonly string[],
+  ): Promise<OperatorConnection> {
+    const { tokens, audit } = this.#deps;
+    if (tokens === null) return this.#deny(peer, TOKENS_NOT_TAKEN);
+    const token = bearerToken(authorizations);
+    if (token === null) return this.#deny(peer, MALFORMED);
+    const verdict = await tokens.verify(token);
+    if ('reason' in verdict) return this.#deny(peer, problemFor(verdict));
+    if (!this.#prove(socket, peer)) return this.#deny(peer, TOO_MANY);
+    const { principal, issuer, usableUntilMs } = verdict;
+    const subject = { ...subjectOf(peer, principal), tokenIssuer: issuer };
+    const { name, roles, expiresAtMs } = principal;
+    const login = JSON.stringify([issuer, name, expiresAtMs, ...roles]);
+    if (login !== peer.lastToken) {
+      peer.lastToken = login;
+      audit.security(subject, {
+        type: 'authentication',
+        outcome: 'success',
+        reason: 'operator-token',
+        facts: { issuer, tokenRoles: roles.join(' ') },
+      });
+    }
+    return { principal, subject, usableUntilMs };
+  }
+
+  /** Counts the connection among the operators' from now on; false when there are too many. */
+  #prove(socket: TLSSocket, peer: Peer): boolean {
+    if (this.#admitted.has(socket)) return true;
+    if (this.#admitted.size >= this.#deps.limits.connectionsMax) return false;
+    this.#nameless.delete(socket);
+    if (!socket.destroyed) this.#admitted.set(socket, peer);
+    return true;
+  }
+
+  async #deny(peer: Peer, { reason, detail, error }: TokenProblem): Promise<never> {
+    const { audit } = this.#deps;
+    const event = { type: 'authentication', outcome: 'failure', reason, detail } as const;
+    audit.security(subjectOf(peer, null), event);
+    await audit.durable().catch((cause: unknown) => {
+      throw auditOffline(cause);
+    });
+    throw error;
   }
 
   get connectionCount(): number {
@@ -88,7 +190,7 @@ export class OperatorGate {
   drain(): void {
     this.#draining = true;
     for (const socket of this.#pending) socket.destroy();
-    for (const socket of this.#admitted.keys()) {
+    for (const socket of [...this.#admitted.keys(), ...this.#nameless.keys()]) {
       if (!this.#busy.has(socket)) socket.destroy();
     }
   }
@@ -116,15 +218,13 @@ export class OperatorGate {
     this.#forgetPending(peer);
     const result = this.#deps.admit(socket);
     if (!result.admitted) {
-      this.#refuse(socket, peer, result.reason, result.detail);
+      if (this.#takesNameless(result.reason)) this.#awaitToken(socket, peer);
+      else this.#refuse(socket, peer, result.reason, result.detail);
     } else if (this.#admitted.size >= this.#deps.limits.connectionsMax) {
       this.#refuse(socket, peer, 'max-connections', 'admin.max.connections is reached');
     } else {
       this.#admitted.set(socket, peer);
-      socket.once('close', () => {
-        this.#admitted.delete(socket);
-        this.#busy.delete(socket);
-      });
+      socket.once('close', () => this.#forget(socket));
       this.#deps.audit.security(subjectOf(peer, result.principal), {
         type: 'authentication',
         outcome: 'success',
@@ -133,8 +233,22 @@ export class OperatorGate {
     }
   }
 
-  #refuse(socket: TLSSocket, peer: Peer, reason: string, detail: string): void {
+  #awaitToken(socket: TLSSocket, peer: Peer): void {
+    this.#nameless.set(socket, peer);
+    socket.once('close', () => this.#forget(socket));
+    if (this.#nameless.size <= this.#deps.limits.connectionsMax) return;
+    const [oldest] = this.#nameless.keys();
+    oldest?.destroy();
+  }
+
+  #forget(socket: TLSSocket): void {
     this.#admitted.delete(socket);
+    this.#nameless.delete(socket);
+    this.#busy.delete(socket);
+  }
+
+  #refuse(socket: TLSSocket, peer: Peer, reason: string, detail: string): void {
+    this.#forget(socket);
     const subject = subjectOf(peer, null);
     const event = { type: 'authentication', outcome: 'failure', reason, detail } as const;
     this.#deps.audit.security(subject, event);
@@ -160,6 +274,7 @@ export class OperatorGate {
       id: randomUuid(this.#deps.random),
       address: plainAddress(socket.remoteAddress ?? ''),
       port: socket.remotePort ?? 0,
+      lastToken: null,
     };
   }
 

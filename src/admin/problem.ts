@@ -19,6 +19,11 @@ export class AdminError extends Error {
   }
 }
 
+export function auditOffline(cause: unknown): AdminError {
+  const detail = 'The audit log cannot be written, so nothing that it would record is done.';
+  return new AdminError(503, 'audit-offline', detail, { cause });
+}
+
 export interface Problem {
   readonly type: string;
   readonly title: string;
@@ -31,6 +36,7 @@ export const PROBLEM_CONTENT_TYPE = 'application/problem+json';
 
 const TITLES: Readonly<Record<number, string>> = {
   400: 'Bad Request',
+  401: 'Unauthorized',
   403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',

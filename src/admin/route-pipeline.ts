@@ -11,7 +11,7 @@ import type { AccessEvent } from '../audit/audit-event.ts';
 import type { AdminRoute, PreparedCall, RouteAccess, RouteAnswer } from './admin-route.ts';
 import type { AdminDeps } from './admin-services.ts';
 import type { OperatorConnection } from './operator-gate.ts';
-import { AdminError } from './problem.ts';
+import { AdminError, auditOffline } from './problem.ts';
 import type { RequestFields } from './request-fields.ts';
 
 export async function runRoute(
@@ -62,6 +62,7 @@ async function authorize(
     allowed: result.allowed,
     rule: result.rule,
     origin: result.origin,
+    ...(result.tokenRole !== undefined && { tokenRole: result.tokenRole }),
   };
   deps.audit.access(operator.subject, event);
   if (result.allowed && deps.audit.healthy) return;
@@ -117,9 +118,4 @@ async function requireDurable(deps: AdminDeps): Promise<void> {
     throw auditOffline(cause);
   }
   throw auditOffline(undefined);
-}
-
-function auditOffline(cause: unknown): AdminError {
-  const detail = 'The audit log cannot be written, so nothing that it would record is done.';
-  return new AdminError(503, 'audit-offline', detail, { cause });
 }

@@ -15,6 +15,8 @@ export interface AuditSubject {
   /** `User:device-1`; null while unknown. */
   readonly principal: string | null;
   readonly certificateSerial: string | null;
+  /** The `iss` of the token by which an operator came; absent for everybody else. */
+  readonly tokenIssuer?: string;
 }
 
 /** An access decided by the Authorizer. */
@@ -29,6 +31,8 @@ export interface AccessEvent {
   readonly allowed: boolean;
   readonly rule: string | null;
   readonly origin: string | null;
+  /** The role behind the decision, where it came from the session's token and not from the policy. */
+  readonly tokenRole?: string;
 }
 
 /** Anything else of security's concern; `reason` is a stable code, `detail` one plain sentence. */

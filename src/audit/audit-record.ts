@@ -6,8 +6,8 @@
  * length; a line is ASCII, so nothing in it can end a line or steer a terminal, whatever reads it.
  *
  * Fields: level, v, seq, time (ISO 8601, UTC), type, then who (tenant, principal, certificate,
- * address, port, connection, listener); for `access` what (api, apiVersion, clientId, operation,
- * resourceType, resource, decision, rule, origin); for others outcome, reason, detail, facts, and
+ * address, port, connection, listener, issuer of an operator's token); for `access` what (api, apiVersion, clientId, operation,
+ * resourceType, resource, decision, rule, origin, tokenRole where there is one); for others outcome, reason, detail, facts, and
  * decision for an authentication or a connection. A line that stands for several events has count,
  * first and last.
  */
@@ -49,6 +49,7 @@ function subjectFields(subject: AuditSubject): RecordFields {
     port: subject.remotePort,
     connection: subject.connectionId,
     listener: subject.listener,
+    ...(subject.tokenIssuer !== undefined && { issuer: bounded(subject.tokenIssuer) }),
   };
 }
 
@@ -78,6 +79,7 @@ export function accessFields(
     decision: event.allowed ? 'allow' : 'deny',
     rule: event.rule === null ? null : bounded(event.rule, TEXT_LENGTH_MAX),
     origin: boundedOrNull(event.origin),
+    ...(event.tokenRole !== undefined && { tokenRole: bounded(event.tokenRole) }),
     ...repeatFields(repeats),
   };
 }

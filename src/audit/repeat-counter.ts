@@ -39,7 +39,8 @@ const sameKind = (a: AccessEvent, b: AccessEvent): boolean =>
   a.resourceType === b.resourceType &&
   a.apiVersion === b.apiVersion &&
   a.clientId === b.clientId &&
-  a.origin === b.origin;
+  a.origin === b.origin &&
+  a.tokenRole === b.tokenRole;
 
 export class RepeatCounter {
   readonly #clock: Clock;

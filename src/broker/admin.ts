@@ -21,10 +21,12 @@ import {
 } from '../security/admission.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import { tlsServerOptions } from '../security/tls-context.ts';
+import { OperatorTokens } from '../security/token/operator-tokens.ts';
 import type { Server } from '../server/server.ts';
 import type { TenantViews } from '../server/tenant-views.ts';
 import type { ClientServers } from './client-server.ts';
 import { type HealthParts, healthOf } from './health.ts';
+import { adminIssuers, type IssuerParts } from './token-issuers.ts';
 
 export interface AdminParts extends HealthParts {
   readonly logger: Logger;
@@ -36,7 +38,15 @@ export interface AdminParts extends HealthParts {
   readonly mtlsPort: number;
   readonly saslPort: number | null;
   readonly isOperatorRevoked: RevocationCheck;
+  /** Null: operators come with certificates only. */
+  readonly tokens: OperatorTokens | null;
   readonly startedAtMs: number;
+}
+
+/** What admin.oauth.issuers.file says; null without it. */
+export function operatorTokens(config: Config, parts: IssuerParts): OperatorTokens | null {
+  const issuers = adminIssuers(config, parts);
+  return issuers.length === 0 ? null : new OperatorTokens(issuers, systemClock);
 }
 
 export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServer> {
@@ -54,6 +64,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       );
       return admitOperator(peerFactsOf(socket), rules, systemClock.nowMs());
     },
+    tokens: parts.tokens,
     authorizer,
     audit,
     clock: systemClock,

@@ -45,6 +45,7 @@ interface ExplainOptions extends Options {
   readonly operation: string;
   readonly fleet?: string;
   readonly host?: string;
+  readonly tokenRole: readonly string[];
 }
 
 export function registerAcl(program: Command): void {
@@ -78,6 +79,7 @@ export function registerAcl(program: Command): void {
     .requiredOption('--operation <operation>', 'read, write, ...')
     .option('--fleet <fleet>', 'its fleet (default: as in its certificate in the PKI folder)')
     .option('--host <address>', 'the address that it comes from (default: 127.0.0.1)')
+    .option('--token-role <role>', 'a role that its token brings; may be repeated', collect, [])
     .action((options: ExplainOptions) => explain(options));
 }
 
@@ -185,6 +187,7 @@ async function explain(options: ExplainOptions): Promise<void> {
     user,
     ...(fleet === null ? {} : { fleet }),
     ...(options.host === undefined ? {} : { host: options.host }),
+    ...(options.tokenRole.length === 0 ? {} : { tokenRoles: options.tokenRole }),
     operation: operationOf(options.operation),
     ...oneResourceOf(options),
   };

@@ -1,9 +1,10 @@
 /**
  * Owns the way from a command to a running broker: the admin API over HTTPS with the operator's
- * certificate. There is no other.
+ * certificate, or a token in its place. There is no other.
  *
- * Invariant: the broker is verified against the server CA given, never against the system's; every
- * failure ends as a CommandError that says what to do next.
+ * Invariant: the broker is verified against the server CA given, never against the system's, before
+ * a token is sent; nothing of a token is printed; every failure ends as a CommandError that says what
+ * to do next.
  */
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
@@ -18,6 +19,7 @@ export interface ConnectionOptions {
   readonly cert?: string;
   readonly key?: string;
   readonly ca?: string;
+  readonly tokenFile?: string;
 }
 
 const DEFAULT_URL = 'https://127.0.0.1:9643';
@@ -34,7 +36,11 @@ export function addConnectionOptions(command: Command): Command {
     )
     .option('--cert <file>', 'operator certificate (default: $BREAKWATER_ADMIN_CERT)')
     .option('--key <file>', 'its private key (default: $BREAKWATER_ADMIN_KEY)')
-    .option('--ca <file>', 'CA of the broker certificate (default: $BREAKWATER_ADMIN_CA)');
+    .option('--ca <file>', 'CA of the broker certificate (default: $BREAKWATER_ADMIN_CA)')
+    .option(
+      '--token-file <file>',
+      'a bearer token instead of the certificate (default: $BREAKWATER_ADMIN_TOKEN_FILE)',
+    );
 }
 
 /** The folder in which a command looks for certificates. */
@@ -47,9 +53,13 @@ export interface AdminAnswer {
   readonly body: unknown;
 }
 
+/** As a header can hold it. */
+const TOKEN = /^[\x21-\x7e]{1,15000}$/;
+
 export class AdminClient {
   readonly #url: URL;
   readonly #agent: Agent;
+  readonly #authorization: { readonly authorization?: string };
 
   /** Reads the certificate files; throws when one is missing. */
   constructor(options: ConnectionOptions) {
@@ -61,9 +71,15 @@ export class AdminClient {
       '"breakwater serve --dev" makes an operator certificate';
     const read = (given: string | undefined, name: string): string =>
       readRequired(given ?? join(dir, name), remedy);
+    // A certificate that was named beside a token would not be who acts: only one is used.
+    const tokenFile = tokenFileOf(options);
+    this.#authorization =
+      tokenFile === undefined ? {} : { authorization: `Bearer ${tokenIn(tokenFile)}` };
     this.#agent = new Agent({
-      cert: read(options.cert ?? environment.BREAKWATER_ADMIN_CERT, 'operator.crt'),
-      key: read(options.key ?? environment.BREAKWATER_ADMIN_KEY, 'operator.key'),
+      ...(tokenFile === undefined && {
+        cert: read(options.cert ?? environment.BREAKWATER_ADMIN_CERT, 'operator.crt'),
+        key: read(options.key ?? environment.BREAKWATER_ADMIN_KEY, 'operator.key'),
+      }),
       ca: read(options.ca ?? environment.BREAKWATER_ADMIN_CA, 'ca.crt'),
       minVersion: 'TLSv1.2',
       keepAlive: true,
@@ -104,13 +120,13 @@ export class AdminClient {
           method,
           agent: this.#agent,
           timeout: TIMEOUT_MS,
-          headers:
-            content === undefined
-              ? {}
-              : {
-                  'content-type': 'application/json',
-                  'content-length': Buffer.byteLength(content),
-                },
+          headers: {
+            ...this.#authorization,
+            ...(content !== undefined && {
+              'content-type': 'application/json',
+              'content-length': Buffer.byteLength(content),
+            }),
+          },
         },
         (response) => readAnswer(response).then(resolvePromise, reject),
       );
@@ -121,6 +137,22 @@ export class AdminClient {
       outgoing.end(content);
     });
   }
+}
+
+function tokenFileOf(options: ConnectionOptions): string | undefined {
+  const given = options.tokenFile;
+  if (given !== undefined && (options.cert !== undefined || options.key !== undefined)) {
+    throw new CommandError('give either --token-file, or --cert and --key');
+  }
+  // Who names a certificate for this command does not want what the environment says.
+  if (options.cert !== undefined || options.key !== undefined) return undefined;
+  return given ?? process.env.BREAKWATER_ADMIN_TOKEN_FILE;
+}
+
+function tokenIn(path: string): string {
+  const token = readRequired(path, 'it must hold the token alone').trim();
+  if (TOKEN.test(token)) return token;
+  throw new CommandError(`${path} holds no token: one line, without spaces, and nothing else`);
 }
 
 /** Runs one command's exchange with the broker; the connection is closed in any case. */
@@ -175,6 +207,9 @@ const NEXT_STEPS: Readonly<Record<string, string>> = {
   'audit-offline': 'free space for the audit log or look at the log of the broker, then try again',
   'storage-offline': 'look at the log of the broker; it has to be restarted once the disk is sound',
   'not-authorized': 'an operator with that right has to do it, or the policy needs a rule for it',
+  'token-expired': 'have the issuer write a new one into the file of --token-file',
+  'tokens-not-taken': 'use a certificate (--certs), or set admin.oauth.issuers.file on the broker',
+  'insufficient-scope': 'ask the issuer for a scope that scope.roles of its entry names',
 };
 
 function problemText({ status, body }: AdminAnswer): string {
@@ -206,8 +241,8 @@ function unreachable(url: URL, cause: unknown): CommandError {
   }
   if (code === 'ECONNRESET' || code === 'EPIPE' || code.startsWith('ERR_SSL')) {
     return say(
-      `the broker at ${where} closed the connection: it lets in operator certificates only, ` +
-        'valid and of its own operator CA (--cert and --key)',
+      `the broker at ${where} closed the connection: it lets in operators only, with a ` +
+        'valid certificate of its own operator CA (--cert and --key), or a token where it takes them',
     );
   }
   return say(`no answer from ${where} (${code || 'unknown error'}): is it the admin listener?`);

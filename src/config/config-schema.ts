@@ -84,7 +84,7 @@ const listeners = {
     default: '127.0.0.1',
     pattern: HOST,
     allowed: HOST_ALLOWED,
-    doc: 'Address that the admin listener (HTTPS, operator certificates only) binds to.',
+    doc: 'Address that the admin listener (HTTPS, for operators only) binds to.',
   }),
   'admin.port': port({ default: 9643, doc: 'Port of the admin listener; 0 takes a free one.' }),
 };
@@ -114,7 +114,7 @@ const sasl = {
     doc: 'A SASL session lasts at most so long unless the client renews it (KIP-368); 0 means as long as its credential.',
   }),
   'sasl.oauthbearer.issuers.file': optionalPath({
-    doc: 'YAML file of the OAuth issuers that OAUTHBEARER trusts, each with its keys, audience and the tenants that it speaks for.',
+    doc: 'YAML file of the OAuth issuers that OAUTHBEARER trusts, each with its keys, audience, the tenants that it speaks for and the roles that its scopes give.',
   }),
   'sasl.kerberos.service.name': text({
     default: 'kafka',
@@ -472,6 +472,9 @@ const audit = {
 };
 
 const admin = {
+  'admin.oauth.issuers.file': optionalPath({
+    doc: 'YAML file of the OAuth issuers whose tokens the admin API takes beside certificates of operators, each with its keys, audience and the operator roles that its scopes give; never those of the SASL listener.',
+  }),
   'admin.request.max.bytes': integer({
     default: 256 * KIB,
     min: KIB,

@@ -12,7 +12,7 @@
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { type Identity, isTenantName, parseIdentity } from '../pki/identity-name.ts';
-import { type KafkaPrincipal, OPERATOR_TENANT } from './principal.ts';
+import { type KafkaPrincipal, NO_ROLES, OPERATOR_TENANT } from './principal.ts';
 import { type CertificateFacts, canonicalSerial, type Revocations } from './revocations.ts';
 import {
   type Issuer,
@@ -294,6 +294,7 @@ function principalOf(
     tenant: identity.kind === 'operator' ? OPERATOR_TENANT : identity.tenant,
     kind: identity.kind,
     fleet: identity.kind === 'device' ? identity.fleet : null,
+    roles: NO_ROLES,
     authentication: 'mTLS',
     certificateSerial: certificate.serialNumber,
     expiresAtMs,

@@ -28,6 +28,8 @@ export interface AuthorizationResult {
   readonly validUntilMs?: number;
   /** How the caller came under a rule of a role, e.g. `User:ada`, `Role:lead`, `Role:reader`. */
   readonly rolePath?: readonly string[];
+  /** The role that the rule reached the caller by, where it came from the session's token alone. */
+  readonly tokenRole?: string;
 }
 
 export interface Authorizer {

@@ -18,7 +18,7 @@ import type { Operation, ResourceTypeName } from './acl/operation.ts';
 import type { TenantRules } from './acl/tenant-acls.ts';
 import type { Action, AuthorizationResult, Authorizer } from './authorizer.ts';
 import { decideAnyResource } from './policy-any-resource.ts';
-import { type Explanation, explainDecision, rolePathOf } from './policy-explain.ts';
+import { type Explanation, explainDecision } from './policy-explain.ts';
 import { fewEnough } from './policy-few.ts';
 import { hostMatches } from './policy-host.ts';
 import { type CasbinDecision, type PolicyModel, readPolicyModel } from './policy-model.ts';
@@ -205,7 +205,7 @@ export class CasbinAuthorizer implements Authorizer {
     const timeMs = this.#clock.nowMs();
     const decide = (rules: readonly PolicyRule[]) =>
       this.#decide(profile, { host, action, timeMs }, fewEnough(rules, host, timeMs));
-    return explainDecision({ profile, host, action, timeMs, decide, roles: this.#store.roles });
+    return explainDecision({ profile, host, action, timeMs, decide });
   }
 
   /** `explain` for what `authorizeIn` decides. */
@@ -276,7 +276,7 @@ export class CasbinAuthorizer implements Authorizer {
   ): CasbinDecision {
     const { subject, fleetSubject, domain, attributes } = profile;
     const request = { subject, fleetSubject, domain, attributes, host, timeMs, ...action };
-    return this.#model.decide(request, candidates, this.#store.roles);
+    return this.#model.decide(request, candidates, profile.roles);
   }
 
   #profileOf(principal: KafkaPrincipal): PolicyProfile | null {
@@ -310,7 +310,8 @@ export class CasbinAuthorizer implements Authorizer {
     const isTimed = untilMs !== Number.POSITIVE_INFINITY;
     if (isTimed) profile.memory.limit(timeMs, untilMs);
     if (rule === null) return isTimed ? { ...NO_RULE, validUntilMs: untilMs } : NO_RULE;
-    const rolePath = rolePathOf(rule.subject, profile, this.#store.roles);
+    const rolePath = profile.rolePathTo(rule.subject);
+    const tokenRole = profile.tokenRoleBehind(rule);
     const isShared = !isTimed && rolePath === null;
     const known = isShared ? this.#results.get(rule) : undefined;
     if (known !== undefined && known.allowed === allowed) return known;
@@ -320,6 +321,7 @@ export class CasbinAuthorizer implements Authorizer {
       origin: ruleOrigin(rule),
       ...(isTimed && { validUntilMs: untilMs }),
       ...(rolePath !== null && { rolePath }),
+      ...(tokenRole !== null && { tokenRole }),
     });
     if (isShared) this.#results.set(rule, result);
     return result;
@@ -366,9 +368,10 @@ export class CasbinAuthorizer implements Authorizer {
 }
 
 /** What a profile depends on, in its domain; the length keeps the fleet apart from the name. */
-function identityOf({ name, fleet, attributes }: KafkaPrincipal): string {
+function identityOf({ name, fleet, roles, attributes }: KafkaPrincipal): string {
   const identity = `${fleet === null ? '-' : fleet.length} ${fleet ?? ''}${name}`;
-  return attributes === undefined ? identity : JSON.stringify([identity, attributes]);
+  if (attributes === undefined && roles.length === 0) return identity;
+  return JSON.stringify([identity, roles, attributes]);
 }
 
 /** Until when the windows of the candidates leave the decision as it is. */

@@ -8,9 +8,7 @@ import type { Action } from './authorizer.ts';
 import { hostMatches } from './policy-host.ts';
 import type { CasbinDecision } from './policy-model.ts';
 import type { PolicyProfile } from './policy-profile.ts';
-import type { PolicyRoles } from './policy-roles.ts';
 import { OPERATOR_DOMAIN, type PolicyRule, ruleOrigin, ruleText } from './policy-rule.ts';
-import type { CallerColumns } from './policy-variables.ts';
 import { inWindow } from './policy-window.ts';
 
 export interface ConsideredRule {
@@ -38,30 +36,22 @@ interface Question {
   readonly action: Action;
   readonly timeMs: number;
   readonly decide: (candidates: readonly PolicyRule[]) => CasbinDecision;
-  readonly roles: PolicyRoles;
 }
 
-/** How the caller came to a role, by itself or by its fleet; null for what is no role of its own. */
-export function rolePathOf(
-  role: string,
-  { subject, fleetSubject, domain }: CallerColumns,
-  roles: PolicyRoles,
-): readonly string[] | null {
-  if (!role.startsWith('Role:')) return null;
-  const own = roles.pathTo(subject, role, domain);
-  if (own !== null || fleetSubject === '') return own;
-  return roles.pathTo(fleetSubject, role, domain);
-}
-
-function via(rule: PolicyRule, { profile, roles }: Question): string {
+function via(rule: PolicyRule, { profile }: Question): string {
   const { subject, fleetSubject } = profile;
   if (rule.subject === subject) return `it names ${subject}`;
   if (rule.subject === 'User:*') return `it names everyone (User:*)`;
   if (rule.subject === fleetSubject) return `${subject} is in ${fleetSubject}`;
-  const path = rolePathOf(rule.subject, profile, roles) ?? [fleetSubject, rule.subject];
-  return path.slice(1).reduce((told, role, step) => {
+  const tokenRole = profile.tokenRoleBehind(rule);
+  if (tokenRole !== null) {
+    const inherited = tokenRole === rule.subject ? '' : `, which holds ${rule.subject}`;
+    return `the token of the session gives ${subject} ${tokenRole}${inherited}`;
+  }
+  const [first = subject, ...path] = profile.rolePathTo(rule.subject) ?? [];
+  return path.reduce((told, role, step) => {
     return step === 0 ? `${told} holds ${role}` : `${told}, which holds ${role}`;
-  }, path[0]!);
+  }, first);
 }
 
 function where({ profile }: Question): string {

@@ -4,13 +4,18 @@
  * Invariant: the candidates stand in the model only during one synchronous call, so no two decisions
  * mix. The text of the model must be the one below, since the index is proven against it.
  */
-import { Enforcer, FunctionMap, newEnforcerWithClass, newModelFromString } from 'casbin';
+import {
+  Enforcer,
+  FunctionMap,
+  newEnforcerWithClass,
+  newModelFromString,
+  type RoleManager,
+} from 'casbin';
 import { ConfigError } from '../base/errors.ts';
 import type { FileSystem } from '../base/file-system.ts';
 import { hostMatches } from './policy-host.ts';
 import { covers, nameMatches } from './policy-match.ts';
 import { PolicyError } from './policy-parser.ts';
-import type { PolicyRoles } from './policy-roles.ts';
 import { type PolicyRule, ruleColumns } from './policy-rule.ts';
 import type { CallerColumns } from './policy-variables.ts';
 import { inWindow } from './policy-window.ts';
@@ -88,7 +93,7 @@ export interface PolicyModel {
   decide(
     request: CasbinRequest,
     candidates: readonly PolicyRule[],
-    roles: PolicyRoles,
+    roles: RoleManager,
   ): CasbinDecision;
 }
 

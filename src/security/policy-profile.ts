@@ -11,6 +11,7 @@ import { AclOperation, type Operation, ResourceType } from './acl/operation.ts';
 import type { Action, AuthorizationResult } from './authorizer.ts';
 import type { CallerValues, PolicyIndex } from './policy-index.ts';
 import { operationBit } from './policy-match.ts';
+import type { PolicyRoles } from './policy-roles.ts';
 import { EVERY_TENANT, OPERATOR_DOMAIN, type PolicyRule, TENANT_GRAMMAR } from './policy-rule.ts';
 import type { PolicyStore } from './policy-store.ts';
 import {
@@ -21,11 +22,12 @@ import {
   variableValue,
 } from './policy-variables.ts';
 import type { KafkaPrincipal } from './principal.ts';
+import { SessionRoles } from './session-roles.ts';
 
 /** What of a principal the policy speaks about. */
 export type PolicyCaller = Pick<
   KafkaPrincipal,
-  'name' | 'tenant' | 'kind' | 'fleet' | 'attributes'
+  'name' | 'tenant' | 'kind' | 'fleet' | 'roles' | 'attributes'
 >;
 
 /** Names longer than Kafka's longest topic name are decided, never remembered. */
@@ -132,6 +134,8 @@ export class PolicyProfile implements CallerColumns, CallerValues {
   readonly fleetSubject: string;
   readonly attributes: Attributes;
   readonly hostile: ReadonlySet<string>;
+  /** The policy's links, with the token's for this session. */
+  readonly roles: PolicyRoles | SessionRoles;
   #values: Map<string, string | null> | null = null;
   readonly #scopes: Scope[] = [];
   #lastHost: HostDecisions | null = null;
@@ -145,11 +149,14 @@ export class PolicyProfile implements CallerColumns, CallerValues {
     this.fleetSubject = caller.fleet ? `Fleet:${caller.fleet}` : '';
     this.attributes = caller.attributes ?? NO_ATTRIBUTES;
     this.hostile = this.#hostileVariables();
+    const { roles } = store;
+    this.roles =
+      caller.roles.length === 0 ? roles : new SessionRoles(roles, this.subject, caller.roles);
     const subjects = [this.subject, 'User:*'];
-    for (const role of store.roles.rolesOf(this.subject, domain)) subjects.push(role);
+    for (const role of this.roles.rolesOf(this.subject, domain)) subjects.push(role);
     if (this.fleetSubject !== '') {
       subjects.push(this.fleetSubject);
-      for (const role of store.roles.rolesOf(this.fleetSubject, domain)) {
+      for (const role of this.roles.rolesOf(this.fleetSubject, domain)) {
         if (!subjects.includes(role)) subjects.push(role);
       }
     }
@@ -211,6 +218,20 @@ export class PolicyProfile implements CallerColumns, CallerValues {
       if (root !== 0) roots.push({ index, root });
     }
     return roots;
+  }
+
+  /** How the caller came to a role, by itself or by its fleet; null for what is no role of its. */
+  rolePathTo(role: string): readonly string[] | null {
+    if (!role.startsWith('Role:')) return null;
+    const own = this.roles.pathTo(this.subject, role, this.domain);
+    if (own !== null || this.fleetSubject === '') return own;
+    return this.roles.pathTo(this.fleetSubject, role, this.domain);
+  }
+
+  /** The role of the session's token that a rule reaches the caller by; null: it does without. */
+  tokenRoleBehind({ subject }: PolicyRule): string | null {
+    if (!(this.roles instanceof SessionRoles)) return null;
+    return this.roles.tokenRoleBehind(subject, this.fleetSubject, this.domain);
   }
 
   decisionsFrom(host: string): HostDecisions {

@@ -2,8 +2,10 @@
  * Owns the identity that a connection acts under, once admission (or SASL) has settled it.
  *
  * Invariant: a principal is immutable and complete; its tenant came from the issuing CA or from the
- * operator's binding of a login, never from a claim of the client. An operator stands outside the tenants: its `tenant` is the empty string,
- * which no tenant can be named.
+ * operator's binding of a login, never from a claim of the client. An operator stands outside the
+ * tenants: its `tenant` is the empty string, which no tenant can be named. `roles` are of this
+ * session alone: they come from the operator's mapping of a token's scopes, beside what the policy's
+ * own links give, and other sessions of the same name do not have them.
  */
 
 /** A `user` logged in by SASL: whether it is a device or a service its credential does not say. */
@@ -18,6 +20,8 @@ export interface KafkaPrincipal {
   readonly kind: PrincipalKind;
   /** The fleet of a device; null for everybody else. */
   readonly fleet: string | null;
+  /** `Role:<name>`, sorted, each once; empty unless a verified token brought them. */
+  readonly roles: readonly string[];
   /** `mTLS`, or the SASL mechanism. */
   readonly authentication: string;
   /** Upper-case hexadecimal, as `openssl x509 -serial` prints it; null without a certificate. */
@@ -34,6 +38,9 @@ export interface KafkaPrincipal {
 
 /** The tenant of operators: no tenant name is empty, so it never equals a tenant's. */
 export const OPERATOR_TENANT = '';
+
+/** Of everybody whose credential is no token. */
+export const NO_ROLES: readonly string[] = Object.freeze([]);
 
 /** Kafka's text form of a principal, for example `User:device-1`. */
 export function formatPrincipal(principal: Pick<KafkaPrincipal, 'principalType' | 'name'>): string {

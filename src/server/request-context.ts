@@ -130,6 +130,7 @@ export class RequestContext {
       allowed,
       rule: result.rule,
       origin: result.origin,
+      ...(result.tokenRole !== undefined && { tokenRole: result.tokenRole }),
     };
     audit.access(session.subject, event);
     if (allowed) session.remember(epoch, slot, event);
@@ -162,6 +163,7 @@ export class RequestContext {
       allowed,
       rule: result.rule,
       origin: result.origin,
+      ...(result.tokenRole !== undefined && { tokenRole: result.tokenRole }),
     });
     if (!allowed) this.#denied = true;
     return allowed;

@@ -15,7 +15,7 @@ import type { Engine } from '../engine/engine.ts';
 import { type CloseReason, Connection, type ConnectionLimits } from '../network/connection.ts';
 import { Listener, type ListenerLimits, plainAddress } from '../network/listener.ts';
 import type { AdmissionResult } from '../security/admission.ts';
-import { formatPrincipal, type KafkaPrincipal } from '../security/principal.ts';
+import { formatPrincipal, type KafkaPrincipal, NO_ROLES } from '../security/principal.ts';
 import type { SaslIdentity, SaslMechanism, SaslPeer } from '../security/sasl/sasl-mechanism.ts';
 import type { ServerServices } from './request-context.ts';
 import { RequestPipeline } from './request-pipeline.ts';
@@ -306,7 +306,11 @@ export class Server {
       type: 'authentication',
       outcome: 'success',
       reason: login === null ? 'mutual-tls' : login.mechanism.name,
-      facts: { protocol: socket.getProtocol(), resumed: socket.isSessionReused() },
+      facts: {
+        protocol: socket.getProtocol(),
+        resumed: socket.isSessionReused(),
+        ...login?.identity.facts,
+      },
     });
     await audit.durable();
     // While the record was written the tenant may have been suspended, the user removed, or the
@@ -367,12 +371,14 @@ export class Server {
       identity,
       lifetimeMs,
       monotonicMs: () => clock.monotonicMs(),
-      onRenewed: async (_identity, lastsMs) => {
-        await this.#recordLogin(live, 'success', `${mechanism.name} renewed`);
+      onRenewed: async (renewed, lastsMs) => {
+        const reason = `${mechanism.name} renewed`;
+        await this.#recordLogin(live, { outcome: 'success', reason, ...factsOf(renewed) });
+        live.session.renew(userPrincipal(renewed, mechanism.name));
         this.#expireIn(live, lastsMs);
       },
       onRefused: async (reason, detail) => {
-        await this.#recordLogin(live, 'failure', reason, detail);
+        await this.#recordLogin(live, { outcome: 'failure', reason, detail });
         clock.setTimer(this.#options.failedAuthenticationDelayMs, () =>
           live.connection.close('expired', detail),
         );
@@ -382,19 +388,9 @@ export class Server {
     login.welcome(endsInMs);
   }
 
-  async #recordLogin(
-    { session }: Live,
-    outcome: SecurityEvent['outcome'],
-    reason: string,
-    detail?: string,
-  ): Promise<void> {
+  async #recordLogin({ session }: Live, event: Omit<SecurityEvent, 'type'>): Promise<void> {
     const { audit } = this.#services;
-    audit.security(session.subject, {
-      type: 'authentication',
-      outcome,
-      reason,
-      ...(detail === undefined ? {} : { detail }),
-    });
+    audit.security(session.subject, { type: 'authentication', ...event });
     await audit.durable();
   }
 
@@ -483,6 +479,9 @@ function lifetimeOf({ expiresAtMs }: SaslIdentity, reauthMs: number, nowMs: numb
   return Number.isFinite(lifetimeMs) ? lifetimeMs : 0;
 }
 
+const factsOf = ({ facts }: SaslIdentity): Pick<SecurityEvent, 'facts'> =>
+  facts === undefined ? {} : { facts };
+
 function userPrincipal(identity: SaslIdentity, authentication: string): KafkaPrincipal {
   return {
     principalType: 'User',
@@ -490,6 +489,7 @@ function userPrincipal(identity: SaslIdentity, authentication: string): KafkaPri
     tenant: identity.tenant,
     kind: 'user',
     fleet: null,
+    roles: identity.roles ?? NO_ROLES,
     authentication,
     certificateSerial: null,
     expiresAtMs: identity.expiresAtMs,

@@ -2,8 +2,9 @@
  * What the server knows of one admitted connection: who it is, whose view of the engine it has, and
  * the decisions already taken for it.
  *
- * Invariant: identity never changes after construction; a cached decision is an ALLOW taken under
- * the Authorizer's current epoch, for exactly this principal, host, API and resource.
+ * Invariant: who the session is never changes after construction; what a renewed login brings with
+ * it (its end, the roles of its token) is replaced as a whole. A cached decision is an ALLOW taken
+ * under the Authorizer's current epoch, for exactly this principal, host, API and resource.
  */
 import type { AccessEvent, AuditSubject } from '../audit/audit-event.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -19,7 +20,7 @@ export interface Endpoint {
 }
 
 export class Session {
-  readonly principal: KafkaPrincipal;
+  #principal: KafkaPrincipal;
   readonly subject: AuditSubject;
   /** The tenant's view: visible names only. */
   readonly engine: Engine;
@@ -41,11 +42,21 @@ export class Session {
     clusterId: string;
     advertised: Endpoint;
   }) {
-    this.principal = init.principal;
+    this.#principal = init.principal;
     this.subject = init.subject;
     this.engine = init.engine;
     this.clusterId = init.clusterId;
     this.advertised = init.advertised;
+  }
+
+  get principal(): KafkaPrincipal {
+    return this.#principal;
+  }
+
+  /** The login was renewed, as the same name of the same tenant: what was decided before is void. */
+  renew(principal: KafkaPrincipal): void {
+    this.#principal = principal;
+    this.#forget();
   }
 
   get host(): string {
@@ -64,8 +75,7 @@ export class Session {
   /** The event of an allow taken earlier under `epoch`; undefined when it must be decided. */
   recall(epoch: number, slot: number, resourceName: string): AccessEvent | undefined {
     if (epoch !== this.#epoch) {
-      this.#allowed.clear();
-      this.#cached = 0;
+      this.#forget();
       this.#epoch = epoch;
       return undefined;
     }
@@ -75,10 +85,7 @@ export class Session {
   /** Remembers an allow under `epoch` (dropped when the epoch has moved on meanwhile). */
   remember(epoch: number, slot: number, event: AccessEvent): void {
     if (epoch !== this.#epoch) return;
-    if (this.#cached >= CACHED_DECISIONS_MAX) {
-      this.#allowed.clear();
-      this.#cached = 0;
-    }
+    if (this.#cached >= CACHED_DECISIONS_MAX) this.#forget();
     let byName = this.#allowed.get(slot);
     if (byName === undefined) {
       byName = new Map();
@@ -86,5 +93,10 @@ export class Session {
     }
     byName.set(event.resourceName, event);
     this.#cached++;
+  }
+
+  #forget(): void {
+    this.#allowed.clear();
+    this.#cached = 0;
   }
 }

@@ -144,7 +144,7 @@ const LIMITS: AdminLimits = {
 };
 
 export async function startFixture(
-  options: { limits?: Partial<AdminLimits>; logger?: Logger } = {},
+  options: { limits?: Partial<AdminLimits>; logger?: Logger; tokens?: AdminDeps['tokens'] } = {},
 ): Promise<AdminFixture> {
   const certsDir = temporaryDirectory('admin');
   const { pki } = await ensureDevCertificates(certsDir);
@@ -165,6 +165,7 @@ export async function startFixture(
       fixture.admits
         ? admitOperator(peerFactsOf(socket), rules, systemClock.nowMs())
         : { admitted: false, reason: 'revoked', detail: 'by the test' },
+    tokens: options.tokens ?? null,
     authorizer: {
       authorizeIn: (tenant, _principal, _host, action) => fixture.decide(tenant, action),
     },

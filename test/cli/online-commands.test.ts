@@ -216,7 +216,7 @@ describeRequiring(['built-broker'], 'online commands', () => {
   test('a device certificate is turned away with what to do', async () => {
     const file = join(broker.certsDir, 'acme', 'admin-1');
     const stderr = await refused(`status --cert ${file}.crt --key ${file}.key`);
-    expect(stderr).toContain('operator certificates only');
+    expect(stderr).toContain('it lets in operators only');
   });
 
   test('an operator for whom no rule speaks is refused, and told who can help', async () => {

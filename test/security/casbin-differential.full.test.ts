@@ -38,5 +38,6 @@ describe('the indexed and cached authorizer', () => {
     expect(run.compared).toBeGreaterThanOrEqual(4 * POLICIES * REQUESTS_A_POLICY);
     expect(run.allowed / run.compared).toBeGreaterThan(0.03);
     expect(run.deniedByRule / run.compared).toBeGreaterThan(0.02);
+    expect(run.byTokenRole).toBeGreaterThan(300);
   });
 });

@@ -153,16 +153,32 @@ const attributesArbitrary = fc.record(
   { requiredKeys: [] },
 );
 
+/** What a token brings: to most sessions nothing. */
+const tokenRolesArbitrary: fc.Arbitrary<string[]> = fc.oneof(
+  { weight: 2, arbitrary: fc.constant<string[]>([]) },
+  { weight: 1, arbitrary: fc.subarray(['Role:r1', 'Role:r2', 'Role:r3', 'Role:r4', 'Role:r5']) },
+);
+
 const principalArbitrary: fc.Arbitrary<KafkaPrincipal> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc
-      .tuple(of(TENANTS), of(USERS), of([...FLEETS, null]), attributesArbitrary)
-      .map(([tenant, name, fleet, attributes]) => principal(tenant, name, { fleet, attributes })),
+      .tuple(
+        of(TENANTS),
+        of(USERS),
+        of([...FLEETS, null]),
+        tokenRolesArbitrary,
+        attributesArbitrary,
+      )
+      .map(([tenant, name, fleet, roles, attributes]) =>
+        principal(tenant, name, { fleet, roles, attributes }),
+      ),
   },
   {
     weight: 1,
-    arbitrary: of(USERS).map((name) => principal('', name, { kind: 'operator' })),
+    arbitrary: fc
+      .tuple(of(USERS), tokenRolesArbitrary)
+      .map(([name, roles]) => principal('', name, { kind: 'operator', roles })),
   },
 );
 
@@ -206,11 +222,22 @@ export function policyText(policy: Pick<RandomPolicy, 'rules' | 'links'>): strin
 const domainOf = ({ kind, tenant }: KafkaPrincipal): string =>
   kind === 'operator' ? '_operator' : tenant;
 
-/** Stock Casbin over every rule. */
-export async function openCasbin(policy: RandomPolicy): Promise<Enforcer> {
+/** The roles of a token, as the lines of a policy that would mean the same for one session. */
+const tokenLinks = (who: KafkaPrincipal): RoleLink[] =>
+  who.roles.map((role) => ({
+    member: `User:${who.name}`,
+    role,
+    domain: domainOf(who),
+    file: 'token',
+    line: 1,
+  }));
+
+/** Stock Casbin over every rule, for one session: with its roles among the links. */
+export async function openCasbin(policy: RandomPolicy, who: KafkaPrincipal): Promise<Enforcer> {
   const enforcer = await newEnforcer(newModelFromString(readFileSync(MODEL_FILE, 'utf8')));
   await addPolicyFunctions(enforcer);
-  const text = policyText({ rules: allRules(policy), links: policy.links });
+  const links = [...policy.links, ...tokenLinks(who)];
+  const text = policyText({ rules: allRules(policy), links });
   enforcer.setAdapter(new StringAdapter(text));
   await enforcer.addNamedDomainMatchingFunc(
     'g',
@@ -237,7 +264,7 @@ export function casbinAllows(enforcer: Enforcer, request: RandomRequest): boolea
 
 function rolesHeld(policy: RandomPolicy, who: KafkaPrincipal): Set<string> {
   const domain = domainOf(who);
-  const held = new Set([`User:${who.name}`]);
+  const held = new Set([`User:${who.name}`, ...who.roles]);
   if (who.fleet !== null) held.add(`Fleet:${who.fleet}`);
   for (let size = 0; size !== held.size; ) {
     size = held.size;
@@ -370,6 +397,8 @@ export interface DifferentialRun {
   /** How many were allows, and denies by a rule: a test that compares nothing would show here. */
   readonly allowed: number;
   readonly deniedByRule: number;
+  /** How many were decided by a role that only the session's token gave. */
+  readonly byTokenRole: number;
   close(): void;
 }
 
@@ -400,7 +429,7 @@ export async function openDifferentialRun(): Promise<DifferentialRun> {
     folder.close();
     throw error;
   });
-  const run = { compared: 0, allowed: 0, deniedByRule: 0 };
+  const run = { compared: 0, allowed: 0, deniedByRule: 0, byTokenRole: 0 };
   return {
     get compared() {
       return run.compared;
@@ -411,21 +440,30 @@ export async function openDifferentialRun(): Promise<DifferentialRun> {
     get deniedByRule() {
       return run.deniedByRule;
     },
+    get byTokenRole() {
+      return run.byTokenRole;
+    },
     async compare(policy, requests) {
       folder.writeRaw('random.csv', `${policyText(policy)}\n# end\n`);
       const status = await authorizer.reload();
       if (!status.healthy) throw new Error(JSON.stringify(status.refusal));
       authorizer.setDynamicRules('acme', policy.dynamic);
-      const enforcer = await openCasbin(policy);
       const later = TIMES[run.compared % TIMES.length]!;
       const asked = [...requests, ...aimed(policy, requests)];
+      const enforcers = new Map<string, Enforcer>();
       // The same again at another time: what is remembered must not outlive a window.
       for (const request of [...asked, ...asked.map((one) => ({ ...one, timeMs: later }))]) {
         now.timeMs = request.timeMs;
+        const who = request.principal;
+        // Sessions without a token's roles share one; each other has one with its own links.
+        const session = who.roles.length === 0 ? '' : JSON.stringify(tokenLinks(who));
+        const enforcer = enforcers.get(session) ?? (await openCasbin(policy, who));
+        enforcers.set(session, enforcer);
         const result = compareOne(authorizer, policy, enforcer, request, run.compared);
         run.compared += 1;
         if (result.allowed) run.allowed += 1;
         else if (result.rule !== null) run.deniedByRule += 1;
+        if (result.tokenRole !== undefined) run.byTokenRole += 1;
       }
     },
     close: () => folder.close(),
@@ -445,7 +483,9 @@ function compareOne(
   const { operation, resourceType } = action;
   // The reference tries every name that a rule says: dear, so of some requests only.
   const asksAny = number % 4 === 0;
-  const any = asksAny && authorizer.authorizeByResourceType(who, host, operation, resourceType);
+  const any = asksAny
+    ? authorizer.authorizeByResourceType(who, host, operation, resourceType).allowed
+    : null;
   const explained = authorizer.explain(who, host, action);
   const answers = {
     casbin: casbinAllows(enforcer, request),
@@ -454,10 +494,7 @@ function compareOne(
     second: second.allowed,
     explained: explained.allowed,
   };
-  const anyAnswers = {
-    reference: asksAny && referenceAllowsAny(policy, request),
-    any: any && any.allowed,
-  };
+  const anyAnswers = { reference: asksAny ? referenceAllowsAny(policy, request) : null, any };
   if (new Set(Object.values(answers)).size !== 1 || anyAnswers.reference !== anyAnswers.any) {
     throw new Error(
       `${JSON.stringify({ answers, anyAnswers, request, first, any })}\n${policyText({ rules: allRules(policy), links: policy.links })}`,

@@ -19,7 +19,7 @@ export const HOST = '127.0.0.1';
 export function principal(
   tenant: string,
   name: string,
-  fields: Partial<Pick<KafkaPrincipal, 'kind' | 'fleet' | 'attributes'>> = {},
+  fields: Partial<Pick<KafkaPrincipal, 'kind' | 'fleet' | 'roles' | 'attributes'>> = {},
 ): KafkaPrincipal {
   return {
     principalType: 'User',
@@ -27,6 +27,7 @@ export function principal(
     tenant,
     kind: 'device',
     fleet: null,
+    roles: [],
     authentication: 'mTLS',
     certificateSerial: '01',
     expiresAtMs: 4_102_444_800_000,

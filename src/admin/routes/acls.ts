@@ -37,6 +37,9 @@ const RULE_OPERATIONS = (Object.keys(AclOperation) as AclOperationName[]).filter
 const OPERATIONS = RULE_OPERATIONS.filter((name): name is Operation => name !== 'ALL');
 const PERMISSIONS = ['ALLOW', 'DENY'] as const;
 
+/** As many as an issuer's scopes can be mapped to. */
+const TOKEN_ROLES_MAX = 64;
+
 const tenantOf = (fields: RequestFields) => ({ tenant: fields.text('tenant', Grammars.tenant) });
 
 function bindingOf(fields: RequestFields): AclBinding {
@@ -150,6 +153,9 @@ const explain = defineRoute({
       who: {
         name: fields.text('user', Grammars.subject),
         fleet: fields.optionalText('fleet', Grammars.subject),
+        roles: fields
+          .optionalTexts('tokenRoles', Grammars.subject, TOKEN_ROLES_MAX)
+          .map((role) => `Role:${role}`),
       },
       host: fields.optionalText('host', Grammars.host) ?? '127.0.0.1',
       action: { operation, resourceType, resourceName: name ?? CLUSTER_NAME },

@@ -19,6 +19,10 @@ export interface SaslIdentity {
   readonly name: string;
   /** When the credential ends, in milliseconds since the epoch; null when it does not. */
   readonly expiresAtMs: number | null;
+  /** What the credential itself brings: `Role:<name>`, sorted; from a token whose scopes are mapped. */
+  readonly roles?: readonly string[];
+  /** Further facts for the access log, such as the issuer of a token. */
+  readonly facts?: Readonly<Record<string, string>>;
   /** Asked again once the login is recorded: the credential may have gone meanwhile. */
   readonly isStillGood?: () => boolean;
 }

@@ -18,6 +18,7 @@ const SETTINGS: OauthIssuerSettings = {
   tenants: ['acme', 'globex'],
   tenantClaim: 'tenant',
   principalClaim: 'sub',
+  scopeRoles: null,
   clockToleranceMs: 30_000,
   tokenAgeMaxMs: 3_600_000,
 };
@@ -58,7 +59,13 @@ describe('a token of the issuer', () => {
   test('is an identity of a tenant that the issuer is bound to, until it expires', async () => {
     const exp = nowS() + 60;
     expect(await verify(token(claims({ exp })))).toEqual({
-      identity: { tenant: 'acme', name: 'service-1', expiresAtMs: exp * 1000 },
+      identity: {
+        tenant: 'acme',
+        name: 'service-1',
+        expiresAtMs: exp * 1000,
+        roles: [],
+        facts: { issuer: ISSUER },
+      },
     });
     expect(await verify(token(claims({ tenant: 'globex' })))).toMatchObject({
       identity: { tenant: 'globex' },
@@ -123,6 +130,7 @@ describe('a token is refused', () => {
     ['with padding', token().replace('.', '=.')],
     ['in four parts', `${token()}.x`],
     ['that is no JSON', token('{"iss":')],
+    ['that only the holder of a key may use', token(claims({ cnf: { jkt: 'x' } }))],
     ['that is empty', ''],
     ['that is enormous', `${'a'.repeat(20_000)}.b.c`],
   ])('%s', async (_what, text) => {
@@ -144,6 +152,61 @@ describe('a token is refused', () => {
     const jwks = new URL('http://127.0.0.1:9/jwks');
     expect(await verify(token(), { settings: { jwks } })).toMatchObject({
       reason: 'sasl_unusable',
+    });
+  });
+});
+
+describe('the scopes of a token', () => {
+  const roles = new Map([
+    ['telemetry.write', ['Role:writer']],
+    ['ops', ['Role:reader', 'Role:writer']],
+  ]);
+  const scopeRoles = { claims: ['scope', 'scp'], roles };
+  const rolesFor = async (more: Readonly<Record<string, unknown>>, claimNames = scopeRoles) => {
+    const verdict = await verify(token(claims(more)), { settings: { scopeRoles: claimNames } });
+    return 'identity' in verdict ? verdict.identity.roles : verdict.reason;
+  };
+
+  test.each([
+    ['a text', { scope: 'telemetry.write openid' }, ['Role:writer']],
+    ['a list', { scp: ['ops', 'x'] }, ['Role:reader', 'Role:writer']],
+    ['a text in scp', { scp: 'ops' }, ['Role:reader', 'Role:writer']],
+    ['both, each role once', { scope: 'ops', scp: ['telemetry.write'] }, [...roles.get('ops')!]],
+    ['none', {}, []],
+    ['an empty text', { scope: '' }, []],
+  ])('in %s are mapped', async (_what, more, expected) => {
+    expect(await rolesFor(more)).toEqual(expected);
+  });
+
+  test.each([
+    ['roles by their name', { scope: 'Role:writer writer', roles: ['Role:writer'] }],
+    ['a mapped scope in other letters', { scope: 'OPS' }],
+    ['a scope with more to it', { scope: 'ops.read,ops telemetry.writes' }],
+    ['what an object inherits', { scope: 'constructor __proto__ toString' }],
+    ['a scope of another claim', { permissions: 'ops' }],
+  ])('give no role for %s', async (_what, more) => {
+    expect(await rolesFor(more)).toEqual([]);
+  });
+
+  test.each([
+    ['a number', { scope: 5 }],
+    ['an object', { scope: { ops: true } }],
+    ['a list with a number', { scp: ['ops', 5] }],
+    ['null', { scope: null }],
+  ])('that are %s refuse the token, since a deny may hang on a role', async (_what, more) => {
+    expect(await rolesFor(more)).toBe('sasl_bad_token');
+  });
+
+  test('stand in the claim that is configured, and in no other', async () => {
+    const configured = { claims: ['permissions'], roles };
+    expect(await rolesFor({ permissions: ['ops'] }, configured)).toHaveLength(2);
+    expect(await rolesFor({ scope: 'ops' }, configured)).toEqual([]);
+  });
+
+  test('are told to the access log as roles, with the issuer', async () => {
+    const verdict = await verify(token(claims({ scope: 'ops' })), { settings: { scopeRoles } });
+    expect(verdict).toMatchObject({
+      identity: { facts: { issuer: ISSUER, tokenRoles: 'Role:reader Role:writer' } },
     });
   });
 });
