@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { newEnforcer, newModelFromString, StringAdapter } from 'casbin';
 import { createCasbinAuthorizer } from '../dist/security/casbin-authorizer.js';
-import { addPolicyFunctions } from '../dist/security/policy-model.js';
+import { addPolicyFunctions } from '../dist/security/policy-functions.js';
 
 const SELF = fileURLToPath(import.meta.url);
 const MODEL = fileURLToPath(new URL('../policies/model.conf', import.meta.url));

@@ -12,16 +12,22 @@ import type { Clock } from '../base/clock.ts';
 import { systemClock } from '../base/clock.ts';
 import { type FileSystem, nodeFileSystem } from '../base/file-system.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
-import type { AclBinding } from './acl/acl-binding.ts';
+import { type AclBinding, WILDCARD_RESOURCE } from './acl/acl-binding.ts';
 import type { AclFilter } from './acl/acl-filter.ts';
 import type { Operation, ResourceTypeName } from './acl/operation.ts';
 import type { TenantRules } from './acl/tenant-acls.ts';
 import type { Action, AuthorizationResult, Authorizer } from './authorizer.ts';
+import type { OwnModel, OwnPolicy } from './own-model.ts';
 import { decideAnyResource } from './policy-any-resource.ts';
-import { type Explanation, explainDecision } from './policy-explain.ts';
+import { type Explanation, explainDecision, explainOwn } from './policy-explain.ts';
 import { fewEnough } from './policy-few.ts';
 import { hostMatches } from './policy-host.ts';
-import { type CasbinDecision, type PolicyModel, readPolicyModel } from './policy-model.ts';
+import {
+  type CasbinDecision,
+  openPolicyModel,
+  type PolicyModel,
+  readOwnModel,
+} from './policy-model.ts';
 import {
   actionIn,
   DomainMemory,
@@ -54,6 +60,7 @@ const FOREIGN: AuthorizationResult = Object.freeze({
 
 /** Where no rule that may match has a window, the time is not read. */
 const NO_TIME = Number.NaN;
+const MINUTE_MS = 60_000;
 
 const DECISIONS_MAX_DEFAULT = 262_144;
 /** What a profile weighs beside its decisions, counted in decisions. */
@@ -83,6 +90,8 @@ export interface CasbinAuthorizerOptions {
 export class CasbinAuthorizer implements Authorizer {
   readonly #store: PolicyStore;
   readonly #model: PolicyModel;
+  /** Null with the shipped model. */
+  readonly #ownModel: OwnModel | null;
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #decisionsMax: number;
@@ -93,9 +102,15 @@ export class CasbinAuthorizer implements Authorizer {
   readonly #results = new WeakMap<PolicyRule, AuthorizationResult>();
   #stopWatching: () => void = () => {};
 
-  private constructor(store: PolicyStore, model: PolicyModel, options: CasbinAuthorizerOptions) {
+  private constructor(
+    store: PolicyStore,
+    model: PolicyModel,
+    ownModel: OwnModel | null,
+    options: CasbinAuthorizerOptions,
+  ) {
     this.#store = store;
     this.#model = model;
+    this.#ownModel = ownModel;
     this.#logger = options.logger ?? silentLogger;
     this.#clock = options.clock ?? systemClock;
     this.#decisionsMax = options.decisionsMax ?? DECISIONS_MAX_DEFAULT;
@@ -106,7 +121,8 @@ export class CasbinAuthorizer implements Authorizer {
   static async open(options: CasbinAuthorizerOptions): Promise<CasbinAuthorizer> {
     const { policyDirectory: directory, logger = silentLogger, clock = systemClock } = options;
     const { files = nodeFileSystem, observer = nodeDirectoryObserver } = options;
-    const model = await readPolicyModel(options.modelFile, files);
+    const ownModel = readOwnModel(options.modelFile, files);
+    const model = await openPolicyModel();
     const onEvent = options.onPolicyEvent;
     const since = observer.fingerprint(directory);
     const store = await PolicyStore.open({
@@ -116,8 +132,9 @@ export class CasbinAuthorizer implements Authorizer {
       clock,
       logger,
       ...(onEvent && { onEvent }),
+      ...(ownModel && { ownModel }),
     });
-    const authorizer = new CasbinAuthorizer(store, model, options);
+    const authorizer = new CasbinAuthorizer(store, model, ownModel, options);
     if (options.watch === false) return authorizer;
     const watch = watchDirectory({
       directory,
@@ -185,6 +202,13 @@ export class CasbinAuthorizer implements Authorizer {
       const decisions = profile.decisionsFrom(host);
       const known = decisions.getAny(resourceType, operation);
       if (known !== undefined) return known;
+      const { own } = this.#store;
+      if (own !== null) {
+        const action = { operation, resourceType, resourceName: WILDCARD_RESOURCE };
+        const result = this.#decideOwn(own, profile, host, action);
+        decisions.setAny(resourceType, operation, result);
+        return result;
+      }
       const timeMs = this.#clock.nowMs();
       const decision = decideAnyResource({ profile, host, operation, resourceType, timeMs });
       const result = this.#result(profile, decision, timeMs, decision.untilMs);
@@ -202,6 +226,10 @@ export class CasbinAuthorizer implements Authorizer {
       return { allowed: false, sentence: 'The caller belongs to no tenant.', considered: [] };
     }
     const profile = new PolicyProfile(this.#store, caller, domain, new DomainMemory());
+    const { own } = this.#store;
+    if (own !== null) {
+      return explainOwn(profile, host, action, this.#decideOwn(own, profile, host, action));
+    }
     const timeMs = this.#clock.nowMs();
     const decide = (rules: readonly PolicyRule[]) =>
       this.#decide(profile, { host, action, timeMs }, fewEnough(rules, host, timeMs));
@@ -219,6 +247,11 @@ export class CasbinAuthorizer implements Authorizer {
     const asked = domain === null ? null : actionIn(tenant, domain, action);
     if (asked !== null) return this.explain(caller, host, asked);
     return { allowed: false, sentence: 'The caller has no say in that tenant.', considered: [] };
+  }
+
+  /** What is wrong with a binding for this tenant, in a sentence for its author; null when nothing. */
+  bindingProblem(tenant: string, binding: AclBinding): string | null {
+    return this.#store.problem(tenant, binding);
   }
 
   /** Replaces a tenant's dynamic rules; throws RangeError with a sentence when one is not in order. */
@@ -259,6 +292,12 @@ export class CasbinAuthorizer implements Authorizer {
     const decisions = profile.decisionsFrom(host);
     const known = decisions.get(resourceType, operation, resourceName);
     if (known !== undefined) return known;
+    const { own } = this.#store;
+    if (own !== null) {
+      const result = this.#decideOwn(own, profile, host, action);
+      this.#weigh(profile.memory, decisions.set(resourceType, operation, resourceName, result));
+      return result;
+    }
     const found = profile.candidates(resourceType, operation, resourceName);
     const timeMs = found.some(({ when }) => when !== ALWAYS) ? this.#clock.nowMs() : NO_TIME;
     const untilMs = untilOf(found, host, timeMs);
@@ -267,6 +306,22 @@ export class CasbinAuthorizer implements Authorizer {
     const result = this.#result(profile, decision, timeMs, untilMs);
     this.#weigh(profile.memory, decisions.set(resourceType, operation, resourceName, result));
     return result;
+  }
+
+  /** By the operator's own model; one that reads the time is asked again every minute. */
+  #decideOwn(
+    own: OwnPolicy,
+    profile: PolicyProfile,
+    host: string,
+    action: Action,
+  ): AuthorizationResult {
+    const timeMs = this.#clock.nowMs();
+    const dynamic = this.#store.dynamicRules(profile.domain);
+    const result = own.decide({ caller: profile, host, action, timeMs }, dynamic);
+    if (this.#ownModel?.readsTime !== true) return Object.freeze(result);
+    const validUntilMs = (Math.floor(timeMs / MINUTE_MS) + 1) * MINUTE_MS;
+    profile.memory.limit(timeMs, validUntilMs);
+    return Object.freeze({ ...result, validUntilMs });
   }
 
   #decide(

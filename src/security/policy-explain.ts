@@ -4,7 +4,7 @@
  * Invariant: the verdict is Casbin's over the same candidates that `authorize` uses; only the words
  * are made here, from the caller's own tenant.
  */
-import type { Action } from './authorizer.ts';
+import type { Action, AuthorizationResult } from './authorizer.ts';
 import { hostMatches } from './policy-host.ts';
 import type { CasbinDecision } from './policy-model.ts';
 import type { PolicyProfile } from './policy-profile.ts';
@@ -102,4 +102,21 @@ export function explainDecision(question: Question): Explanation {
       inWindow: inWindow(rule.when, question.timeMs),
     })),
   };
+}
+
+/** By a model of the operator's own: Casbin's evidence, and no rules beside the one that decided. */
+export function explainOwn(
+  { subject }: PolicyProfile,
+  host: string,
+  { operation, resourceType, resourceName }: Action,
+  { allowed, rule, origin }: AuthorizationResult,
+): Explanation {
+  const who = JSON.stringify(subject).slice(1, -1);
+  const verdict = allowed ? 'is allowed' : 'is denied';
+  const asked = `${operation} on ${resourceType} ${JSON.stringify(resourceName)} from ${host}`;
+  const by =
+    rule === null
+      ? "by the operator's own access model: no rule decided"
+      : `by the operator's own access model and the rule "${rule}" (${origin})`;
+  return { allowed, sentence: `${who} ${verdict} ${asked} ${by}.`, considered: [] };
 }

@@ -30,10 +30,24 @@ export class PolicyError extends Error {
   }
 }
 
+/** A line of a policy for a model of the operator's own. */
+export interface OwnRow {
+  /** `p`, `g` or another section of the model. */
+  readonly section: string;
+  readonly columns: readonly string[];
+  readonly file: string;
+  readonly line: number;
+}
+
 export interface ParsedPolicy {
   readonly rules: PolicyRule[];
   readonly links: RoleLink[];
+  /** Instead of rules and links, where the model is the operator's own. */
+  readonly rows: OwnRow[];
 }
+
+/** What is wrong with a line of a section; null when nothing is. */
+export type RowCheck = (section: string, columns: readonly string[]) => string | null;
 
 const END_MARK = '# end';
 const LINE_LENGTH_MAX = 2_048;
@@ -97,6 +111,13 @@ function parseLink(columns: string[], file: string, line: number, intern: Intern
   return link;
 }
 
+function parseRow(columns: string[], file: string, line: number, checkRow: RowCheck): OwnRow {
+  const [section = '', ...rest] = columns;
+  const problem = checkRow(section, rest);
+  if (problem !== null) throw new PolicyError(file, line, problem);
+  return { section, columns: rest, file, line };
+}
+
 /** A character that no line may hold; a tab or CR would make two readings of a line possible. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the purpose
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufeff]/;
@@ -113,20 +134,33 @@ function checkLine(text: string, file: string, line: number): void {
 
 function parseLine(
   text: string,
-  at: { readonly file: string; readonly line: number; readonly intern: Intern },
+  at: {
+    readonly file: string;
+    readonly line: number;
+    readonly intern: Intern;
+    readonly checkRow: RowCheck | null;
+  },
   into: ParsedPolicy,
 ): void {
   const trimmed = text.trim();
   if (trimmed === '' || trimmed.startsWith('#')) return;
-  const { file, line, intern } = at;
+  const { file, line, intern, checkRow } = at;
   const columns = trimmed.split(',').map((column) => column.trim());
-  if (columns[0] === 'p') into.rules.push(parseRule(columns, file, line, intern));
+  if (checkRow !== null) into.rows.push(parseRow(columns, file, line, checkRow));
+  else if (columns[0] === 'p') into.rules.push(parseRule(columns, file, line, intern));
   else if (columns[0] === 'g') into.links.push(parseLink(columns, file, line, intern));
   else throw new PolicyError(file, line, 'a line begins with "p," (rule), "g," (role) or "#"');
 }
 
-/** Parses one file; throws PolicyError at the first thing that is wrong. */
-export function parsePolicy(file: string, text: string): ParsedPolicy {
+/**
+ * Parses one file; throws PolicyError at the first thing that is wrong. With `checkRow` the lines are
+ * those of a model of the operator's own.
+ */
+export function parsePolicy(
+  file: string,
+  text: string,
+  checkRow: RowCheck | null = null,
+): ParsedPolicy {
   const lines = text.split('\n');
   if (lines.at(-1) === '') lines.pop();
   if (lines.at(-1) !== END_MARK) {
@@ -136,14 +170,14 @@ export function parsePolicy(file: string, text: string): ParsedPolicy {
       `the last line is not "${END_MARK}": the file may be half written`,
     );
   }
-  const parsed: ParsedPolicy = { rules: [], links: [] };
+  const parsed: ParsedPolicy = { rules: [], links: [], rows: [] };
   const intern = interning();
   for (const [index, line] of lines.entries()) {
     checkLine(line, file, index + 1);
     if (line === END_MARK && index !== lines.length - 1) {
       throw new PolicyError(file, index + 1, `"${END_MARK}" stands before the end of the file`);
     }
-    parseLine(line, { file, line: index + 1, intern }, parsed);
+    parseLine(line, { file, line: index + 1, intern, checkRow }, parsed);
   }
   return parsed;
 }

@@ -220,6 +220,11 @@ export class PolicyProfile implements CallerColumns, CallerValues {
     return roots;
   }
 
+  /** What the session's token brought. */
+  get tokenRoles(): readonly string[] {
+    return this.roles instanceof SessionRoles ? this.roles.tokenRoles : [];
+  }
+
   /** How the caller came to a role, by itself or by its fleet; null for what is no role of its. */
   rolePathTo(role: string): readonly string[] | null {
     if (!role.startsWith('Role:')) return null;

@@ -493,5 +493,6 @@ function userPrincipal(identity: SaslIdentity, authentication: string): KafkaPri
     authentication,
     certificateSerial: null,
     expiresAtMs: identity.expiresAtMs,
+    ...(identity.attributes !== undefined && { attributes: identity.attributes }),
   };
 }

@@ -12,7 +12,7 @@ import type { AclBinding } from '../../src/security/acl/acl-binding.ts';
 import type { Operation, ResourceTypeName } from '../../src/security/acl/operation.ts';
 import type { Action, AuthorizationResult } from '../../src/security/authorizer.ts';
 import type { CasbinAuthorizer } from '../../src/security/casbin-authorizer.ts';
-import { addPolicyFunctions } from '../../src/security/policy-model.ts';
+import { addPolicyFunctions } from '../../src/security/policy-functions.ts';
 import {
   type PolicyRule,
   type RoleLink,

@@ -1,16 +1,14 @@
 /** Dynamic rules that come and go one by one, and many on one name: the verdicts stay the same. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { nodeFileSystem } from '../../src/base/file-system.ts';
 import type { AclBinding } from '../../src/security/acl/acl-binding.ts';
 import { fewEnough } from '../../src/security/policy-few.ts';
-import { type PolicyModel, readPolicyModel } from '../../src/security/policy-model.ts';
+import { openPolicyModel, type PolicyModel } from '../../src/security/policy-model.ts';
 import { PolicyRoles } from '../../src/security/policy-roles.ts';
 import type { PolicyRule } from '../../src/security/policy-rule.ts';
 import { testSeed } from '../tools/test-seed.ts';
 import {
   device,
-  MODEL_FILE,
   openAuthorizer,
   type PolicyFolderFixture,
   policyFolder,
@@ -28,7 +26,7 @@ beforeAll(async () => {
     'g, User:ada, Role:staff, acme',
     'p, User:eve, acme, TOPIC, LITERAL, c, READ, *, deny',
   );
-  model = await readPolicyModel(MODEL_FILE, nodeFileSystem);
+  model = await openPolicyModel();
 });
 afterAll(() => folder.close());
 
