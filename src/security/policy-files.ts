@@ -65,7 +65,7 @@ async function readOnce(folder: PolicyFolder): Promise<PolicyFileSet> {
   const files = listPolicyFiles(folder);
   const set: PolicyFileSet = { files, rules: [], links: [], rows: [] };
   for (const name of files) {
-    const parsed = parsePolicy(name, readText(folder, name), folder.checkRow ?? null);
+    const parsed = await parsePolicy(name, readText(folder, name), folder.checkRow ?? null);
     const { rules, links, rows } = parsed;
     for (const rule of rules) set.rules.push(rule);
     for (const link of links) set.links.push(link);

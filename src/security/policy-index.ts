@@ -12,6 +12,7 @@
  * a name hangs on a node of its own, which is reached with the caller's value: nothing is scanned,
  * and nothing is resolved for a caller beforehand. A rule costs some 24 bytes beside itself.
  */
+import { setImmediate } from 'node:timers/promises';
 import { type Random, systemRandom } from '../base/random.ts';
 import { ResourceType, type ResourceTypeName } from './acl/operation.ts';
 import { coveredBits } from './policy-match.ts';
@@ -37,6 +38,8 @@ const NAME_LENGTH_MAX = 255;
 const TYPES = 8;
 const WORDS = (NAME_LENGTH_MAX + 1) / 32;
 const NONE = -1;
+/** Some milliseconds. */
+const RULES_A_TURN = 8_192;
 
 /** FNV-1a, begun at a secret number: who names rules cannot make them meet in one bucket. */
 const FNV_PRIME = 0x01000193;
@@ -104,6 +107,16 @@ export class PolicyIndex {
   constructor(rules: Iterable<PolicyRule> = [], random: Random = systemRandom) {
     this.#seed = random.bytes(4).readInt32LE();
     for (const rule of rules) this.add(rule);
+  }
+
+  /** An index of many rules, made in turns of the event loop. */
+  static async of(rules: readonly PolicyRule[]): Promise<PolicyIndex> {
+    const index = new PolicyIndex();
+    for (const [at, rule] of rules.entries()) {
+      if (at > 0 && at % RULES_A_TURN === 0) await setImmediate();
+      index.add(rule);
+    }
+    return index;
   }
 
   /** True when so much was taken out that a new index of what is left is due. */

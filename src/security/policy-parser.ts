@@ -3,8 +3,9 @@
  *
  * Invariant: a file is taken as a whole or not at all. It ends with `# end` (without it, it may be
  * half written), every line is a comment, empty, a rule or a link, and every value passes the
- * grammar of policy-rule.ts. No quoting exists, so no value can hold a separator. Pure.
+ * grammar of policy-rule.ts. No quoting exists, so no value can hold a separator.
  */
+import { setImmediate } from 'node:timers/promises';
 import {
   linkProblem,
   type PolicyRule,
@@ -152,15 +153,18 @@ function parseLine(
   else throw new PolicyError(file, line, 'a line begins with "p," (rule), "g," (role) or "#"');
 }
 
+/** Lines that are parsed in one turn of the event loop: some ten milliseconds. */
+const LINES_A_TURN = 4_096;
+
 /**
  * Parses one file; throws PolicyError at the first thing that is wrong. With `checkRow` the lines are
- * those of a model of the operator's own.
+ * those of a model of the operator's own. A long file is parsed in turns of the event loop.
  */
-export function parsePolicy(
+export async function parsePolicy(
   file: string,
   text: string,
   checkRow: RowCheck | null = null,
-): ParsedPolicy {
+): Promise<ParsedPolicy> {
   const lines = text.split('\n');
   if (lines.at(-1) === '') lines.pop();
   if (lines.at(-1) !== END_MARK) {
@@ -173,6 +177,7 @@ export function parsePolicy(
   const parsed: ParsedPolicy = { rules: [], links: [], rows: [] };
   const intern = interning();
   for (const [index, line] of lines.entries()) {
+    if (index > 0 && index % LINES_A_TURN === 0) await setImmediate();
     checkLine(line, file, index + 1);
     if (line === END_MARK && index !== lines.length - 1) {
       throw new PolicyError(file, index + 1, `"${END_MARK}" stands before the end of the file`);

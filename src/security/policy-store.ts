@@ -181,7 +181,7 @@ export class PolicyStore {
       set,
       roles,
       own,
-      index: new PolicyIndex(set.rules),
+      index: await PolicyIndex.of(set.rules),
       byDomain: groupByDomain(set.rules),
       bindings: new Map(),
       loadedAtMs: options.clock.nowMs(),
