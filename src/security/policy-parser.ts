@@ -84,7 +84,8 @@ function parseRule(columns: string[], file: string, line: number, intern: Intern
     domain: value(2),
     resourceType: value(3) as PolicyRule['resourceType'],
     patternType: value(4) as PolicyRule['patternType'],
-    resourceName: value(5),
+    // Names are many and seldom the same.
+    resourceName: columns[5]!,
     operation: value(6) as PolicyRule['operation'],
     host: value(7),
     effect: value(8) as RuleEffect,

@@ -39,7 +39,7 @@ export const metadataApi = defineApi({
       return failed(ctx, request, ErrorCode.INVALID_REQUEST);
 
     const all = request.topics === null || (apiVersion === 0 && request.topics.length === 0);
-    const { names, refused } = all ? everyVisible(ctx) : await asked(ctx, request);
+    const { names, refused } = await (all ? everyVisible(ctx) : asked(ctx, request));
 
     const topics = await described(ctx, names);
     if (request.allowAutoTopicCreation && ctx.services.autoCreateTopics) {
@@ -69,9 +69,16 @@ interface Asked {
   readonly refused: MetadataResponseTopic[];
 }
 
-function everyVisible(ctx: RequestContext): Asked {
-  const topics = ctx.visible('DESCRIBE', 'TOPIC', ctx.engine.topicsIn(''), ({ name }) => name);
-  return { names: topics.map(({ name }) => name), refused: [] };
+async function everyVisible(ctx: RequestContext): Promise<Asked> {
+  if (!ctx.listed('DESCRIBE', 'TOPIC')) return { names: [], refused: [] };
+  const names = await decideInTurns(ctx, ctx.engine.topicsIn(''), () => {
+    const outcome: string[] = [];
+    const decide = ({ name }: { readonly name: string }): void => {
+      if (ctx.permits('DESCRIBE', 'TOPIC', name)) outcome.push(name);
+    };
+    return { outcome, decide };
+  });
+  return { names, refused: [] };
 }
 
 async function asked(ctx: RequestContext, request: MetadataRequest): Promise<Asked> {
