@@ -68,12 +68,20 @@ class Column {
   }
 }
 
-/** Where names go on with a variable, by the text before it. */
+/** What follows a text before a variable, by the variable: the node that goes on. */
+interface Step {
+  readonly head: string;
+  readonly ways: Map<string, number>;
+}
+
+/** Where names go on with a variable, by the hash of the text before it. */
 interface Steps {
-  readonly heads: Map<string, Map<string, number>>;
+  readonly heads: Map<number, Step[]>;
   /** Of the heads, ascending. */
   lengths: number[];
 }
+
+const NO_STEPS: readonly Step[] = [];
 
 export class PolicyIndex {
   readonly #seed: number;
@@ -138,7 +146,7 @@ export class PolicyIndex {
     this.#nodes.values[id] = node * 4 + kind;
     this.#hashes.values[id] = mixed(this.#hash(tail), node, kind);
     this.#operations.values[id] = operations;
-    if (this.#rules.length > this.#buckets.length) this.#grow();
+    if (this.#rules.length * 2 > this.#buckets.length) this.#grow();
     else this.#link(id);
     this.#kinds.values[node]! |= 1 << kind;
     if (kind === PREFIXED)
@@ -290,12 +298,15 @@ export class PolicyIndex {
   ): void {
     for (const length of lengths) {
       if (length > name.length) return;
-      const head = heads.get(name.slice(0, length));
-      if (head === undefined) continue;
-      for (const [variable, node] of head) {
-        const value = values.valueOf(variable);
-        if (value === null || !name.startsWith(value, length)) continue;
-        this.#walk(node, name.slice(length + value.length), operationBit, values, into);
+      // What was walked for the rest of the name took the place of the hashes.
+      if (name !== this.#hashedName) this.#hashPrefixes(name);
+      for (const { head, ways } of heads.get(this.#prefixHashes[length]!) ?? NO_STEPS) {
+        if (head.length !== length || !name.startsWith(head)) continue;
+        for (const [variable, node] of ways) {
+          const value = values.valueOf(variable);
+          if (value === null || !name.startsWith(value, length)) continue;
+          this.#walk(node, name.slice(length + value.length), operationBit, values, into);
+        }
       }
     }
   }
@@ -382,10 +393,12 @@ export class PolicyIndex {
       this.#steps.set(node, steps);
       this.#kinds.values[node]! |= STEPS;
     }
-    let ways = steps.heads.get(head);
+    const hash = this.#hash(head);
+    const known = steps.heads.get(hash) ?? [];
+    let ways = known.find((step) => step.head === head)?.ways;
     if (ways === undefined) {
       ways = new Map();
-      steps.heads.set(head, ways);
+      steps.heads.set(hash, [...known, { head, ways }]);
       if (!steps.lengths.includes(head.length)) {
         steps.lengths = [...steps.lengths, head.length].sort((a, b) => a - b);
       }

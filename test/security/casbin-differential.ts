@@ -53,7 +53,19 @@ const VARIABLE_NAMES = [
 const ATTRIBUTE_VALUES = ['u1', 'a', 'f1', 's_2', 'Two Words', 'a.b'];
 const OPERATOR_NAMES = ['acme/', 'acme/a', 'globex/ab', 'kafka-cluster', 'acme/kafka-cluster', '*'];
 const HOSTS = ['10.0.0.1', '10.0.0.2', '192.168.1.1', '::1', '::ffff:10.0.0.1', '2001:db8::1'];
-const RULE_HOSTS = ['*', '*', '*', '10.0.0.1', '10.0.0.0/8', '0.0.0.0/0', '2001:db8::/32', '::1'];
+const RULE_HOSTS = [
+  '*',
+  '*',
+  '*',
+  '*',
+  '*',
+  '*',
+  '10.0.0.1',
+  '10.0.0.0/8',
+  '0.0.0.0/0',
+  '2001:db8::/32',
+  '::1',
+];
 
 const WINDOWS = [
   'daily/06:00-18:00',
@@ -84,6 +96,7 @@ const of = <T>(values: readonly T[]): fc.Arbitrary<T> => fc.constantFrom(...valu
 const subjectArbitrary = fc.oneof(
   of(USERS).map((user) => `User:${user}`),
   fc.constant('User:*'),
+  fc.constant('User:*'),
   of(FLEETS).map((fleet) => `Fleet:${fleet}`),
   of(ROLES),
   of(ROLES),
@@ -99,7 +112,7 @@ const ruleArbitrary: fc.Arbitrary<PolicyRule> = fc
     operation: of([...OPERATIONS, 'ALL', 'ALL', 'ALL'] as const),
     host: of(RULE_HOSTS),
     effect: of(['allow', 'allow', 'deny'] as const),
-    when: of(['*', '*', '*', '*', ...WINDOWS]),
+    when: of([...new Array<string>(12).fill('*'), ...WINDOWS]),
   })
   .map((fields) => ({ ...fields, file: 'random.csv', line: 1 }))
   .filter((rule) => ruleProblem(rule) === null);
