@@ -8,7 +8,7 @@ import {
   requestArbitrary,
 } from './casbin-differential.ts';
 
-const POLICIES = 50;
+const POLICIES = 100;
 /** Each is asked four times: for a random resource and for one that a rule speaks about, at two times. */
 const REQUESTS_A_POLICY = 12;
 
