@@ -31,6 +31,8 @@ const LISTED_TOPICS = 10_000;
 /** Above this a decision of stock Casbin takes longer than a round. */
 const CASBIN_RULES_MAX = 10_000;
 const HOST = '10.1.2.3';
+// biome-ignore lint/suspicious/noTemplateCurlyInString: a policy variable is meant literally
+const VARIABLE = '${principal}';
 const WINDOWS = ['daily/00:00-24:00', 'Mon-Fri/06:00-20:00', 'Sat+Sun/00:00-24:00'];
 
 /** A small generator of numbers (mulberry32), so that runs compare. */
@@ -57,7 +59,7 @@ function rulesOf(count) {
     const isVariable = random() < 0.05;
     const pattern = random() < 0.4 ? 'PREFIXED' : 'LITERAL';
     const number = pick(random, count);
-    const own = isVariable ? `t${number}.$` + '{principal}' : `t${number}`;
+    const own = isVariable ? `t${number}.${VARIABLE}` : `t${number}`;
     const name = pattern === 'PREFIXED' ? `${own}.` : `${own}.data`;
     const operation = random() < 0.5 ? 'READ' : 'WRITE';
     const limited = random();
@@ -112,7 +114,7 @@ function questionsOf(rules, count) {
   return Array.from({ length: count }, () => {
     const rule = rules[pick(random, rules.length)];
     const who = principalOf(callerOf(rule, random));
-    const name = rule.name.replace('$' + '{principal}', who.name);
+    const name = rule.name.replace(VARIABLE, who.name);
     const action = topic(rule.operation, rule.pattern === 'PREFIXED' ? `${name}more` : name);
     return { who, action };
   });

@@ -198,7 +198,7 @@ const policy = {
     doc: 'Folder of the policy files (*.csv), one a tenant. Watched: a file is taken over when it is complete (its last line is "# end") and valid.',
   }),
   'policy.model': optionalPath({
-    doc: 'The Casbin model; empty means the one that Breakwater ships. Any other runs without the index, with at most 2,000 rules.',
+    doc: 'The Casbin model; empty means the one that Breakwater ships. Any other runs without the index, with at most 1,000 rules.',
   }),
   'policy.reload.interval.ms': integer({
     default: SECOND_MS,

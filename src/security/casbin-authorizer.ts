@@ -401,7 +401,7 @@ export class CasbinAuthorizer implements Authorizer {
     if (!memory.inForce) return;
     memory.weight += decisions;
     this.#weight += decisions;
-    if (this.#weight > this.#decisionsMax) this.#forget(null);
+    if (this.#weight > this.#decisionsMax) this.#makeRoom();
   }
 
   /** A tenant that changes its rules voids its own decisions; null: everyone's. */
@@ -413,6 +413,18 @@ export class CasbinAuthorizer implements Authorizer {
       memory.inForce = false;
       this.#weight -= memory.weight;
       this.#memories.delete(name);
+    }
+  }
+
+  /**
+   * Forgets all decisions though they still hold. Others may have kept them under their epoch, so when
+   * a time window ends them stays known.
+   */
+  #makeRoom(): void {
+    const timed = [...this.#memories].filter(([, memory]) => memory.isTimed);
+    this.#forget(null);
+    for (const [domain, { sinceMs, untilMs }] of timed) {
+      this.#memoryOf(domain).limit(sinceMs, untilMs);
     }
   }
 

@@ -94,6 +94,20 @@ describe('rules with conditions', () => {
     expect(authorizer.epochIn('globex')).toBe(before);
   });
 
+  it('end with their window though the authorizer itself made room and forgot them', async () => {
+    await open('p, User:ada, acme, TOPIC, LITERAL, t, READ, *, allow, Mon-Fri/06:00-18:00');
+    authorizer = await openAuthorizer(folder.directory, { clock, decisionsMax: 40 });
+    expect(reads().allowed).toBe(true);
+    const epoch = authorizer.epochIn('acme');
+    for (let n = 0; n < 100; n += 1) {
+      authorizer.authorize(service('globex', `s${n}`), HOST, topic('READ', 't'));
+    }
+    expect(authorizer.epochIn('acme')).toBe(epoch);
+    clock.advance(11 * HOUR_MS);
+    expect(authorizer.epochIn('acme')).toBeGreaterThan(epoch);
+    expect(reads().allowed).toBe(false);
+  });
+
   it('explain that it is not the time', async () => {
     await open('p, User:ada, acme, TOPIC, LITERAL, t, READ, *, allow, Mon-Fri/08:00-18:00');
     const { sentence, considered } = authorizer.explain(ada, HOST, topic('READ', 't'));
