@@ -1,8 +1,9 @@
 /**
  * What a decision costs for policies of several sizes and 100,000 callers: remembered (`cachedNs`),
- * not remembered and by a caller that was not seen before (`coldUs`: Casbin decides over what the
- * index finds), for a name that no rule speaks about (`missUs`), "on any topic" (`anyUs`), for a
- * listing of 10,000 topics (`listingMs`), and by stock Casbin over all rules (`casbinUs`, in a
+ * not remembered (`coldUs`: Casbin decides over what the index finds; the caller was seen before, as
+ * after the first request of a connection), the first of a caller (`firstUs`: cold, and what concerns
+ * the caller is looked up), the first for a name that no rule speaks about (`missUs`), the first "on
+ * any topic" (`anyUs`), for a listing of 10,000 topics (`listingMs`), and by stock Casbin over all rules (`casbinUs`, in a
  * process of its own; null where one decision takes too long). Needs a build.
  *
  *   npm run bench:authorize [-- --sizes 100,10000,1000000]
@@ -108,6 +109,12 @@ function callerOf({ subject }, random) {
 
 const topic = (operation, resourceName) => ({ operation, resourceType: 'TOPIC', resourceName });
 
+const CLUSTER = {
+  operation: 'DESCRIBE',
+  resourceType: 'CLUSTER',
+  resourceName: 'kafka-cluster',
+};
+
 /** Random callers, each asking about what a random rule says of them. */
 function questionsOf(rules, count) {
   const random = randomFrom(1);
@@ -126,7 +133,7 @@ const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length
 function medianNs(count, run, prepare = () => {}) {
   const rounds = [];
   for (let round = -2; round < ROUNDS; round += 1) {
-    prepare();
+    prepare(round + 2);
     const start = process.cpuUsage();
     run(round + 2);
     const { user, system } = process.cpuUsage(start);
@@ -149,8 +156,11 @@ function measureCached(authorizer) {
 /** An address of its own for each question, so that no two are the same. */
 const address = (index) => `10.${(index >> 16) & 255}.${(index >> 8) & 255}.${index & 255}`;
 
-/** A change of the policy makes every caller a new one, and every question is asked once. */
-function measureCold(authorizer, questions) {
+/**
+ * Every question is asked once. A change of the policy makes every caller a new one, which asks
+ * something else first where it is to be known.
+ */
+function measureCold(authorizer, questions, isKnown) {
   const count = Math.floor(questions.length / (ROUNDS + 2));
   const run = (round) => {
     for (let index = round * count; index < (round + 1) * count; index += 1) {
@@ -158,7 +168,12 @@ function measureCold(authorizer, questions) {
       authorizer.authorize(who, address(index), action);
     }
   };
-  return medianNs(count, run, () => authorizer.setDynamicRules('acme', []));
+  return medianNs(count, run, (round) => {
+    authorizer.setDynamicRules('acme', []);
+    for (let index = round * count; isKnown && index < (round + 1) * count; index += 1) {
+      authorizer.authorize(questions[index].who, address(index), CLUSTER);
+    }
+  });
 }
 
 function measureAny(authorizer, questions) {
@@ -214,13 +229,24 @@ async function measure(rules) {
     const allowed = questions.filter(({ who, action }) => {
       return authorizer.authorize(who, HOST, action).allowed;
     });
-    const coldUs = measureCold(authorizer, questions) / 1_000;
-    const missUs = measureCold(authorizer, unknown) / 1_000;
+    const coldUs = measureCold(authorizer, questions, true) / 1_000;
+    const firstUs = measureCold(authorizer, questions, false) / 1_000;
+    const missUs = measureCold(authorizer, unknown, false) / 1_000;
     const anyUs = measureAny(authorizer, questions) / 1_000;
     const listingMs = measureListing(authorizer) / 1e6;
     const cachedNs = measureCached(authorizer);
     const allowedPart = allowed.length / questions.length;
-    return { cachedNs, coldUs, missUs, anyUs, listingMs, loadSeconds, rssMiB, allowedPart };
+    return {
+      cachedNs,
+      coldUs,
+      firstUs,
+      missUs,
+      anyUs,
+      listingMs,
+      loadSeconds,
+      rssMiB,
+      allowedPart,
+    };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -244,7 +270,7 @@ function measureAll(sizes) {
     const result = { rules, principals: PRINCIPALS, ...Object.fromEntries(rounded) };
     console.log(
       `${rules} rules: remembered ${result.cachedNs} ns, cold ${result.coldUs} us, ` +
-        `no rule ${result.missUs} us, any topic ${result.anyUs} us, ` +
+        `first of a caller ${result.firstUs} us, no rule ${result.missUs} us, any topic ${result.anyUs} us, ` +
         `${LISTED_TOPICS} topics listed in ${result.listingMs} ms, ` +
         `stock Casbin ${result.casbinUs ?? '-'} us; ` +
         `loaded in ${result.loadSeconds} s, ${result.rssMiB} MiB`,

@@ -41,7 +41,11 @@ type DecisionsByName = Map<string, AuthorizationResult>;
 /** The decisions for one caller from one address. */
 export class HostDecisions {
   readonly host: string;
-  readonly #slots: (DecisionsByName | undefined)[] = [];
+  /** The first decision stands here: many callers never come to a second. */
+  #firstSlot = -1;
+  #firstName = '';
+  #first: AuthorizationResult | undefined;
+  #slots: Map<number, DecisionsByName> | null = null;
   #size = 0;
 
   constructor(host: string) {
@@ -50,7 +54,8 @@ export class HostDecisions {
 
   get(type: ResourceTypeName, operation: Operation, name: string): AuthorizationResult | undefined {
     const slot = ResourceType[type] * OPERATION_SLOTS + AclOperation[operation];
-    return this.#slots[slot]?.get(name);
+    if (slot === this.#firstSlot && name === this.#firstName) return this.#first;
+    return this.#slots?.get(slot)?.get(name);
   }
 
   /** Returns by how many decisions the memory grew. */
@@ -63,16 +68,23 @@ export class HostDecisions {
     if (name.length > REMEMBERED_NAME_LENGTH_MAX) return 0;
     const before = this.#size;
     if (this.#size >= DECISIONS_PER_HOST_MAX) {
-      this.#slots.length = 0;
+      this.#slots = null;
       this.#size = 0;
     }
     const slot = ResourceType[type] * OPERATION_SLOTS + AclOperation[operation];
-    let byName = this.#slots[slot];
-    if (byName === undefined) {
-      byName = new Map();
-      this.#slots[slot] = byName;
+    if (this.#size === 0) {
+      this.#firstSlot = slot;
+      this.#firstName = name;
+      this.#first = result;
+    } else {
+      this.#slots ??= new Map();
+      let byName = this.#slots.get(slot);
+      if (byName === undefined) {
+        byName = new Map();
+        this.#slots.set(slot, byName);
+      }
+      byName.set(name, result);
     }
-    byName.set(name, result);
     this.#size += 1;
     return this.#size - before;
   }
