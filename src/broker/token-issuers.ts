@@ -31,6 +31,9 @@ const ADMIN_TOKEN_AGE_SECONDS = 3600;
 const SASL_TOKEN_AGE_SECONDS = 86_400;
 /** An authorizer looks up each role of a session. */
 const ROLES_MAX = 64;
+/** What a rule can say as ${token.<claim>}. */
+const ATTRIBUTE_CLAIM = /^[A-Za-z][A-Za-z0-9_]{0,31}$/;
+const ATTRIBUTE_CLAIMS_MAX = 8;
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]{1,255}$/;
 
 export type IssuerConfig = Pick<Config, typeof SASL_FILE | typeof ADMIN_FILE>;
@@ -172,6 +175,7 @@ function commonFrom(fields: IssuerFields, parts: IssuerParts, ageSeconds: number
     principalClaim: fields.text('principal.claim', 'sub'),
     principalPrefix: prefixFrom(fields),
     scopeRoles: scopeRolesFrom(fields),
+    attributeClaims: attributeClaimsFrom(fields),
     clockToleranceMs: fields.milliseconds('clock.tolerance.seconds', 30),
     tokenAgeMaxMs: fields.milliseconds('token.age.max.seconds', ageSeconds),
   };
@@ -220,6 +224,18 @@ function scopeRolesFrom(fields: IssuerFields): ScopeRoles | null {
     throw fields.wrong(`scope.roles names more than ${ROLES_MAX} roles`);
   }
   return { claims: claim === null ? ['scope', 'scp'] : [claim], roles };
+}
+
+function attributeClaimsFrom(fields: IssuerFields): string[] {
+  const value = fields.raw('attribute.claims') ?? [];
+  const isClaim = (name: unknown): name is string =>
+    typeof name === 'string' && ATTRIBUTE_CLAIM.test(name);
+  if (Array.isArray(value) && value.length <= ATTRIBUTE_CLAIMS_MAX && value.every(isClaim)) {
+    return value;
+  }
+  throw fields.wrong(
+    `attribute.claims lists at most ${ATTRIBUTE_CLAIMS_MAX} claims, each of letters, digits and _`,
+  );
 }
 
 /** `writer` and `Role:writer` are the same. */

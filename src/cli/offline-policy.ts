@@ -20,7 +20,8 @@ export interface PolicyOptions extends ConfigurationOptions {
 export interface OfflinePolicy {
   readonly directory: string;
   readonly authorizer: CasbinAuthorizer;
-  readonly text: PolicyText;
+  /** Null where the model is the operator's own: its columns may mean anything. */
+  readonly text: PolicyText | null;
 }
 
 export const addPolicyOptions = (command: Command): Command =>
@@ -43,6 +44,7 @@ export async function openOfflinePolicy(
   const { readPolicyFiles } = await import('../security/policy-files.ts');
   const { nodeDirectoryObserver } = await import('../security/policy-watch.ts');
   const authorizer = await createCasbinAuthorizer({ policyDirectory, modelFile, watch: false });
+  if (authorizer.runsOwnModel) return { directory: policyDirectory, authorizer, text: null };
   const { rules, links } = await readPolicyFiles({
     directory: policyDirectory,
     files: nodeFileSystem,

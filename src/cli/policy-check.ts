@@ -24,7 +24,7 @@ async function checkPolicy(dir: string | undefined, options: Options): Promise<v
   const { files, fileRules } = authorizer.policyStatus();
   authorizer.close();
   const { lintPolicy } = await import('../security/policy-lint.ts');
-  const findings = lintPolicy(text);
+  const findings = text === null ? [] : lintPolicy(text);
   if (options.json === true) printJson({ ok: true, directory, files, fileRules, findings });
   else {
     for (const { kind, file, line, text: rule, message } of findings) {
@@ -33,7 +33,8 @@ async function checkPolicy(dir: string | undefined, options: Options): Promise<v
     }
     const read = `${counted(fileRules, 'rule')} in ${counted(files.length, 'file')}`;
     const doubts = findings.length === 0 ? '' : `; ${counted(findings.length, 'doubtful line')}`;
-    printLine(`in order: ${read}: ${files.join(', ')}${doubts}`);
+    const own = text === null ? '; rules of an own model are not looked at for doubts' : '';
+    printLine(`in order: ${read}: ${files.join(', ')}${doubts}${own}`);
   }
   if (options.strict === true && findings.length > 0) {
     throw new CommandError(`${counted(findings.length, 'doubtful line')} (--strict)`);

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { AuthorizationResult } from '../security/authorizer.ts';
 import type { Flip } from '../security/policy-diff.ts';
+import { CommandError } from './command-error.ts';
 import { addPolicyOptions, openOfflinePolicy, type PolicyOptions } from './offline-policy.ts';
 import { counted, printJson, printLine } from './output.ts';
 
@@ -27,6 +28,9 @@ async function diffPolicies(
   const after = await openOfflinePolicy(afterDirectory, options);
   const { changesBetween, flipsOf, questionsAbout } = await import('../security/policy-diff.ts');
   const { ruleOrigin, ruleText } = await import('../security/policy-rule.ts');
+  if (before.text === null || after.text === null) {
+    throw new CommandError("policies of the operator's own model cannot be compared");
+  }
   const changes = changesBetween(before.text, after.text);
   const { questions, isCut } = questionsAbout(before.text, after.text);
   const flips = flipsOf(questions, before.authorizer, after.authorizer).map(flipFields);

@@ -6,6 +6,8 @@
  *       tenant: acme                             # or operator: true
  *       user: pump-17
  *       fleet: plant-a                           # optional
+ *       roles: [Role:auditor]                    # optional: what a token gives
+ *       attributes: { cert.ou: pumps }           # optional: of the certificate or token
  *       host: 10.1.2.3                           # optional, 127.0.0.1
  *       operation: write
  *       topic: telemetry                         # or group, transactional-id, cluster: true
@@ -51,6 +53,8 @@ const KEYS = new Set([
   'operator',
   'user',
   'fleet',
+  'roles',
+  'attributes',
   'host',
   'operation',
   'expect',
@@ -111,7 +115,28 @@ function readQuestion(test: Readonly<Record<string, unknown>>): PolicyQuestion {
   const host = textIn(test, 'host') ?? '127.0.0.1';
   if (host === '*' || host.includes('/')) throw new RangeError('host is one address');
   refuse(hostProblem(host));
-  return { principal: caller(domainIn(test), user, fleet), host, action: actionIn(test) };
+  const principal = caller(domainIn(test), user, fleet, rolesIn(test), attributesIn(test));
+  return { principal, host, action: actionIn(test) };
+}
+
+function rolesIn({ roles = [] }: Readonly<Record<string, unknown>>): string[] {
+  const names: unknown[] = Array.isArray(roles) ? roles : [roles];
+  return names.map((role) => {
+    if (typeof role !== 'string' || !role.startsWith('Role:')) {
+      throw new RangeError('roles is a list of Role:<name>');
+    }
+    refuse(subjectProblem(role));
+    return role;
+  });
+}
+
+function attributesIn({
+  attributes = {},
+}: Readonly<Record<string, unknown>>): Record<string, string> {
+  if (!isObject(attributes)) throw new RangeError('attributes is a mapping');
+  return Object.fromEntries(
+    Object.keys(attributes).map((name) => [name, required(attributes, name)]),
+  );
 }
 
 function domainIn(test: Readonly<Record<string, unknown>>): string {

@@ -22,6 +22,7 @@ const WHY: Readonly<Record<NotReplayed, string>> = {
   operator: "are operators' on the admin API",
   'cut-name': 'have names too long to be recorded whole',
   'dynamic-rule': "were decided by a dynamic rule (--acls TENANT=FILE gives a tenant's)",
+  attribute: 'were decided by an attribute of a certificate or token, which is not recorded',
   'no-rule-decision': 'were not decided by rules',
 };
 

@@ -18,7 +18,6 @@ import type {
   TenantRules,
 } from '../security/acl/tenant-acls.ts';
 import type { CasbinAuthorizer } from '../security/casbin-authorizer.ts';
-import { bindingProblem } from '../security/policy-store.ts';
 import { MetadataError } from './metadata-error.ts';
 import { bindingKey } from './metadata-log.ts';
 import type { SecurityState } from './security-state.ts';
@@ -56,7 +55,7 @@ export class StateAcls implements TenantAcls {
   }
 
   problem(tenant: string, binding: AclBinding): string | null {
-    return bindingProblem(tenant, binding);
+    return this.#authorizer.bindingProblem(tenant, binding);
   }
 
   add(

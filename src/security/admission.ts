@@ -389,7 +389,34 @@ function principalOf(
     certificateSerial: certificate.serialNumber,
     expiresAtMs,
     ...(facts && { certificate: { issuerKeyId: facts.issuerKeyId, serial: facts.serial } }),
+    attributes: attributesOf(identity, certificate),
   };
+}
+
+/**
+ * What rules may say of a certificate. Where the subject has several, they stand together with a +:
+ * no name can be so, and a rule with it never grants and always denies.
+ */
+function attributesOf(
+  identity: Identity,
+  certificate: X509Certificate,
+): Readonly<Record<string, string>> {
+  const attributes: Record<string, string> = {
+    'cert.cn': identity.name,
+    'cert.serial': certificate.serialNumber,
+  };
+  const lines = certificate.subject.split('\n');
+  for (const [variable, prefix] of [
+    ['cert.o', 'O='],
+    ['cert.ou', 'OU='],
+  ] as const) {
+    const values = lines.filter((line) => line.startsWith(prefix));
+    if (values.length === 0) continue;
+    const said = values.map((line) => line.slice(prefix.length)).join('+');
+    // Longer than any name that a rule can mean: cut, it still is.
+    attributes[variable] = (said === '' ? '+' : said).slice(0, 64);
+  }
+  return attributes;
 }
 
 /** A peer's text for a log line: one line, bounded, no control characters. */

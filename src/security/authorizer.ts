@@ -21,13 +21,20 @@ export interface AuthorizationResult {
   readonly rule: string | null;
   /** Where that rule stands, e.g. `acme.csv:12` or `dynamic`; null when none matched. */
   readonly origin: string | null;
+  /**
+   * When a time window ends what was decided here, in milliseconds since the epoch; absent: no window
+   * has a say. `epochIn` grows by then at the latest.
+   */
+  readonly validUntilMs?: number;
+  /** How the caller came under a rule of a role, e.g. `User:ada`, `Role:lead`, `Role:reader`. */
+  readonly rolePath?: readonly string[];
   /** The role that the rule reached the caller by, where it came from the session's token alone. */
   readonly tokenRole?: string;
   /**
    * Monotonic milliseconds until which it may be used again. Absent: as long as the policy's epoch
-   * stands. Only decisions of an external authorizer have an end of their own.
+   * stands. Only decisions of an external authorizer have such an end of their own.
    */
-  readonly validUntilMs?: number;
+  readonly cachedUntilMs?: number;
 }
 
 /** What an external authorizer is told of the request, beside who asks for what. */
@@ -69,8 +76,8 @@ export interface Authorizer {
   readonly epoch: number;
 
   /**
-   * Grows with every change of policy that concerns the tenant, and with no other tenant's; decisions
-   * cached under an older one are void.
+   * Grows with every change of policy that concerns the tenant, and with no other tenant's, and when a
+   * time window ended what was decided in it; decisions cached under an older one are void.
    */
   epochIn(tenant: string): number;
 

@@ -12,15 +12,22 @@ import type { Clock } from '../base/clock.ts';
 import { systemClock } from '../base/clock.ts';
 import { type FileSystem, nodeFileSystem } from '../base/file-system.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
-import type { AclBinding } from './acl/acl-binding.ts';
+import { type AclBinding, WILDCARD_RESOURCE } from './acl/acl-binding.ts';
 import type { AclFilter } from './acl/acl-filter.ts';
 import type { Operation, ResourceTypeName } from './acl/operation.ts';
 import type { TenantRules } from './acl/tenant-acls.ts';
 import type { Action, AuthorizationResult, Authorizer } from './authorizer.ts';
+import type { OwnModel, OwnPolicy } from './own-model.ts';
 import { decideAnyResource } from './policy-any-resource.ts';
-import { type Explanation, explainDecision } from './policy-explain.ts';
+import { type Explanation, explainDecision, explainOwn } from './policy-explain.ts';
 import { fewEnough } from './policy-few.ts';
-import { type CasbinDecision, type PolicyModel, readPolicyModel } from './policy-model.ts';
+import { hostMatches } from './policy-host.ts';
+import {
+  type CasbinDecision,
+  openPolicyModel,
+  type PolicyModel,
+  readOwnModel,
+} from './policy-model.ts';
 import {
   actionIn,
   DomainMemory,
@@ -37,6 +44,7 @@ import {
   PolicyStore,
 } from './policy-store.ts';
 import { type DirectoryObserver, nodeDirectoryObserver, watchDirectory } from './policy-watch.ts';
+import { ALWAYS, windowHoldsUntil } from './policy-window.ts';
 import type { KafkaPrincipal } from './principal.ts';
 
 /** No rule matched. */
@@ -49,6 +57,10 @@ const FOREIGN: AuthorizationResult = Object.freeze({
   rule: null,
   origin: 'foreign-tenant',
 });
+
+/** Where no rule that may match has a window, the time is not read. */
+const NO_TIME = Number.NaN;
+const MINUTE_MS = 60_000;
 
 const DECISIONS_MAX_DEFAULT = 262_144;
 /** What a profile weighs beside its decisions, counted in decisions. */
@@ -78,7 +90,10 @@ export interface CasbinAuthorizerOptions {
 export class CasbinAuthorizer implements Authorizer {
   readonly #store: PolicyStore;
   readonly #model: PolicyModel;
+  /** Null with the shipped model. */
+  readonly #ownModel: OwnModel | null;
   readonly #logger: Logger;
+  readonly #clock: Clock;
   readonly #decisionsMax: number;
   #weight = 0;
   /** By connection, the fast way to the profile. */
@@ -87,10 +102,17 @@ export class CasbinAuthorizer implements Authorizer {
   readonly #results = new WeakMap<PolicyRule, AuthorizationResult>();
   #stopWatching: () => void = () => {};
 
-  private constructor(store: PolicyStore, model: PolicyModel, options: CasbinAuthorizerOptions) {
+  private constructor(
+    store: PolicyStore,
+    model: PolicyModel,
+    ownModel: OwnModel | null,
+    options: CasbinAuthorizerOptions,
+  ) {
     this.#store = store;
     this.#model = model;
+    this.#ownModel = ownModel;
     this.#logger = options.logger ?? silentLogger;
+    this.#clock = options.clock ?? systemClock;
     this.#decisionsMax = options.decisionsMax ?? DECISIONS_MAX_DEFAULT;
     store.onChange((domain) => this.#forget(domain));
   }
@@ -99,7 +121,8 @@ export class CasbinAuthorizer implements Authorizer {
   static async open(options: CasbinAuthorizerOptions): Promise<CasbinAuthorizer> {
     const { policyDirectory: directory, logger = silentLogger, clock = systemClock } = options;
     const { files = nodeFileSystem, observer = nodeDirectoryObserver } = options;
-    const model = await readPolicyModel(options.modelFile, files);
+    const ownModel = readOwnModel(options.modelFile, files);
+    const model = await openPolicyModel();
     const onEvent = options.onPolicyEvent;
     const since = observer.fingerprint(directory);
     const store = await PolicyStore.open({
@@ -109,8 +132,9 @@ export class CasbinAuthorizer implements Authorizer {
       clock,
       logger,
       ...(onEvent && { onEvent }),
+      ...(ownModel && { ownModel }),
     });
-    const authorizer = new CasbinAuthorizer(store, model, options);
+    const authorizer = new CasbinAuthorizer(store, model, ownModel, options);
     if (options.watch === false) return authorizer;
     const watch = watchDirectory({
       directory,
@@ -125,11 +149,18 @@ export class CasbinAuthorizer implements Authorizer {
     return authorizer;
   }
 
+  /** The access model is the operator's own, not the one that Breakwater ships. */
+  get runsOwnModel(): boolean {
+    return this.#store.own !== null;
+  }
+
   get epoch(): number {
+    for (const [domain, memory] of this.#memories) this.#expire(domain, memory);
     return this.#store.epoch;
   }
 
   epochIn(tenant: string): number {
+    this.#expire(tenant, this.#memories.get(tenant));
     return this.#store.epochIn(tenant);
   }
 
@@ -173,13 +204,20 @@ export class CasbinAuthorizer implements Authorizer {
     try {
       const profile = this.#profileOf(principal);
       if (profile === null) return FOREIGN;
-      const { byResourceType } = profile.decisionsFrom(host);
-      const question = `${operation} ${resourceType}`;
-      const known = byResourceType.get(question);
+      const decisions = profile.decisionsFrom(host);
+      const known = decisions.getAny(resourceType, operation);
       if (known !== undefined) return known;
-      const decision = decideAnyResource(profile, host, operation, resourceType);
-      const result = this.#result(profile, decision);
-      byResourceType.set(question, result);
+      const { own } = this.#store;
+      if (own !== null) {
+        const action = { operation, resourceType, resourceName: WILDCARD_RESOURCE };
+        const result = this.#decideOwn(own, profile, host, action);
+        decisions.setAny(resourceType, operation, result);
+        return result;
+      }
+      const timeMs = this.#clock.nowMs();
+      const decision = decideAnyResource({ profile, host, operation, resourceType, timeMs });
+      const result = this.#result(profile, decision, timeMs, decision.untilMs);
+      decisions.setAny(resourceType, operation, result);
       return result;
     } catch (err) {
       return this.#failed(err);
@@ -193,8 +231,14 @@ export class CasbinAuthorizer implements Authorizer {
       return { allowed: false, sentence: 'The caller belongs to no tenant.', considered: [] };
     }
     const profile = new PolicyProfile(this.#store, caller, domain, new DomainMemory());
-    const decide = (rules: readonly PolicyRule[]) => this.#decide(profile, host, action, rules);
-    return explainDecision({ profile, host, action, decide });
+    const { own } = this.#store;
+    if (own !== null) {
+      return explainOwn(profile, host, action, this.#decideOwn(own, profile, host, action));
+    }
+    const timeMs = this.#clock.nowMs();
+    const decide = (rules: readonly PolicyRule[]) =>
+      this.#decide(profile, { host, action, timeMs }, fewEnough(rules, host, timeMs));
+    return explainDecision({ profile, host, action, timeMs, decide });
   }
 
   /** `explain` for what `authorizeIn` decides. */
@@ -208,6 +252,11 @@ export class CasbinAuthorizer implements Authorizer {
     const asked = domain === null ? null : actionIn(tenant, domain, action);
     if (asked !== null) return this.explain(caller, host, asked);
     return { allowed: false, sentence: 'The caller has no say in that tenant.', considered: [] };
+  }
+
+  /** What is wrong with a binding for this tenant, in a sentence for its author; null when nothing. */
+  bindingProblem(tenant: string, binding: AclBinding): string | null {
+    return this.#store.problem(tenant, binding);
   }
 
   /** Replaces a tenant's dynamic rules; throws RangeError with a sentence when one is not in order. */
@@ -248,30 +297,58 @@ export class CasbinAuthorizer implements Authorizer {
     const decisions = profile.decisionsFrom(host);
     const known = decisions.get(resourceType, operation, resourceName);
     if (known !== undefined) return known;
-    const candidates = fewEnough(profile.candidates(resourceType, operation, resourceName), host);
-    const result = this.#result(profile, this.#decide(profile, host, action, candidates));
+    const { own } = this.#store;
+    if (own !== null) {
+      const result = this.#decideOwn(own, profile, host, action);
+      this.#weigh(profile.memory, decisions.set(resourceType, operation, resourceName, result));
+      return result;
+    }
+    const found = profile.candidates(resourceType, operation, resourceName);
+    const timeMs = found.some(({ when }) => when !== ALWAYS) ? this.#clock.nowMs() : NO_TIME;
+    const untilMs = untilOf(found, host, timeMs);
+    const candidates = fewEnough(found, host, timeMs);
+    const decision = this.#decide(profile, { host, action, timeMs }, candidates);
+    const result = this.#result(profile, decision, timeMs, untilMs);
     this.#weigh(profile.memory, decisions.set(resourceType, operation, resourceName, result));
     return result;
   }
 
-  #decide(
+  /** By the operator's own model; one that reads the time is asked again every minute. */
+  #decideOwn(
+    own: OwnPolicy,
     profile: PolicyProfile,
     host: string,
     action: Action,
+  ): AuthorizationResult {
+    const timeMs = this.#clock.nowMs();
+    const dynamic = this.#store.dynamicRules(profile.domain);
+    const result = own.decide({ caller: profile, host, action, timeMs }, dynamic);
+    if (this.#ownModel?.readsTime !== true) return Object.freeze(result);
+    const validUntilMs = (Math.floor(timeMs / MINUTE_MS) + 1) * MINUTE_MS;
+    profile.memory.limit(timeMs, validUntilMs);
+    return Object.freeze({ ...result, validUntilMs });
+  }
+
+  #decide(
+    profile: PolicyProfile,
+    { host, action, timeMs }: { host: string; action: Action; timeMs: number },
     candidates: readonly PolicyRule[],
   ): CasbinDecision {
-    const { subject, fleetSubject, domain } = profile;
-    const request = { subject, fleetSubject, domain, host, ...action };
+    const { subject, fleetSubject, domain, attributes } = profile;
+    const request = { subject, fleetSubject, domain, attributes, host, timeMs, ...action };
     return this.#model.decide(request, candidates, profile.roles);
   }
 
   #profileOf(principal: KafkaPrincipal): PolicyProfile | null {
     const known = this.#byPrincipal.get(principal);
-    if (known?.memory.inForce === true) return known;
+    if (known !== undefined) {
+      if (known.memory.isTimed) this.#expire(known.domain, known.memory);
+      if (known.memory.inForce) return known;
+    }
     const domain = domainOf(principal);
     if (domain === null) return null;
-    const { name, tenant, kind, fleet, roles } = principal;
-    const identity = JSON.stringify([kind, tenant, name, fleet, ...roles]);
+    const identity = identityOf(principal);
+    this.#expire(domain, this.#memories.get(domain));
     const memory = this.#memoryOf(domain);
     let profile = memory.profiles.get(identity);
     if (profile === undefined) {
@@ -283,19 +360,38 @@ export class CasbinAuthorizer implements Authorizer {
     return profile;
   }
 
-  /** One result object a rule: a rule that decides always decides the same way. */
-  #result(profile: PolicyProfile, { allowed, rule }: CasbinDecision): AuthorizationResult {
-    if (rule === null) return NO_RULE;
+  /** One result object a rule that decides always and for everyone the same way. */
+  #result(
+    profile: PolicyProfile,
+    { allowed, rule }: CasbinDecision,
+    timeMs: number,
+    untilMs: number,
+  ): AuthorizationResult {
+    const isTimed = untilMs !== Number.POSITIVE_INFINITY;
+    if (isTimed) profile.memory.limit(timeMs, untilMs);
+    if (rule === null) return isTimed ? { ...NO_RULE, validUntilMs: untilMs } : NO_RULE;
+    const rolePath = profile.rolePathTo(rule.subject);
     const tokenRole = profile.tokenRoleBehind(rule);
-    if (tokenRole !== null) {
-      return Object.freeze({ allowed, rule: ruleText(rule), origin: ruleOrigin(rule), tokenRole });
-    }
-    const known = this.#results.get(rule);
+    const isShared = !isTimed && rolePath === null;
+    const known = isShared ? this.#results.get(rule) : undefined;
     if (known !== undefined && known.allowed === allowed) return known;
-    const evidence = { allowed, rule: ruleText(rule), origin: ruleOrigin(rule) };
-    const result: AuthorizationResult = Object.freeze(evidence);
-    this.#results.set(rule, result);
+    const result: AuthorizationResult = Object.freeze({
+      allowed,
+      rule: ruleText(rule),
+      origin: ruleOrigin(rule),
+      ...(isTimed && { validUntilMs: untilMs }),
+      ...(rolePath !== null && { rolePath }),
+      ...(tokenRole !== null && { tokenRole }),
+    });
+    if (isShared) this.#results.set(rule, result);
     return result;
+  }
+
+  /** A window of the domain's rules has opened or closed since: its decisions are void. */
+  #expire(domain: string, memory: DomainMemory | undefined): void {
+    if (memory === undefined || !memory.isTimed) return;
+    const nowMs = this.#clock.nowMs();
+    if (nowMs < memory.sinceMs || nowMs >= memory.untilMs) this.#store.windowPassed(domain);
   }
 
   #memoryOf(domain: string): DomainMemory {
@@ -310,7 +406,7 @@ export class CasbinAuthorizer implements Authorizer {
     if (!memory.inForce) return;
     memory.weight += decisions;
     this.#weight += decisions;
-    if (this.#weight > this.#decisionsMax) this.#forget(null);
+    if (this.#weight > this.#decisionsMax) this.#makeRoom();
   }
 
   /** A tenant that changes its rules voids its own decisions; null: everyone's. */
@@ -325,10 +421,39 @@ export class CasbinAuthorizer implements Authorizer {
     }
   }
 
+  /**
+   * Forgets all decisions though they still hold. Others may have kept them under their epoch, so when
+   * a time window ends them stays known.
+   */
+  #makeRoom(): void {
+    const timed = [...this.#memories].filter(([, memory]) => memory.isTimed);
+    this.#forget(null);
+    for (const [domain, { sinceMs, untilMs }] of timed) {
+      this.#memoryOf(domain).limit(sinceMs, untilMs);
+    }
+  }
+
   #failed(err: unknown): AuthorizationResult {
     this.#logger.error({ err }, 'a decision failed inside; it is a deny');
     return FAILED;
   }
+}
+
+/** What a profile depends on, in its domain; the length keeps the fleet apart from the name. */
+function identityOf({ name, fleet, roles, attributes }: KafkaPrincipal): string {
+  const identity = `${fleet === null ? '-' : fleet.length} ${fleet ?? ''}${name}`;
+  if (attributes === undefined && roles.length === 0) return identity;
+  return JSON.stringify([identity, roles, attributes]);
+}
+
+/** Until when the windows of the candidates leave the decision as it is. */
+function untilOf(candidates: readonly PolicyRule[], host: string, timeMs: number): number {
+  let untilMs = Number.POSITIVE_INFINITY;
+  for (const { when, host: ruleHost } of candidates) {
+    if (when === ALWAYS || !hostMatches(ruleHost, host)) continue;
+    untilMs = Math.min(untilMs, windowHoldsUntil(when, timeMs));
+  }
+  return untilMs;
 }
 
 /** Loads model and policies and watches them; throws ConfigError when they are not in order. */

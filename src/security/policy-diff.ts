@@ -4,11 +4,12 @@
  *
  * Decisions are found by asking both policies about what the changed rules speak of: their subjects
  * (holders of a role one by one), their names and the names below them, their operations, hosts and
- * tenants. A bounded number of questions: `isCut` says when there would have been more.
+ * tenants, now. A bounded number of questions: `isCut` says when there would have been more. Rules
+ * with the attributes of a certificate or token are not asked about: nobody knows their values here.
  */
 import { CLUSTER_NAME, type Operation, SUPPORTED_OPERATIONS } from './acl/operation.ts';
 import type { Action, AuthorizationResult } from './authorizer.ts';
-import { ABSENT, coveredBits, HOSTILE, operationBit, resolveName } from './policy-match.ts';
+import { coveredBits, operationBit } from './policy-match.ts';
 import { PolicyRoles } from './policy-roles.ts';
 import {
   EVERY_TENANT,
@@ -17,6 +18,13 @@ import {
   type RoleLink,
   ruleText,
 } from './policy-rule.ts';
+import {
+  ABSENT,
+  type Attributes,
+  HOSTILE,
+  NO_ATTRIBUTES,
+  resolveName,
+} from './policy-variables.ts';
 import { type KafkaPrincipal, NO_ROLES } from './principal.ts';
 
 export interface PolicyText {
@@ -197,8 +205,9 @@ class World {
     }
   }
 
-  #namesOf(rule: PolicyRule, { name, fleet }: KafkaPrincipal, tenant: string): string[] {
-    const values = { principal: name, fleet: fleet ?? '', tenant };
+  #namesOf(rule: PolicyRule, { name, fleet }: KafkaPrincipal, domain: string): string[] {
+    const fleetSubject = fleet === null ? '' : `Fleet:${fleet}`;
+    const values = { subject: `User:${name}`, fleetSubject, domain, attributes: NO_ATTRIBUTES };
     const own = resolveName(rule.resourceName, values);
     if (own === ABSENT || own === HOSTILE) return [];
     const isEvery = rule.patternType === 'LITERAL' && own === '*';
@@ -236,6 +245,7 @@ export function caller(
   name: string,
   fleet: string | null,
   roles: readonly string[] = NO_ROLES,
+  attributes: Attributes = NO_ATTRIBUTES,
 ): KafkaPrincipal {
   const isOperator = domain === OPERATOR_DOMAIN;
   return {
@@ -245,6 +255,7 @@ export function caller(
     kind: isOperator ? 'operator' : 'device',
     fleet,
     roles,
+    attributes,
     authentication: 'none',
     certificateSerial: null,
     expiresAtMs: null,

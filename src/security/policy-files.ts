@@ -7,7 +7,7 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { FileSystem } from '../base/file-system.ts';
-import { type ParsedPolicy, PolicyError, parsePolicy } from './policy-parser.ts';
+import { type ParsedPolicy, PolicyError, parsePolicy, type RowCheck } from './policy-parser.ts';
 import type { DirectoryObserver } from './policy-watch.ts';
 
 /** Other names (editors' backups, notes) are no part of the policy. */
@@ -23,6 +23,8 @@ export interface PolicyFolder {
   readonly directory: string;
   readonly files: FileSystem;
   readonly observer: DirectoryObserver;
+  /** Where the model is the operator's own: what its lines look like. */
+  readonly checkRow?: RowCheck;
 }
 
 function listPolicyFiles({ directory, files }: PolicyFolder): string[] {
@@ -61,11 +63,13 @@ function readText({ directory, files }: PolicyFolder, name: string): string {
 
 async function readOnce(folder: PolicyFolder): Promise<PolicyFileSet> {
   const files = listPolicyFiles(folder);
-  const set: PolicyFileSet = { files, rules: [], links: [] };
+  const set: PolicyFileSet = { files, rules: [], links: [], rows: [] };
   for (const name of files) {
-    const { rules, links } = parsePolicy(name, readText(folder, name));
+    const parsed = await parsePolicy(name, readText(folder, name), folder.checkRow ?? null);
+    const { rules, links, rows } = parsed;
     for (const rule of rules) set.rules.push(rule);
     for (const link of links) set.links.push(link);
+    for (const row of rows) set.rows.push(row);
     // A large policy must not hold up the connections for all of its length.
     await setImmediate();
   }

@@ -16,6 +16,7 @@ import {
   ruleOrigin,
   ruleText,
 } from './policy-rule.ts';
+import { ALWAYS } from './policy-window.ts';
 
 /**
  * `shadowed`: another rule of the same effect says all of it. `unreachable`: nobody is under the rule
@@ -213,8 +214,9 @@ class CoverSearch {
   }
 }
 
-/** Operation and host; the name, the domain and the subject are known to cover. */
+/** Operation, host and time; the name, the domain and the subject are known to cover. */
 function coversTheRest(other: PolicyRule, rule: PolicyRule): boolean {
+  if (other.when !== ALWAYS && other.when !== rule.when) return false;
   const asked = coveredBits(rule);
   return (coveredBits(other) & asked) === asked && hostCovers(other.host, rule.host);
 }

@@ -2,8 +2,11 @@
  * Owns Casbin: the model of policies/model.conf and the one call that decides.
  *
  * Invariant: the candidates stand in the model only during one synchronous call, so no two decisions
- * mix. The text of the model must be the one below, since the index is proven against it.
+ * mix. The index is proven against the text below; where policies/model.conf (policy.model) says
+ * anything else, the model is the operator's own and runs without the index (own-model.ts).
  */
+
+import { basename } from 'node:path';
 import {
   Enforcer,
   FunctionMap,
@@ -13,36 +16,33 @@ import {
 } from 'casbin';
 import { ConfigError } from '../base/errors.ts';
 import type { FileSystem } from '../base/file-system.ts';
-import { hostMatches } from './policy-host.ts';
-import { covers, nameMatches } from './policy-match.ts';
+import { OwnModel } from './own-model.ts';
+import { addPolicyFunctions } from './policy-functions.ts';
 import { PolicyError } from './policy-parser.ts';
 import { type PolicyRule, ruleColumns } from './policy-rule.ts';
+import type { CallerColumns } from './policy-variables.ts';
 
 /** What policies/model.conf says, without comments and spaces at the ends of lines. */
 const SUPPORTED_MODEL = [
   '[request_definition]',
-  'r = sub, fleet, dom, host, type, name, op',
+  'r = sub, fleet, dom, attrs, host, type, name, op, time',
   '[policy_definition]',
-  'p = sub, dom, type, pattern, name, op, host, eft',
+  'p = sub, dom, type, pattern, name, op, host, eft, when',
   '[role_definition]',
   'g = _, _, _',
   '[policy_effect]',
   'e = some(where (p.eft == allow)) && !some(where (p.eft == deny))',
   '[matchers]',
-  'm = p.type == r.type && (p.dom == r.dom || p.dom == "*" && r.dom != "_operator") && (p.sub == "User:*" || p.sub == r.sub || p.sub == r.fleet || g(r.sub, p.sub, r.dom) || g(r.fleet, p.sub, r.dom)) && covers(p.op, p.eft, r.op) && nameMatches(p.pattern, p.name, p.eft, r.name, r.sub, r.fleet, r.dom) && hostMatches(p.host, r.host)',
+  'm = p.type == r.type && (p.dom == r.dom || p.dom == "*" && r.dom != "_operator") && (p.sub == "User:*" || p.sub == r.sub || p.sub == r.fleet || g(r.sub, p.sub, r.dom) || g(r.fleet, p.sub, r.dom)) && covers(p.op, p.eft, r.op) && nameMatches(p.pattern, p.name, p.eft, r.name, r.sub, r.fleet, r.dom, r.attrs) && hostMatches(p.host, r.host) && inWindow(p.when, r.time)',
 ] as const;
 
 /** The columns of `r`: what Casbin is asked. */
-export interface CasbinRequest {
-  /** `User:<name>` */
-  readonly subject: string;
-  /** `Fleet:<name>`, or '' */
-  readonly fleetSubject: string;
-  readonly domain: string;
+export interface CasbinRequest extends CallerColumns {
   readonly host: string;
   readonly resourceType: string;
   readonly resourceName: string;
   readonly operation: string;
+  readonly timeMs: number;
 }
 
 export interface CasbinDecision {
@@ -51,35 +51,18 @@ export interface CasbinDecision {
   readonly rule: PolicyRule | null;
 }
 
-function checkModel(file: string, text: string): void {
-  const lines: string[] = [];
-  for (const [index, raw] of text.split('\n').entries()) {
-    const line = raw.trim();
-    if (line === '' || line.startsWith('#')) continue;
-    if (line !== SUPPORTED_MODEL[lines.length]) {
-      throw new PolicyError(
-        file,
-        index + 1,
-        'the model differs from the one that this version of Breakwater is proven with; restore policies/model.conf',
-      );
-    }
-    lines.push(line);
-  }
-  if (lines.length !== SUPPORTED_MODEL.length) {
-    throw new PolicyError(file, 0, 'the model is not complete; restore policies/model.conf');
-  }
+/** Does the text say what policies/model.conf says? Any other is the operator's own. */
+export function isShippedModel(text: string): boolean {
+  const lines = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  return lines.join('\n') === SUPPORTED_MODEL.join('\n');
 }
 
 /** Casbin copies its whole set of functions for each rule: ours are enough, at half the cost. */
 class PolicyEnforcer extends Enforcer {
   protected override fm = new FunctionMap();
-}
-
-/** The functions that the matcher calls. */
-export async function addPolicyFunctions(enforcer: Enforcer): Promise<void> {
-  await enforcer.addFunction('covers', covers);
-  await enforcer.addFunction('nameMatches', nameMatches);
-  await enforcer.addFunction('hostMatches', hostMatches);
 }
 
 /** Casbin's own slot for the rules (`p`) or the roles (`g`) of the model. */
@@ -98,9 +81,9 @@ export interface PolicyModel {
   ): CasbinDecision;
 }
 
-/** Throws PolicyError when the text is not the supported model. */
-export async function openPolicyModel(file: string, text: string): Promise<PolicyModel> {
-  checkModel(file, text);
+/** The model that the index is proven with. */
+export async function openPolicyModel(): Promise<PolicyModel> {
+  const text = SUPPORTED_MODEL.join('\n');
   const enforcer = await newEnforcerWithClass(PolicyEnforcer, newModelFromString(text));
   await addPolicyFunctions(enforcer);
   const ruleSlot = assertion(enforcer, 'p');
@@ -113,16 +96,18 @@ export async function openPolicyModel(file: string, text: string): Promise<Polic
       ruleSlot.policy = columns;
       roleSlot.rm = roles;
       try {
-        const { subject, fleetSubject, domain, host } = request;
-        const { resourceType, resourceName, operation } = request;
+        const { subject, fleetSubject, domain, attributes, host } = request;
+        const { resourceType, resourceName, operation, timeMs } = request;
         const [allowed, decisive] = enforcer.enforceExSync(
           subject,
           fleetSubject,
           domain,
+          attributes,
           host,
           resourceType,
           resourceName,
           operation,
+          timeMs,
         );
         const index = columns.indexOf(decisive);
         return { allowed, rule: candidates[index] ?? null };
@@ -133,16 +118,17 @@ export async function openPolicyModel(file: string, text: string): Promise<Polic
   };
 }
 
-/** Reads policies/model.conf; throws ConfigError when it is not in order. */
-export async function readPolicyModel(modelFile: string, files: FileSystem): Promise<PolicyModel> {
+/** Reads the model of the file: null where it is the shipped one. Throws ConfigError. */
+export function readOwnModel(modelFile: string, files: FileSystem): OwnModel | null {
   let text: string;
   try {
     text = files.readFileSync(modelFile).toString('utf8');
   } catch (cause) {
     throw new ConfigError(`The access model ${modelFile} cannot be read.`, { cause });
   }
+  if (isShippedModel(text)) return null;
   try {
-    return await openPolicyModel(modelFile, text);
+    return new OwnModel(basename(modelFile), text);
   } catch (cause) {
     if (!(cause instanceof PolicyError)) throw cause;
     throw new ConfigError(`The access model is not in order. ${cause.message}`, { cause });

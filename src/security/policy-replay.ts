@@ -22,6 +22,8 @@ export type NotReplayed =
   | 'cut-name'
   /** Decided by a dynamic rule, and the tenant's dynamic rules were not given. */
   | 'dynamic-rule'
+  /** Decided by a rule with an attribute of the certificate or token, which is not recorded. */
+  | 'attribute'
   /** Not decided by rules: an external authorizer, or a failure. */
   | 'no-rule-decision';
 
@@ -58,6 +60,7 @@ export interface ReplayFlip {
 
 const FLIPS_MAX = 100_000;
 const CUT_NAME = /\.\.\.\([0-9]+ characters\)$/;
+const ATTRIBUTE = /\$\{(cert|token)\./;
 const RULE_ORIGIN = /^[^:\s]+\.csv:[0-9]+$/;
 
 export class PolicyReplay {
@@ -106,6 +109,7 @@ export class PolicyReplay {
     if ([past.resourceName, past.principal.name].some((name) => CUT_NAME.test(name))) {
       return 'cut-name';
     }
+    if (ATTRIBUTE.test(past.rule ?? '')) return 'attribute';
     const { origin } = past;
     if (origin === DYNAMIC_ORIGIN) {
       return this.#knowsDynamicRules(past.principal.tenant) ? past : 'dynamic-rule';

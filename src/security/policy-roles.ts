@@ -14,6 +14,7 @@ const CHAIN_LENGTH_MAX = 10;
 
 type LinksByMember = Map<string, RoleLink[]>;
 const NONE: readonly RoleLink[] = [];
+const NO_ROLES: ReadonlySet<string> = new Set();
 
 export class PolicyRoles extends DefaultRoleManager {
   readonly #byDomain = new Map<string, LinksByMember>();
@@ -31,14 +32,17 @@ export class PolicyRoles extends DefaultRoleManager {
     this.#check();
   }
 
-  *#linksFrom(member: string, domain: string): Generator<RoleLink> {
-    yield* this.#byDomain.get(domain)?.get(member) ?? NONE;
-    if (domain === OPERATOR_DOMAIN || domain === EVERY_TENANT) return;
-    yield* this.#byDomain.get(EVERY_TENANT)?.get(member) ?? NONE;
+  #linksFrom(member: string, domain: string): readonly RoleLink[] {
+    const own = this.#byDomain.get(domain)?.get(member) ?? NONE;
+    if (domain === OPERATOR_DOMAIN || domain === EVERY_TENANT) return own;
+    const every = this.#byDomain.get(EVERY_TENANT)?.get(member) ?? NONE;
+    if (every.length === 0) return own;
+    return own.length === 0 ? every : [...own, ...every];
   }
 
   /** Every role that the member holds in the domain, directly or by inheritance. */
   rolesOf(member: string, domain: string): ReadonlySet<string> {
+    if (this.#linksFrom(member, domain).length === 0) return NO_ROLES;
     const held = new Set<string>();
     const open = [member];
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
@@ -49,6 +53,24 @@ export class PolicyRoles extends DefaultRoleManager {
       }
     }
     return held;
+  }
+
+  /** A shortest chain from the member to the role, both included; null when it does not hold it. */
+  pathTo(member: string, role: string, domain: string): string[] | null {
+    const cameFrom = new Map<string, string | null>([[member, null]]);
+    for (const at of cameFrom.keys()) {
+      if (at === role) {
+        const path: string[] = [];
+        for (let step: string | null = at; step !== null; step = cameFrom.get(step) ?? null) {
+          path.unshift(step);
+        }
+        return path;
+      }
+      for (const link of this.#linksFrom(at, domain)) {
+        if (!cameFrom.has(link.role)) cameFrom.set(link.role, at);
+      }
+    }
+    return null;
   }
 
   /** Casbin's question behind `g(member, role, domain)` in the matcher. */

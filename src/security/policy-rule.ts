@@ -16,6 +16,7 @@ import {
   SUPPORTED_OPERATIONS,
 } from './acl/operation.ts';
 import { hostProblem } from './policy-host.ts';
+import { ALWAYS, windowProblem } from './policy-window.ts';
 
 /** The domain of the broker's operators; no tenant can have this name. */
 export const OPERATOR_DOMAIN = '_operator';
@@ -36,6 +37,8 @@ export interface PolicyRule {
   readonly operation: Operation | 'ALL';
   readonly host: string;
   readonly effect: RuleEffect;
+  /** When the rule holds, as policy-window.ts writes it; `*`: always. */
+  readonly when: string;
   /** The file's name, or `dynamic`. */
   readonly file: string;
   /** From 1; 0 for a dynamic rule. */
@@ -58,7 +61,10 @@ export const NAME_GRAMMAR = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 const USER_GRAMMAR = /^[A-Za-z0-9_][A-Za-z0-9._@/=+:~-]{0,254}$/;
 /** Printable ASCII without space, comma, quotes, backslash, hash, dollar and braces. */
 const RESOURCE_GRAMMAR = /^[!%&()*+./0-9:;<=>?@A-Z[\]^_a-z|~-]{1,255}$/;
-const VARIABLES = /\$\{(principal|fleet|tenant)\}/g;
+const VARIABLES_MAX = 8;
+/** What a caller is, what its certificate's subject says, and claims that its token's issuer lists. */
+const VARIABLES =
+  /\$\{(?:principal|fleet|tenant|cert\.(?:cn|o|ou|serial)|token\.[A-Za-z][A-Za-z0-9_]{0,31})\}/g;
 
 export function domainProblem(domain: string, everyTenant: boolean): string | null {
   if (TENANT_GRAMMAR.test(domain) || domain === OPERATOR_DOMAIN) return null;
@@ -78,6 +84,9 @@ export function subjectProblem(subject: string): string | null {
 function nameProblem(rule: PolicyRule): string | null {
   const { resourceName, patternType, resourceType } = rule;
   const plain = resourceName.replace(VARIABLES, 'x');
+  if ((resourceName.match(VARIABLES)?.length ?? 0) > VARIABLES_MAX) {
+    return `resource name "${resourceName}" has more than ${VARIABLES_MAX} variables`;
+  }
   if (!RESOURCE_GRAMMAR.test(plain)) {
     return `resource name "${resourceName}" is empty, too long or has a character or variable that rules cannot hold`;
   }
@@ -116,7 +125,8 @@ export function ruleProblem(rule: PolicyRule): string | null {
     domainProblem(rule.domain, true) ??
     vocabularyProblem(rule) ??
     nameProblem(rule) ??
-    hostProblem(rule.host)
+    hostProblem(rule.host) ??
+    windowProblem(rule.when)
   );
 }
 
@@ -139,11 +149,16 @@ export function ruleColumns(rule: PolicyRule): string[] {
     rule.operation,
     rule.host,
     rule.effect,
+    rule.when,
   ];
 }
 
-/** The rule as a line of a policy file. */
-export const ruleText = (rule: PolicyRule): string => `p, ${ruleColumns(rule).join(', ')}`;
+/** The rule as a line of a policy file: without its last column where that is `*`. */
+export function ruleText(rule: PolicyRule): string {
+  const columns = ruleColumns(rule);
+  if (rule.when === ALWAYS) columns.pop();
+  return `p, ${columns.join(', ')}`;
+}
 
 /** `acme.csv:12`, or `dynamic`. */
 export const ruleOrigin = (rule: Pick<PolicyRule, 'file' | 'line'>): string =>

@@ -13,9 +13,10 @@ import type { Logger } from '../base/logger.ts';
 import type { AclBinding } from './acl/acl-binding.ts';
 import { type AclFilter, filterAccepts } from './acl/acl-filter.ts';
 import type { TenantRules } from './acl/tenant-acls.ts';
+import { OWN_RULES_MAX, type OwnModel, type OwnPolicy } from './own-model.ts';
 import { type PolicyFileSet, type PolicyFolder, readPolicyFiles } from './policy-files.ts';
 import { PolicyIndex } from './policy-index.ts';
-import { PolicyError } from './policy-parser.ts';
+import { PolicyError, type RowCheck } from './policy-parser.ts';
 import { PolicyRoles } from './policy-roles.ts';
 import {
   DYNAMIC_ORIGIN,
@@ -27,6 +28,7 @@ import {
   ruleProblem,
   ruleText,
 } from './policy-rule.ts';
+import { ALWAYS } from './policy-window.ts';
 
 /** Something that happened to the policy; fits audit/'s SecurityEvent. */
 export interface PolicyEvent {
@@ -72,6 +74,8 @@ export interface AclDelta {
 }
 
 export interface PolicyStoreOptions extends PolicyFolder {
+  /** The operator's own model; without it the shipped one. */
+  readonly ownModel?: OwnModel;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Makes the change durable in the audit log; when it rejects, a new set is not put in force. */
@@ -86,6 +90,8 @@ interface FilePolicy {
   /** Of the domains that somebody asked for. */
   readonly bindings: Map<string, readonly AclBinding[]>;
   readonly roles: PolicyRoles;
+  /** In Casbin, where the model is the operator's own. */
+  readonly own: OwnPolicy | null;
   readonly loadedAtMs: number;
 }
 
@@ -109,6 +115,7 @@ function dynamicRule(domain: string, binding: AclBinding): PolicyRule {
     operation: binding.operation,
     host: binding.host,
     effect: binding.permission === 'DENY' ? 'deny' : 'allow',
+    when: ALWAYS,
     file: DYNAMIC_ORIGIN,
     line: 0,
   };
@@ -165,12 +172,16 @@ export class PolicyStore {
   }
 
   static async #load(options: PolicyStoreOptions): Promise<FilePolicy> {
-    const set = await readPolicyFiles(options);
+    const { ownModel } = options;
+    const checkRow: RowCheck | undefined = ownModel?.rowProblem.bind(ownModel);
+    const set = await readPolicyFiles({ ...options, ...(checkRow && { checkRow }) });
     const roles = new PolicyRoles(set.links);
+    const own = (await ownModel?.compile(set.rows)) ?? null;
     return {
       set,
       roles,
-      index: new PolicyIndex(set.rules),
+      own,
+      index: await PolicyIndex.of(set.rules),
       byDomain: groupByDomain(set.rules),
       bindings: new Map(),
       loadedAtMs: options.clock.nowMs(),
@@ -188,6 +199,26 @@ export class PolicyStore {
 
   get roles(): PolicyRoles {
     return this.#files.roles;
+  }
+
+  /** The policy of a model of the operator's own; null with the shipped one. */
+  get own(): OwnPolicy | null {
+    return this.#files.own;
+  }
+
+  /** What is wrong with a binding for this tenant, in a sentence for its author; null when nothing. */
+  problem(tenant: string, binding: AclBinding): string | null {
+    const problem = this.#options.ownModel?.dynamicProblem ?? bindingProblem(tenant, binding);
+    const { own } = this.#files;
+    if (problem !== null || own === null) return problem;
+    const ruleCount = own.ruleCount + (this.#dynamic.get(tenant)?.bindings.length ?? 0);
+    if (ruleCount < OWN_RULES_MAX || this.#rulesOf.has(binding)) return null;
+    return `with the operator's own access model there may be ${OWN_RULES_MAX} rules`;
+  }
+
+  /** A tenant's dynamic rules. */
+  dynamicRules(tenant: string): readonly PolicyRule[] {
+    return this.#dynamic.get(tenant)?.bindings.map((b) => this.#dynamicRuleOf(tenant, b)) ?? [];
   }
 
   /** The rules of the files, for every domain. */
@@ -281,16 +312,24 @@ export class PolicyStore {
       return;
     }
     for (const rule of added) index.add(rule);
-    if (bindings.length === 0) this.#dynamic.delete(tenant);
-    else this.#dynamic.set(tenant, { bindings, index });
-    this.#changed(tenant);
+    if (index.isWorn) this.setDynamicRules(tenant, bindings);
+    else {
+      if (bindings.length === 0) this.#dynamic.delete(tenant);
+      else this.#dynamic.set(tenant, { bindings, index });
+      this.#changed(tenant);
+    }
+  }
+
+  /** A time window of one of the domain's rules has opened or closed: a change like any other. */
+  windowPassed(domain: string): void {
+    this.#changed(domain);
   }
 
   /** A binding that was in order stays so: of a long list, only what is new costs time. */
   #dynamicRuleOf(tenant: string, binding: AclBinding): PolicyRule {
     const known = this.#rulesOf.get(binding);
     if (known?.domain === tenant) return known;
-    const problem = bindingProblem(tenant, binding);
+    const problem = this.problem(tenant, binding);
     if (problem !== null) throw new RangeError(problem);
     const rule = dynamicRule(tenant, binding);
     this.#rulesOf.set(binding, rule);
@@ -354,7 +393,7 @@ export class PolicyStore {
       healthy: this.#refusal === null,
       epoch: this.#epoch,
       files: this.#files.set.files,
-      fileRules: this.#files.set.rules.length,
+      fileRules: this.#files.own?.ruleCount ?? this.#files.set.rules.length,
       dynamicRules,
       loadedAtMs: this.#files.loadedAtMs,
       refusal: this.#refusal,
@@ -375,13 +414,15 @@ function groupByDomain(rules: readonly PolicyRule[]): Map<string, PolicyRule[]> 
 const holdsIn = (rule: PolicyRule, domain: string): boolean =>
   rule.domain === domain || (rule.domain === EVERY_TENANT && domain !== OPERATOR_DOMAIN);
 
-function loadedEvent({ set }: FilePolicy, epoch: number): PolicyEvent {
-  const detail = `${set.rules.length} rules and ${set.links.length} role links from ${set.files.length} files`;
+function loadedEvent({ set, own }: FilePolicy, epoch: number): PolicyEvent {
+  const rules = own?.ruleCount ?? set.rules.length;
+  const links = set.links.length + set.rows.length - (own?.ruleCount ?? 0);
+  const detail = `${rules} rules and ${links} role links from ${set.files.length} files`;
   return {
     type: 'policy',
     outcome: 'success',
     reason: 'policy-loaded',
     detail,
-    facts: { files: set.files.join(' '), rules: set.rules.length, epoch },
+    facts: { files: set.files.join(' '), rules, epoch },
   };
 }

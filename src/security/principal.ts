@@ -32,6 +32,12 @@ export interface KafkaPrincipal {
   readonly certificate?: { readonly issuerKeyId: string; readonly serial: string };
   /** The delegation token that was the proof; absent where it was another. */
   readonly tokenId?: string;
+  /**
+   * What rules may say of it as variables: `cert.cn`, `cert.o`, `cert.ou` and `cert.serial` of a
+   * certificate, `token.<claim>` for the claims that the operator listed for a token's issuer. What
+   * is not there has no value.
+   */
+  readonly attributes?: Readonly<Record<string, string>>;
 }
 
 /** The tenant of operators: no tenant name is empty, so it never equals a tenant's. */

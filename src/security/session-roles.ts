@@ -12,13 +12,13 @@ import type { PolicyRoles } from './policy-roles.ts';
 export class SessionRoles extends DefaultRoleManager {
   readonly #policy: PolicyRoles;
   readonly #subject: string;
-  readonly #tokenRoles: readonly string[];
+  readonly tokenRoles: readonly string[];
 
   constructor(policy: PolicyRoles, subject: string, tokenRoles: readonly string[]) {
     super(0);
     this.#policy = policy;
     this.#subject = subject;
-    this.#tokenRoles = tokenRoles;
+    this.tokenRoles = tokenRoles;
   }
 
   /** Every role that the member holds in the domain, directly or by inheritance. */
@@ -26,11 +26,22 @@ export class SessionRoles extends DefaultRoleManager {
     const byPolicy = this.#policy.rolesOf(member, domain);
     if (member !== this.#subject) return byPolicy;
     const held = new Set(byPolicy);
-    for (const role of this.#tokenRoles) {
+    for (const role of this.tokenRoles) {
       held.add(role);
       for (const inherited of this.#policy.rolesOf(role, domain)) held.add(inherited);
     }
     return held;
+  }
+
+  /** A shortest chain from the member to the role, both included; null when it does not hold it. */
+  pathTo(member: string, role: string, domain: string): string[] | null {
+    const byPolicy = this.#policy.pathTo(member, role, domain);
+    if (byPolicy !== null || member !== this.#subject) return byPolicy;
+    for (const own of this.tokenRoles) {
+      const path = this.#policy.pathTo(own, role, domain);
+      if (path !== null) return [member, ...path];
+    }
+    return null;
   }
 
   /** Casbin's question behind `g(member, role, domain)` in the matcher. */
@@ -47,6 +58,6 @@ export class SessionRoles extends DefaultRoleManager {
     if (byPolicy) return null;
     const gives = (own: string): boolean =>
       own === role || this.#policy.rolesOf(own, domain).has(role);
-    return this.#tokenRoles.find(gives) ?? null;
+    return this.tokenRoles.find(gives) ?? null;
   }
 }

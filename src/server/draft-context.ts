@@ -325,9 +325,9 @@ export class DraftContext extends RequestContext {
     return undefined;
   }
 
-  #reliesOn({ allowed, validUntilMs }: AuthorizationResult): void {
-    if (!allowed || validUntilMs === undefined) return;
-    this.#validUntilMs = Math.min(this.#validUntilMs, validUntilMs);
+  #reliesOn({ allowed, cachedUntilMs }: AuthorizationResult): void {
+    if (!allowed || cachedUntilMs === undefined) return;
+    this.#validUntilMs = Math.min(this.#validUntilMs, cachedUntilMs);
   }
 
   #giveUp({ action }: Question): AuthorizationResult {

@@ -572,6 +572,7 @@ function userPrincipal(identity: SaslIdentity, authentication: string): KafkaPri
     certificateSerial: null,
     expiresAtMs: identity.expiresAtMs,
     ...(identity.tokenId !== undefined && { tokenId: identity.tokenId }),
+    ...(identity.attributes !== undefined && { attributes: identity.attributes }),
   };
 }
 

@@ -7,11 +7,12 @@
 import { readFileSync } from 'node:fs';
 import { type Enforcer, newEnforcer, newModelFromString, StringAdapter } from 'casbin';
 import fc from 'fast-check';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import type { AclBinding } from '../../src/security/acl/acl-binding.ts';
 import type { Operation, ResourceTypeName } from '../../src/security/acl/operation.ts';
 import type { Action, AuthorizationResult } from '../../src/security/authorizer.ts';
 import type { CasbinAuthorizer } from '../../src/security/casbin-authorizer.ts';
-import { addPolicyFunctions } from '../../src/security/policy-model.ts';
+import { addPolicyFunctions } from '../../src/security/policy-functions.ts';
 import {
   type PolicyRule,
   type RoleLink,
@@ -37,23 +38,64 @@ const OPERATIONS: Operation[] = [
 ];
 const TYPES: ResourceTypeName[] = ['TOPIC', 'TOPIC', 'TOPIC', 'GROUP', 'CLUSTER'];
 const NAMES = ['a', 'ab', 'abc', 'a.b', 'A', 'u1.x', 'u10.x', 'u1', 'f1.a', 'acme.a', '*', 'b'];
-const VARIABLE_NAMES = ['${principal}.', '${principal}.x', '${fleet}.a', '${tenant}.', 'a${fleet}'];
+const VARIABLE_NAMES = [
+  '${principal}.',
+  '${principal}.x',
+  '${fleet}.a',
+  '${tenant}.',
+  'a${fleet}',
+  '${cert.ou}.a',
+  'a${token.site}.${fleet}',
+  '${principal}${cert.ou}',
+  '${token.site}${token.site}.',
+];
+/** The last two break the grammar of names. */
+const ATTRIBUTE_VALUES = ['u1', 'a', 'f1', 's_2', 'Two Words', 'a.b'];
 const OPERATOR_NAMES = ['acme/', 'acme/a', 'globex/ab', 'kafka-cluster', 'acme/kafka-cluster', '*'];
 const HOSTS = ['10.0.0.1', '10.0.0.2', '192.168.1.1', '::1', '::ffff:10.0.0.1', '2001:db8::1'];
-const RULE_HOSTS = ['*', '*', '*', '10.0.0.1', '10.0.0.0/8', '0.0.0.0/0', '2001:db8::/32', '::1'];
+const RULE_HOSTS = [
+  '*',
+  '*',
+  '*',
+  '*',
+  '*',
+  '*',
+  '10.0.0.1',
+  '10.0.0.0/8',
+  '0.0.0.0/0',
+  '2001:db8::/32',
+  '::1',
+];
+
+const WINDOWS = [
+  'daily/06:00-18:00',
+  'daily/22:00-02:30',
+  'Sat+Sun/00:00-24:00',
+  'Fri-Mon/12:00-13:00/Europe/Berlin',
+  'Sun/01:30-03:30/Europe/Berlin',
+  'Mon-Fri/23:00-01:00/America/St_Johns',
+];
+const MINUTE_MS = 60_000;
+/** Around edges, midnights and both changes of the clocks in Berlin in 2030. */
+const TIMES = [
+  ...[0, 1, 5, 12, 24 * 60, 26 * 60].map((m) => Date.UTC(2030, 2, 31, 0, 29) + m * MINUTE_MS),
+  ...[0, 31, 61, 91, 121].map((m) => Date.UTC(2030, 9, 27, 0, 0) + m * MINUTE_MS - 1),
+  ...[2, 6, 11, 12, 18, 22, 23].map((hour) => Date.UTC(2030, 5, 8, hour, 0)),
+  ...[1, 3, 5, 12, 17, 21].map((hour) => Date.UTC(2030, 5, 11, hour, 59, 59, 999)),
+];
 
 export interface RandomPolicy {
   readonly rules: readonly PolicyRule[];
   readonly links: readonly RoleLink[];
   /** Rules of acme that come as AclBindings. */
   readonly dynamic: readonly AclBinding[];
-  readonly tokenSession: KafkaPrincipal;
 }
 
 const of = <T>(values: readonly T[]): fc.Arbitrary<T> => fc.constantFrom(...values);
 
 const subjectArbitrary = fc.oneof(
   of(USERS).map((user) => `User:${user}`),
+  fc.constant('User:*'),
   fc.constant('User:*'),
   of(FLEETS).map((fleet) => `Fleet:${fleet}`),
   of(ROLES),
@@ -70,6 +112,7 @@ const ruleArbitrary: fc.Arbitrary<PolicyRule> = fc
     operation: of([...OPERATIONS, 'ALL', 'ALL', 'ALL'] as const),
     host: of(RULE_HOSTS),
     effect: of(['allow', 'allow', 'deny'] as const),
+    when: of([...new Array<string>(12).fill('*'), ...WINDOWS]),
   })
   .map((fields) => ({ ...fields, file: 'random.csv', line: 1 }))
   .filter((rule) => ruleProblem(rule) === null);
@@ -98,45 +141,62 @@ const toBinding = (rule: PolicyRule): AclBinding => ({
   permission: rule.effect === 'deny' ? 'DENY' : 'ALLOW',
 });
 
+export const policyArbitrary: fc.Arbitrary<RandomPolicy> = fc.record({
+  rules: fc.array(ruleArbitrary, { minLength: 1, maxLength: 30, size: 'max' }),
+  links: fc.array(linkArbitrary, { maxLength: 12, size: 'max' }),
+  dynamic: fc
+    .array(
+      ruleArbitrary
+        .map((rule) => ({ ...rule, domain: 'acme', when: '*' }))
+        .filter((rule) => ruleProblem(rule) === null),
+      { maxLength: 10, size: 'max' },
+    )
+    .map((rules) => rules.map(toBinding)),
+});
+
 export interface RandomRequest {
+  readonly timeMs: number;
   readonly principal: KafkaPrincipal;
   readonly host: string;
   readonly action: Action;
 }
 
+const attributesArbitrary = fc.record(
+  { 'cert.ou': of(ATTRIBUTE_VALUES), 'token.site': of(ATTRIBUTE_VALUES) },
+  { requiredKeys: [] },
+);
+
+/** What a token brings: to most sessions nothing. */
+const tokenRolesArbitrary: fc.Arbitrary<string[]> = fc.oneof(
+  { weight: 2, arbitrary: fc.constant<string[]>([]) },
+  { weight: 1, arbitrary: of([['Role:r1', 'Role:r5'], ['Role:r2', 'Role:r4'], ['Role:r3']]) },
+);
+
 const principalArbitrary: fc.Arbitrary<KafkaPrincipal> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc
-      .tuple(of(TENANTS), of(USERS), of([...FLEETS, null]))
-      .map(([tenant, name, fleet]) => principal(tenant, name, { fleet })),
+      .tuple(
+        of(TENANTS),
+        of(USERS),
+        of([...FLEETS, null]),
+        tokenRolesArbitrary,
+        attributesArbitrary,
+      )
+      .map(([tenant, name, fleet, roles, attributes]) =>
+        principal(tenant, name, { fleet, roles, attributes }),
+      ),
   },
   {
     weight: 1,
-    arbitrary: of(USERS).map((name) => principal('', name, { kind: 'operator' })),
+    arbitrary: fc
+      .tuple(of(USERS), tokenRolesArbitrary)
+      .map(([name, roles]) => principal('', name, { kind: 'operator', roles })),
   },
 );
 
-/** A session whose token brought roles; other sessions of the same user have none. */
-const tokenSessionArbitrary: fc.Arbitrary<KafkaPrincipal> = fc
-  .tuple(principalArbitrary, fc.subarray([...ROLES, 'Role:r5'], { minLength: 1 }))
-  .map(([who, roles]) => ({ ...who, roles }));
-
-export const policyArbitrary: fc.Arbitrary<RandomPolicy> = fc.record({
-  rules: fc.array(ruleArbitrary, { minLength: 1, maxLength: 60, size: 'max' }),
-  links: fc.array(linkArbitrary, { maxLength: 12, size: 'max' }),
-  dynamic: fc
-    .array(
-      ruleArbitrary
-        .map((rule) => ({ ...rule, domain: 'acme' }))
-        .filter((rule) => ruleProblem(rule) === null),
-      { maxLength: 10, size: 'max' },
-    )
-    .map((rules) => rules.map(toBinding)),
-  tokenSession: tokenSessionArbitrary,
-});
-
 export const requestArbitrary: fc.Arbitrary<RandomRequest> = fc.record({
+  timeMs: of(TIMES),
   principal: principalArbitrary,
   host: of(HOSTS),
   action: fc.record({
@@ -156,6 +216,7 @@ const dynamicRules = (policy: RandomPolicy): PolicyRule[] =>
     operation: binding.operation,
     host: binding.host,
     effect: binding.permission === 'DENY' ? 'deny' : 'allow',
+    when: '*',
     file: 'dynamic',
     line: 0,
   }));
@@ -184,14 +245,11 @@ const tokenLinks = (who: KafkaPrincipal): RoleLink[] =>
     line: 1,
   }));
 
-/** Stock Casbin over every rule; `more` are links that the policy itself does not hold. */
-export async function openCasbin(
-  policy: RandomPolicy,
-  more: readonly RoleLink[],
-): Promise<Enforcer> {
+/** Stock Casbin over every rule, for one session: with its roles among the links. */
+export async function openCasbin(policy: RandomPolicy, who: KafkaPrincipal): Promise<Enforcer> {
   const enforcer = await newEnforcer(newModelFromString(readFileSync(MODEL_FILE, 'utf8')));
   await addPolicyFunctions(enforcer);
-  const links = [...policy.links, ...more];
+  const links = [...policy.links, ...tokenLinks(who)];
   const text = policyText({ rules: allRules(policy), links });
   enforcer.setAdapter(new StringAdapter(text));
   await enforcer.addNamedDomainMatchingFunc(
@@ -208,10 +266,12 @@ export function casbinAllows(enforcer: Enforcer, request: RandomRequest): boolea
     `User:${who.name}`,
     who.fleet === null ? '' : `Fleet:${who.fleet}`,
     domainOf(who),
+    who.attributes ?? {},
     host,
     action.resourceType,
     action.resourceName,
     action.operation,
+    request.timeMs,
   );
 }
 
@@ -244,16 +304,18 @@ function nameCovers(rule: PolicyRule, who: KafkaPrincipal, name: string): boolea
     ['${principal}', who.name],
     ['${fleet}', who.fleet],
     ['${tenant}', domainOf(who)],
+    ['${cert.ou}', who.attributes?.['cert.ou'] ?? null],
+    ['${token.site}', who.attributes?.['token.site'] ?? null],
   ];
+  const said = values.filter(([variable]) => rule.resourceName.includes(variable));
+  if (said.some(([, value]) => value !== null && !/^[A-Za-z0-9-][A-Za-z0-9_-]*$/.test(value))) {
+    return rule.effect === 'deny';
+  }
   let pattern = rule.resourceName;
-  let hostile = false;
-  for (const [variable, value] of values) {
-    if (!pattern.includes(variable)) continue;
+  for (const [variable, value] of said) {
     if (value === null) return false;
-    if (!/^[A-Za-z0-9-][A-Za-z0-9_-]*$/.test(value)) hostile = true;
     pattern = pattern.replaceAll(variable, value);
   }
-  if (hostile) return rule.effect === 'deny';
   if (rule.patternType === 'PREFIXED') return name.startsWith(pattern);
   return pattern === name || pattern === '*';
 }
@@ -271,6 +333,39 @@ function operationCovers(rule: PolicyRule, operation: Operation): boolean {
   return rule.effect === 'allow' && (IMPLIED[rule.operation] ?? []).includes(operation);
 }
 
+const covered = new Map<string, boolean>();
+
+/** Whether a window of the tests is open, told by the calendar of the zone. */
+function windowCovers(when: string, timeMs: number): boolean {
+  if (when === '*') return true;
+  const key = `${when} ${timeMs}`;
+  const known = covered.get(key) ?? windowIsOpen(when, timeMs);
+  covered.set(key, known);
+  return known;
+}
+
+function windowIsOpen(when: string, timeMs: number): boolean {
+  const [days = '', span = '', ...zone] = when.split('/');
+  const shown = (ms: number) =>
+    new Date(ms).toLocaleString('en-GB', {
+      timeZone: zone.length === 0 ? 'UTC' : zone.join('/'),
+      weekday: 'short',
+      hour: '2-digit',
+      minute: '2-digit',
+      hour12: false,
+    });
+  const dayOf = (ms: number): string => shown(ms).slice(0, 3);
+  const time = shown(timeMs).slice(-5).replace('24:', '00:');
+  const [from = '', to = ''] = span.split('-');
+  const named: Record<string, string> = { daily: '', 'Sat+Sun': 'Sat Sun', Sun: 'Sun' };
+  named['Fri-Mon'] = 'Fri Sat Sun Mon';
+  named['Mon-Fri'] = 'Mon Tue Wed Thu Fri';
+  const begins = (day: string): boolean => days === 'daily' || named[days]!.includes(day);
+  // Twelve hours before an early hour it was the day before, whatever the clocks did in between.
+  if (from > to && time < to) return begins(dayOf(timeMs - 12 * 60 * MINUTE_MS));
+  return begins(dayOf(timeMs)) && time >= from && (from > to || time < to);
+}
+
 /** Kafka's answer, rule by rule. */
 export function referenceAllows(policy: RandomPolicy, request: RandomRequest): boolean {
   const { principal: who, host, action } = request;
@@ -283,6 +378,7 @@ export function referenceAllows(policy: RandomPolicy, request: RandomRequest): b
       rule.resourceType === action.resourceType &&
       operationCovers(rule, action.operation) &&
       hostCovers(rule.host, host) &&
+      windowCovers(rule.when, request.timeMs) &&
       nameCovers(rule, who, action.resourceName),
   );
   return matching.length > 0 && matching.every(({ effect }) => effect === 'allow');
@@ -294,7 +390,9 @@ function witnesses(policy: RandomPolicy, who: KafkaPrincipal): string[] {
     resourceName
       .replaceAll('${principal}', who.name)
       .replaceAll('${fleet}', who.fleet ?? '')
-      .replaceAll('${tenant}', domainOf(who)),
+      .replaceAll('${tenant}', domainOf(who))
+      .replaceAll('${cert.ou}', who.attributes?.['cert.ou'] ?? '')
+      .replaceAll('${token.site}', who.attributes?.['token.site'] ?? ''),
   );
   return ['~fresh', ...names, ...names.map((name) => `${name}~fresh`)];
 }
@@ -326,7 +424,9 @@ function aimed(policy: RandomPolicy, requests: readonly RandomRequest[]): Random
     const resourceName = rule.resourceName
       .replaceAll('${principal}', request.principal.name)
       .replaceAll('${fleet}', request.principal.fleet ?? 'f1')
-      .replaceAll('${tenant}', request.principal.tenant);
+      .replaceAll('${tenant}', request.principal.tenant)
+      .replaceAll('${cert.ou}', request.principal.attributes?.['cert.ou'] ?? 'a')
+      .replaceAll('${token.site}', request.principal.attributes?.['token.site'] ?? 'a');
     const action = { operation, resourceType: rule.resourceType, resourceName };
     return { ...request, action };
   });
@@ -336,7 +436,9 @@ function aimed(policy: RandomPolicy, requests: readonly RandomRequest[]): Random
 export async function openDifferentialRun(): Promise<DifferentialRun> {
   const folder = policyFolder();
   folder.write('random.csv');
-  const authorizer = await openAuthorizer(folder.directory).catch((error: unknown) => {
+  const now = { timeMs: 0 };
+  const clock: Clock = { ...systemClock, nowMs: () => now.timeMs };
+  const authorizer = await openAuthorizer(folder.directory, { clock }).catch((error: unknown) => {
     folder.close();
     throw error;
   });
@@ -359,14 +461,18 @@ export async function openDifferentialRun(): Promise<DifferentialRun> {
       const status = await authorizer.reload();
       if (!status.healthy) throw new Error(JSON.stringify(status.refusal));
       authorizer.setDynamicRules('acme', policy.dynamic);
-      const { tokenSession } = policy;
-      const ordinary = await openCasbin(policy, []);
-      const ofToken = await openCasbin(policy, tokenLinks(tokenSession));
-      const asToken = requests.map((request) => ({ ...request, principal: tokenSession }));
-      const all = [...requests, ...aimed(policy, asToken), ...aimed(policy, requests)];
-      for (const request of all) {
-        const enforcer = request.principal === tokenSession ? ofToken : ordinary;
-        const result = compareOne(authorizer, policy, enforcer, request);
+      const later = TIMES[run.compared % TIMES.length]!;
+      const asked = [...requests, ...aimed(policy, requests)];
+      const enforcers = new Map<string, Enforcer>();
+      // The same again at another time: what is remembered must not outlive a window.
+      for (const request of [...asked, ...asked.map((one) => ({ ...one, timeMs: later }))]) {
+        now.timeMs = request.timeMs;
+        const who = request.principal;
+        // Sessions without a token's roles share one; each other has one with its own links.
+        const session = who.roles.length === 0 ? '' : JSON.stringify(tokenLinks(who));
+        const enforcer = enforcers.get(session) ?? (await openCasbin(policy, who));
+        enforcers.set(session, enforcer);
+        const result = compareOne(authorizer, policy, enforcer, request, run.compared);
         run.compared += 1;
         if (result.allowed) run.allowed += 1;
         else if (result.rule !== null) run.deniedByRule += 1;
@@ -382,12 +488,17 @@ function compareOne(
   policy: RandomPolicy,
   enforcer: Enforcer,
   request: RandomRequest,
+  number: number,
 ): AuthorizationResult {
   const { principal: who, host, action } = request;
   const first = authorizer.authorize(who, host, action);
   const second = authorizer.authorize(who, host, action);
   const { operation, resourceType } = action;
-  const any = authorizer.authorizeByResourceType(who, host, operation, resourceType);
+  // The reference tries every name that a rule says: dear, so of some requests only.
+  const asksAny = number % 4 === 0;
+  const any = asksAny
+    ? authorizer.authorizeByResourceType(who, host, operation, resourceType).allowed
+    : null;
   const explained = authorizer.explain(who, host, action);
   const answers = {
     casbin: casbinAllows(enforcer, request),
@@ -396,13 +507,16 @@ function compareOne(
     second: second.allowed,
     explained: explained.allowed,
   };
-  const anyAnswers = { reference: referenceAllowsAny(policy, request), any: any.allowed };
+  const anyAnswers = { reference: asksAny ? referenceAllowsAny(policy, request) : null, any };
   if (new Set(Object.values(answers)).size !== 1 || anyAnswers.reference !== anyAnswers.any) {
     throw new Error(
       `${JSON.stringify({ answers, anyAnswers, request, first, any })}\n${policyText({ rules: allRules(policy), links: policy.links })}`,
     );
   }
-  const effect = first.rule?.split(', ').at(-1) ?? null;
+  const effect = first.rule?.split(', ')[8] ?? null;
+  if (first.validUntilMs !== undefined && !(first.validUntilMs > request.timeMs)) {
+    throw new Error(`a decision that holds until it was made: ${JSON.stringify(first)}`);
+  }
   if (effect !== null && (effect === 'allow') !== first.allowed) {
     throw new Error(`the evidence contradicts the decision: ${JSON.stringify(first)}`);
   }

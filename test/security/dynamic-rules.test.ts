@@ -1,16 +1,14 @@
 /** Dynamic rules that come and go one by one, and many on one name: the verdicts stay the same. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { nodeFileSystem } from '../../src/base/file-system.ts';
 import type { AclBinding } from '../../src/security/acl/acl-binding.ts';
 import { fewEnough } from '../../src/security/policy-few.ts';
-import { type PolicyModel, readPolicyModel } from '../../src/security/policy-model.ts';
+import { openPolicyModel, type PolicyModel } from '../../src/security/policy-model.ts';
 import { PolicyRoles } from '../../src/security/policy-roles.ts';
 import type { PolicyRule } from '../../src/security/policy-rule.ts';
 import { testSeed } from '../tools/test-seed.ts';
 import {
   device,
-  MODEL_FILE,
   openAuthorizer,
   type PolicyFolderFixture,
   policyFolder,
@@ -28,7 +26,7 @@ beforeAll(async () => {
     'g, User:ada, Role:staff, acme',
     'p, User:eve, acme, TOPIC, LITERAL, c, READ, *, deny',
   );
-  model = await readPolicyModel(MODEL_FILE, nodeFileSystem);
+  model = await openPolicyModel();
 });
 afterAll(() => folder.close());
 
@@ -125,6 +123,7 @@ describe('dynamic rules', () => {
         { weight: 9, arbitrary: fc.constant('allow' as const) },
         { weight: 1, arbitrary: fc.constant('deny' as const) },
       ),
+      when: fc.constantFrom('*', '*', 'daily/00:00-06:00', 'daily/06:00-24:00'),
       file: fc.constant('dynamic'),
       line: fc.constant(0),
     });
@@ -132,15 +131,17 @@ describe('dynamic rules', () => {
       subject: 'User:ada',
       fleetSubject: '',
       domain: 'acme',
+      attributes: {},
       host: '10.0.0.1',
       resourceType: 'TOPIC',
       resourceName: 'a',
       operation: 'READ',
+      timeMs: Date.UTC(2030, 0, 1, 5, 59),
     };
     const roles = new PolicyRoles([]);
     fc.assert(
       fc.property(fc.array(rules, { maxLength: 150, size: 'max' }), (candidates) => {
-        const few = fewEnough(candidates, request.host);
+        const few = fewEnough(candidates, request.host, request.timeMs);
         expect(few.length).toBeLessThanOrEqual(64);
         expect(model.decide(request, few, roles).allowed).toBe(
           model.decide(request, candidates, roles).allowed,

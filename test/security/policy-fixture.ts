@@ -19,7 +19,7 @@ export const HOST = '127.0.0.1';
 export function principal(
   tenant: string,
   name: string,
-  fields: Partial<Pick<KafkaPrincipal, 'kind' | 'fleet' | 'roles'>> = {},
+  fields: Partial<Pick<KafkaPrincipal, 'kind' | 'fleet' | 'roles' | 'attributes'>> = {},
 ): KafkaPrincipal {
   return {
     principalType: 'User',

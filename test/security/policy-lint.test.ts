@@ -8,13 +8,13 @@ import { testSeed } from '../tools/test-seed.ts';
 import { policyArbitrary, policyText, requestArbitrary } from './casbin-differential.ts';
 import { openAuthorizer, policyFolder } from './policy-fixture.ts';
 
-const lint = (...lines: string[]) =>
-  lintPolicy(parsePolicy('p.csv', `${lines.join('\n')}\n# end\n`)).map(
-    ({ kind, line, message }) => `${line} ${kind}: ${message}`,
-  );
+const lint = async (...lines: string[]): Promise<string[]> => {
+  const parsed = await parsePolicy('p.csv', `${lines.join('\n')}\n# end\n`);
+  return lintPolicy(parsed).map(({ kind, line, message }) => `${line} ${kind}: ${message}`);
+};
 
 describe('a rule that another one makes needless', () => {
-  it('is shadowed by a wider name, subject, tenant, operation or host', () => {
+  it('is shadowed by a wider name, subject, tenant, operation or host', async () => {
     const wide = 'p, User:a, acme, TOPIC, PREFIXED, a, WRITE, *, allow';
     for (const narrow of [
       'p, User:a, acme, TOPIC, PREFIXED, ab, WRITE, *, allow',
@@ -22,15 +22,17 @@ describe('a rule that another one makes needless', () => {
       'p, User:a, acme, TOPIC, LITERAL, abc, DESCRIBE, *, allow',
       'p, User:a, acme, TOPIC, LITERAL, abc, WRITE, 10.0.0.0/8, allow',
     ]) {
-      expect(lint(wide, narrow).at(-1)).toBe(`2 shadowed: p.csv:1 says all of it: "${wide}"`);
-      expect(lint(narrow, wide)[0]).toMatch(/^1 shadowed: p\.csv:2 /);
+      expect((await lint(wide, narrow)).at(-1)).toBe(
+        `2 shadowed: p.csv:1 says all of it: "${wide}"`,
+      );
+      expect((await lint(narrow, wide))[0]).toMatch(/^1 shadowed: p\.csv:2 /);
     }
     const everyone = 'p, User:*, *, TOPIC, LITERAL, abc, READ, 10.0.0.0/8, allow';
     const one = 'p, User:a, acme, TOPIC, LITERAL, abc, READ, 10.1.0.0/16, allow';
-    expect(lint(everyone, one).at(-1)).toMatch(/^2 shadowed: p\.csv:1 /);
+    expect((await lint(everyone, one)).at(-1)).toMatch(/^2 shadowed: p\.csv:1 /);
   });
 
-  it('stays where it says something of its own', () => {
+  it('stays where it says something of its own', async () => {
     const known = 'p, User:a, acme, TOPIC, PREFIXED, ab, WRITE, 10.0.0.0/8, allow';
     for (const other of [
       'p, User:a, globex, TOPIC, LITERAL, abc, WRITE, 10.0.0.1, allow',
@@ -40,18 +42,27 @@ describe('a rule that another one makes needless', () => {
       'p, User:a, acme, TOPIC, LITERAL, a, WRITE, 10.0.0.1, allow',
       'p, User:a, acme, GROUP, LITERAL, abc, DESCRIBE, 10.0.0.1, allow',
     ]) {
-      expect(lint(known, other)).toEqual([]);
+      expect(await lint(known, other)).toEqual([]);
     }
   });
 
-  it('of two that are the same is the second one', () => {
-    const rule = 'p, User:a, acme, TOPIC, LITERAL, abc, WRITE, *, allow';
-    expect(lint(rule, rule)).toEqual([`2 shadowed: p.csv:1 says all of it: "${rule}"`]);
+  it('at the same times, or always', async () => {
+    const always = 'p, User:a, acme, TOPIC, LITERAL, abc, WRITE, *, allow';
+    const atWork = `${always}, Mon-Fri/08:00-18:00/UTC`;
+    expect(await lint(always, atWork)).toHaveLength(1);
+    expect((await lint(atWork, always))[0]).toMatch(/^1 shadowed/);
+    expect(await lint(atWork, atWork)).toHaveLength(1);
+    expect(await lint(atWork, `${always}, Sat-Sun/08:00-18:00/UTC`)).toEqual([]);
   });
 
-  it('is one for a member whose role allows the same', () => {
+  it('of two that are the same is the second one', async () => {
+    const rule = 'p, User:a, acme, TOPIC, LITERAL, abc, WRITE, *, allow';
+    expect(await lint(rule, rule)).toEqual([`2 shadowed: p.csv:1 says all of it: "${rule}"`]);
+  });
+
+  it('is one for a member whose role allows the same', async () => {
     expect(
-      lint(
+      await lint(
         'g, User:a, Role:writer, *',
         'p, Role:writer, acme, TOPIC, LITERAL, abc, WRITE, *, allow',
         'p, User:a, acme, TOPIC, LITERAL, abc, WRITE, *, allow',
@@ -61,28 +72,30 @@ describe('a rule that another one makes needless', () => {
 });
 
 describe('a rule that cannot take effect', () => {
-  it('is an allow all of which a deny takes back', () => {
+  it('is an allow all of which a deny takes back', async () => {
     const allow = 'p, User:a, acme, TOPIC, LITERAL, abc, READ, *, allow';
     const message = 'the deny at p.csv:1 covers all that it allows, and a deny wins';
-    const found = lint('p, User:*, acme, TOPIC, LITERAL, abc, ALL, *, deny', allow);
+    const found = await lint('p, User:*, acme, TOPIC, LITERAL, abc, ALL, *, deny', allow);
     expect(found[0]).toContain(`2 unreachable: ${message}`);
     // READ includes DESCRIBE, which a deny of READ leaves.
-    expect(lint('p, User:*, acme, TOPIC, LITERAL, abc, READ, *, deny', allow)).toEqual([]);
+    expect(await lint('p, User:*, acme, TOPIC, LITERAL, abc, READ, *, deny', allow)).toEqual([]);
   });
 
-  it('is one for a role that nobody holds there', () => {
+  it('is one for a role that nobody holds there', async () => {
     const rule = 'p, Role:r, acme, TOPIC, LITERAL, abc, READ, *, allow';
-    expect(lint(rule)[0]).toMatch(/^1 unreachable: no role link gives Role:r to anyone in tenant/);
-    expect(lint('g, User:a, Role:r, globex', rule)[0]).toMatch(/^2 unreachable/);
-    expect(lint('g, Fleet:f, Role:r, *', rule)).toEqual([]);
+    expect((await lint(rule))[0]).toMatch(
+      /^1 unreachable: no role link gives Role:r to anyone in tenant/,
+    );
+    expect((await lint('g, User:a, Role:r, globex', rule))[0]).toMatch(/^2 unreachable/);
+    expect(await lint('g, Fleet:f, Role:r, *', rule)).toEqual([]);
     const chain = ['g, Role:s, Role:r, *', 'g, User:a, Role:s, acme'];
-    expect(lint(...chain, rule)).toEqual([]);
+    expect(await lint(...chain, rule)).toEqual([]);
     // A role that only an unheld role inherits is held by nobody.
-    expect(lint('g, Role:s, Role:r, *', rule)[0]).toMatch(/^2 unreachable/);
+    expect((await lint('g, Role:s, Role:r, *', rule))[0]).toMatch(/^2 unreachable/);
   });
 
-  it('is a link to a role without rules', () => {
-    expect(lint('g, User:a, Role:r, acme')[0]).toMatch(/^1 unreachable: no rule .* Role:r/);
+  it('is a link to a role without rules', async () => {
+    expect((await lint('g, User:a, Role:r, acme'))[0]).toMatch(/^1 unreachable: no rule .* Role:r/);
   });
 });
 
@@ -95,13 +108,13 @@ describe('a rule that allows more than it seems to', () => {
     ['p, User:a, acme, TOPIC, PREFIXED, x, READ, *, allow', /one character/],
     ['p, User:a, acme, GROUP, PREFIXED, *, READ, *, deny', /begin with an asterisk/],
     ['p, User:a, acme, TOPIC, LITERAL, abc, READ, 0.0.0.0/0, allow', /one family/],
-  ])('is named: %s', (rule, message) => {
-    expect(lint(rule)).toEqual([expect.stringMatching(message)]);
+  ])('is named: %s', async (rule, message) => {
+    expect(await lint(rule)).toEqual([expect.stringMatching(message)]);
   });
 
-  it('is not a deny, nor a rule for one user', () => {
-    expect(lint('p, User:*, *, TOPIC, LITERAL, *, ALL, *, deny')).toEqual([]);
-    expect(lint('p, User:a, acme, TOPIC, LITERAL, *, ALL, *, allow')).toEqual([]);
+  it('is not a deny, nor a rule for one user', async () => {
+    expect(await lint('p, User:*, *, TOPIC, LITERAL, *, ALL, *, deny')).toEqual([]);
+    expect(await lint('p, User:a, acme, TOPIC, LITERAL, *, ALL, *, allow')).toEqual([]);
   });
 });
 

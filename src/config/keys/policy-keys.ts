@@ -10,7 +10,7 @@ export const POLICY_KEYS = {
     doc: 'Folder of a candidate policy. It decides nothing: where it would decide otherwise than policy.dir is counted and shown by "breakwater policy shadow". Empty: none.',
   }),
   'policy.model': optionalPath({
-    doc: 'The Casbin model; empty means the one that Breakwater ships.',
+    doc: 'The Casbin model; empty means the one that Breakwater ships. Any other runs without the index, with at most 1,000 rules.',
   }),
   'policy.reload.interval.ms': integer({
     default: SECOND_MS,

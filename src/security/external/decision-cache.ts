@@ -38,7 +38,7 @@ export class DecisionCache {
     const known = this.#results.get(key);
     if (known === undefined) return undefined;
     this.#results.delete(key);
-    if (known.validUntilMs! <= this.#clock.monotonicMs()) return undefined;
+    if (known.cachedUntilMs! <= this.#clock.monotonicMs()) return undefined;
     this.#results.set(key, known);
     return known;
   }
@@ -46,7 +46,7 @@ export class DecisionCache {
   /** Remembers a decision, until when its result says; `room` bounds the entries further. */
   set(key: string, result: AuthorizationResult, room: number): void {
     if (key.length > KEY_CHARS_MAX) return;
-    if (result.validUntilMs! <= this.#clock.monotonicMs()) return;
+    if (result.cachedUntilMs! <= this.#clock.monotonicMs()) return;
     this.#results.delete(key);
     const most = Math.min(this.#settings.entriesMax, room);
     if (most <= 0) return;

@@ -261,10 +261,10 @@ export class ExternalAuthorizer implements Authorizer, OutsideDecisions {
     this.#report(question.principal.tenant, pdp, error);
     const why = `external:${pdp} failed (${failure})`;
     if (mode !== 'external-with-local-fallback') {
-      return { allowed: false, rule: null, origin: why, validUntilMs: 0 };
+      return { allowed: false, rule: null, origin: why, cachedUntilMs: 0 };
     }
     const { allowed, rule, origin } = this.#localWord(question);
-    return { allowed, rule, origin: `${origin ?? 'no rule'}, since ${why}`, validUntilMs: 0 };
+    return { allowed, rule, origin: `${origin ?? 'no rule'}, since ${why}`, cachedUntilMs: 0 };
   }
 
   #report(tenant: string, pdp: string, error: unknown): void {

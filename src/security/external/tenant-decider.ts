@@ -149,14 +149,14 @@ export class TenantDecider {
     }
   }
 
-  #answer({ allowed, reason }: Verdict, validUntilMs: number): Answer {
+  #answer({ allowed, reason }: Verdict, cachedUntilMs: number): Answer {
     const { pdp } = this.#parts;
     const said = reason === null ? '' : `: ${reason}`;
     const rule = `pdp ${pdp} ${allowed ? 'allows' : 'denies'}${said}`;
     const origin = `external:${pdp}`;
     return {
-      fresh: Object.freeze({ allowed, rule, origin, validUntilMs }),
-      cached: Object.freeze({ allowed, rule, origin: `${origin}, cached`, validUntilMs }),
+      fresh: Object.freeze({ allowed, rule, origin, cachedUntilMs }),
+      cached: Object.freeze({ allowed, rule, origin: `${origin}, cached`, cachedUntilMs }),
     };
   }
 

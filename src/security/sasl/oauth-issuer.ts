@@ -43,7 +43,7 @@ export class OauthIssuers {
 }
 
 function identityIn(
-  { settings, payload, name, roles, expiresAtMs }: VerifiedToken<OauthIssuerSettings>,
+  { settings, payload, name, roles, attributes, expiresAtMs }: VerifiedToken<OauthIssuerSettings>,
   serverTenant: string | null,
 ): TokenVerdict {
   const { issuer } = settings;
@@ -58,7 +58,10 @@ function identityIn(
     return { reason: 'sasl_no_tenant', detail, claimed: { tenant: null, name } };
   }
   const facts = { issuer, ...(settings.scopeRoles !== null && { tokenRoles: roles.join(' ') }) };
-  return { identity: { tenant, name, expiresAtMs, roles, facts } };
+  const listed = (settings.attributeClaims ?? []).length > 0;
+  return {
+    identity: { tenant, name, expiresAtMs, roles, ...(listed && { attributes }), facts },
+  };
 }
 
 /** The claim, else the server name, else the only tenant that there is. */

@@ -21,6 +21,8 @@ export interface SaslIdentity {
   readonly expiresAtMs: number | null;
   /** What the credential itself brings: `Role:<name>`, sorted; from a token whose scopes are mapped. */
   readonly roles?: readonly string[];
+  /** What a token's listed claims say, as `token.<claim>`. */
+  readonly attributes?: Readonly<Record<string, string>>;
   /** Further facts for the access log, such as the issuer of a token. */
   readonly facts?: Readonly<Record<string, string>>;
   /** Asked again once the login is recorded, and whenever credentials change: it may have gone. */

@@ -37,7 +37,7 @@ export class OperatorTokens {
   async verify(token: string): Promise<OperatorToken | OperatorTokenRefusal> {
     const verdict = await this.#trust.verify(token);
     if ('reason' in verdict) return verdict;
-    const { settings, name, roles, expiresAtMs } = verdict;
+    const { settings, name, roles, attributes, expiresAtMs } = verdict;
     if (roles.length === 0) {
       return { reason: 'no_role', detail: `no scope of ${name} is mapped to a role` };
     }
@@ -49,6 +49,7 @@ export class OperatorTokens {
         kind: 'operator',
         fleet: null,
         roles,
+        ...(Object.keys(attributes).length > 0 && { attributes }),
         authentication: 'JWT',
         certificateSerial: null,
         expiresAtMs,

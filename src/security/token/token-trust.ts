@@ -49,6 +49,8 @@ export interface TokenIssuer {
   readonly principalPrefix: string;
   /** Null: its tokens bring no roles. */
   readonly scopeRoles: ScopeRoles | null;
+  /** Claims that rules may say as variables: `site` is ${token.site}. */
+  readonly attributeClaims?: readonly string[];
   readonly clockToleranceMs: number;
   readonly tokenAgeMaxMs: number;
 }
@@ -67,8 +69,13 @@ export interface VerifiedToken<T extends TokenIssuer> {
   readonly name: string;
   /** `Role:<name>`, sorted, each once. */
   readonly roles: readonly string[];
+  /** The listed claims that it has, as `token.<claim>`. */
+  readonly attributes: Readonly<Record<string, string>>;
   readonly expiresAtMs: number;
 }
+
+/** For a claim that is no text: no name can be so, so a rule with it never grants and always denies. */
+const NO_TEXT = '?';
 
 const badToken = (detail: string): TokenRefusal => ({ reason: 'bad_token', detail });
 
@@ -120,7 +127,21 @@ function verified<T extends TokenIssuer>(
   const roles = settings.scopeRoles === null ? NO_ROLES : rolesIn(payload, settings.scopeRoles);
   // Denies may hang on a role, so a claim that cannot be read is not the same as none.
   if (roles === null) return badToken('a claim of scopes is neither a text nor a list of texts');
-  return { settings, payload, name, roles, expiresAtMs: payload.exp! * 1000 };
+  const attributes = attributesIn(payload, settings.attributeClaims ?? []);
+  return { settings, payload, name, roles, attributes, expiresAtMs: payload.exp! * 1000 };
+}
+
+function attributesIn(
+  payload: JWTPayload,
+  claims: readonly string[],
+): Readonly<Record<string, string>> {
+  const attributes: Record<string, string> = {};
+  for (const claim of claims) {
+    const value: unknown = Object.hasOwn(payload, claim) ? payload[claim] : undefined;
+    if (value === undefined || value === '') continue;
+    attributes[`token.${claim}`] = typeof value === 'string' ? value.slice(0, 64) : NO_TEXT;
+  }
+  return attributes;
 }
 
 function rolesIn(payload: JWTPayload, mapping: ScopeRoles): readonly string[] | null {

@@ -16,7 +16,7 @@ export interface Split<T> {
 }
 
 /** Items that are handled before the time is looked at. */
-const ITEMS_BETWEEN_LOOKS = 16;
+const ITEMS_BETWEEN_LOOKS = 4;
 /** How long one request may hold up the event loop. */
 const TURN_MS = 10;
 

@@ -84,6 +84,20 @@ describe('a token of the issuer', () => {
     }
   });
 
+  test('says as attributes what the operator listed, and nothing else', async () => {
+    const settings = { attributeClaims: ['site', 'shift', 'plant', 'level'] };
+    const payload = claims({ site: 's1', shift: ['a'], level: 'x'.repeat(100), secret: 'no' });
+    const verdict = await verify(token(payload), { settings });
+    expect('identity' in verdict && verdict.identity.attributes).toEqual({
+      'token.site': 's1',
+      // No name can be so: rules with them never grant.
+      'token.shift': '?',
+      'token.level': 'x'.repeat(64),
+    });
+    const unlisted = await verify(token(payload));
+    expect('identity' in unlisted && unlisted.identity.attributes).toBeUndefined();
+  });
+
   test('without the claim the server name chooses, or the only tenant', async () => {
     const plain = token(claims({ tenant: undefined }));
     expect(await verify(plain, { serverTenant: 'globex' })).toMatchObject({
