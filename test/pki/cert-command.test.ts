@@ -176,6 +176,6 @@ it('advertises only what it does', async () => {
   const names = program.commands[0]!.commands.map((command) => command.name());
   expect(names).toEqual([
     ...['issue', 'bulk', 'renew', 'ca', 'search', 'expiring', 'show', 'list'],
-    ...['revoke', 'revocations', 'crl', 'crl-url'],
+    ...['revoke', 'revocations', 'quarantine', 'crl', 'crl-url'],
   ]);
 });

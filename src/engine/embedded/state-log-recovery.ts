@@ -126,8 +126,11 @@ function readSegment(bytes: Buffer, firstOffset: number, acknowledged: number): 
   let at = 0;
   for (;;) {
     const batch = stateBatchAt(bytes, at);
-    // The base offset is outside the checksum: a torn write may lack it alone.
-    if (batch?.baseOffset !== endOffset) break;
+    // The base offset is outside the checksum: a torn write may lack it alone, and has zeros there.
+    if (batch === undefined || batch.baseOffset < endOffset) break;
+    if (batch.baseOffset > endOffset) {
+      throw new StorageError(`record ${endOffset} is expected at byte ${at} of its log`);
+    }
     for (const record of decodeStateBatch(bytes, at)) records.push(record);
     endOffset += batch.recordCount;
     at = batch.endPosition;

@@ -92,17 +92,19 @@ export interface FileRange {
 
 /**
  * Visits every record of a file up to its end or the first batch that is not sound. The base offset
- * is outside the checksum: a torn write may lack it alone.
+ * is outside the checksum: a torn write may lack it alone, and has zeros there.
  */
 function walkFile(bytes: Buffer, range: FileRange, visit: RecordVisitor): WalkedFile {
   let endOffset = range.firstOffset;
   let at = 0;
   for (;;) {
     const batch = stateBatchAt(bytes, at);
-    const isNext =
-      batch !== undefined &&
-      (range.isDense ? batch.baseOffset === endOffset : batch.baseOffset >= endOffset);
-    if (!isNext) return { endOffset, endPosition: at };
+    if (batch === undefined || batch.baseOffset < endOffset) return { endOffset, endPosition: at };
+    if (range.isDense && batch.baseOffset > endOffset) {
+      throw new StorageError(
+        `record ${endOffset} is expected at byte ${at}, not ${batch.baseOffset}`,
+      );
+    }
     visitBatch(bytes, at, visit);
     endOffset = batchOf.nextOffset(bytes, at);
     at = batch.endPosition;
