@@ -40,6 +40,10 @@ function contextOfLargeGroups(): RequestContext {
     policyEpoch: 1,
     services: { clock: systemClock },
     authorize: () => true,
+    foresee: () => undefined,
+    mark: () => 0,
+    settle: () => undefined,
+    lapsed: () => false,
     engine: { describeGroups },
     call: {},
   } as unknown as RequestContext;
