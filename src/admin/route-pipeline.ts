@@ -63,6 +63,7 @@ async function authorize(
     rule: result.rule,
     origin: result.origin,
     ...(result.tokenRole !== undefined && { tokenRole: result.tokenRole }),
+    ...(result.rolePath !== undefined && { rolePath: result.rolePath }),
   };
   deps.audit.access(operator.subject, event);
   if (result.allowed && deps.audit.healthy) return;

@@ -35,6 +35,8 @@ export interface AccessEvent {
   readonly origin: string | null;
   /** The role behind the decision, where it came from the session's token and not from the policy. */
   readonly tokenRole?: string;
+  /** How the caller came under a rule of a role: `User:ada`, `Role:lead`, `Role:reader`. */
+  readonly rolePath?: readonly string[];
 }
 
 /** Anything else of security's concern; `reason` is a stable code, `detail` one plain sentence. */

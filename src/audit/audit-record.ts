@@ -8,7 +8,7 @@
  * Fields: level, v, seq, time (ISO 8601, UTC), type, then who (tenant, principal, fleet of a device,
  * certificate, address, port, connection, listener, issuer of an operator's token); for `access` what
  * (api, apiVersion, clientId, operation, resourceType, resource, decision, rule, origin, and
- * tokenRole where a token's role decided); for others outcome, reason, detail, facts, and
+ * tokenRole where a token's role decided, rolePath where a role did); for others outcome, reason, detail, facts, and
  * decision for an authentication or a connection. A line that stands for several events has count,
  * first and last.
  */
@@ -82,6 +82,7 @@ export function accessFields(
     rule: event.rule === null ? null : bounded(event.rule, TEXT_LENGTH_MAX),
     origin: boundedOrNull(event.origin),
     ...(event.tokenRole !== undefined && { tokenRole: bounded(event.tokenRole) }),
+    ...(event.rolePath !== undefined && { rolePath: event.rolePath.map((role) => bounded(role)) }),
     ...repeatFields(repeats),
   };
 }

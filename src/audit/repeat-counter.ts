@@ -40,7 +40,8 @@ const sameKind = (a: AccessEvent, b: AccessEvent): boolean =>
   a.apiVersion === b.apiVersion &&
   a.clientId === b.clientId &&
   a.origin === b.origin &&
-  a.tokenRole === b.tokenRole;
+  a.tokenRole === b.tokenRole &&
+  (a.rolePath === b.rolePath || a.rolePath?.join() === b.rolePath?.join());
 
 export class RepeatCounter {
   readonly #clock: Clock;

@@ -102,9 +102,10 @@ function accessSentence(record: AuditRecord): string {
   return `At ${cell(record, 'time')} ${who(record)} ${verdict} ${what} ${asking}: ${why(record)}.`;
 }
 
-function why({ rule, origin, decision }: AuditRecord): string {
+function why({ rule, origin, decision, rolePath }: AuditRecord): string {
   if (typeof rule === 'string' && typeof origin === 'string') {
-    return `the rule "${rule}" (${origin}) decided`;
+    const path = Array.isArray(rolePath) ? `, through ${rolePath.map(String).join(' -> ')}` : '';
+    return `the rule "${rule}" (${origin}) decided${path}`;
   }
   if (typeof rule === 'string') return rule;
   if (origin === 'error')

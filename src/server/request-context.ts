@@ -339,7 +339,7 @@ export class RequestContext {
   protected eventOf(
     { operation, resourceType, resourceName }: Action,
     allowed: boolean,
-    { rule, origin, tokenRole }: Pick<AuthorizationResult, 'rule' | 'origin' | 'tokenRole'>,
+    { rule, origin, tokenRole, rolePath }: Omit<AuthorizationResult, 'allowed'>,
   ): AccessEvent {
     const { apiName: api, apiVersion, clientId } = this;
     return {
@@ -353,6 +353,7 @@ export class RequestContext {
       rule,
       origin,
       ...(tokenRole !== undefined && { tokenRole }),
+      ...(rolePath !== undefined && { rolePath }),
     };
   }
 

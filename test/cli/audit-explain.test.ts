@@ -81,12 +81,13 @@ it('a record that stands for many says so', () => {
     decision: 'deny',
     rule: 'p, User:a, acme, TOPIC, LITERAL, t, READ, *, deny',
     origin: 'acme.csv:2',
+    rolePath: ['User:a', 'Role:reader'],
     count: 3,
     first: 'A',
     last: 'B',
   };
   expect(sentencesOf(record)).toEqual([
-    'At T User:a of tenant acme was denied READ on TOPIC "t" in Fetch version 4, client id -: the rule "p, User:a, acme, TOPIC, LITERAL, t, READ, *, deny" (acme.csv:2) decided.',
+    'At T User:a of tenant acme was denied READ on TOPIC "t" in Fetch version 4, client id -: the rule "p, User:a, acme, TOPIC, LITERAL, t, READ, *, deny" (acme.csv:2) decided, through User:a -> Role:reader.',
     'The record stands for 3 of them, between A and B.',
   ]);
 });

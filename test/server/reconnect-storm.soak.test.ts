@@ -1,6 +1,7 @@
 /**
  * A storm of reconnects of one tenant does not keep another's new connections waiting. What is
- * measured, and how, is told in bench/storm.mjs, which this runs: both values are of one run.
+ * measured, and how, is told in bench/storm.mjs, which this runs: both values are of one run. By hand,
+ * since it needs a machine that does nothing else.
  */
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -10,8 +11,6 @@ import { describeRequiring } from '../tools/tool-detection.ts';
 
 const DEVICES = 5000;
 const RATIO_MAX = 3;
-/** A run in which the machine was busy with something else says nothing: it is made again. */
-const RUNS = 3;
 const RUN_MS = 110_000;
 
 interface VictimFigures {
@@ -43,22 +42,18 @@ describeRequiring(['built-broker'], 'a storm of 5,000 reconnects', () => {
   it(
     "leaves the p99 of another tenant's new connections under 3x its quiet value",
     async () => {
-      const ratios: number[] = [];
-      while (ratios.length < RUNS && !ratios.some((ratio) => ratio < RATIO_MAX)) {
-        const figures = await measureStorm();
-        console.log(JSON.stringify({ measured: 'reconnect-storm', ...figures }));
-        const { quiet, stormy, devices, served, attempts, p99Ratio } = figures;
-        // It was a storm: all of them came, those that may get in did, and it took its time.
-        expect(devices).toBe(DEVICES);
-        expect(attempts).toBeGreaterThanOrEqual(DEVICES);
-        expect(served).toBeGreaterThan(DEVICES / 2);
-        expect([quiet.failed, stormy.failed]).toEqual([0, 0]);
-        expect(quiet.connections).toBeGreaterThan(200);
-        expect(stormy.connections).toBeGreaterThan(200);
-        ratios.push(p99Ratio);
-      }
-      expect(Math.min(...ratios)).toBeLessThan(RATIO_MAX);
+      const figures = await measureStorm();
+      console.log(JSON.stringify({ measured: 'reconnect-storm', ...figures }));
+      const { quiet, stormy, devices, served, attempts, p99Ratio } = figures;
+      // It was a storm: all of them came, those that may get in did, and it took its time.
+      expect(devices).toBe(DEVICES);
+      expect(attempts).toBeGreaterThanOrEqual(DEVICES);
+      expect(served).toBeGreaterThan(DEVICES / 2);
+      expect([quiet.failed, stormy.failed]).toEqual([0, 0]);
+      expect(quiet.connections).toBeGreaterThan(200);
+      expect(stormy.connections).toBeGreaterThan(200);
+      expect(p99Ratio).toBeLessThan(RATIO_MAX);
     },
-    RUNS * RUN_MS,
+    RUN_MS,
   );
 });
