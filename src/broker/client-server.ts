@@ -28,13 +28,8 @@ import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import { tlsServerOptions } from '../security/tls-context.ts';
 import { advertisedApis } from '../server/apis/index.ts';
 import { FetchSessionCache } from '../server/fetch-session.ts';
-import {
-  type Liveness,
-  type SaslSettings,
-  Server,
-  type ServerOptions,
-  type TenantView,
-} from '../server/server.ts';
+import type { SaslSettings } from '../server/reception.ts';
+import { type Liveness, Server, type ServerOptions, type TenantView } from '../server/server.ts';
 import type { TenantSecurity } from '../server/tenant-security.ts';
 import { proxyProtocol } from './abuse.ts';
 import type { ListenerCertificates } from './certificates.ts';

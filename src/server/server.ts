@@ -15,13 +15,22 @@ import type { Engine } from '../engine/engine.ts';
 import { type CloseReason, Connection, type ConnectionLimits } from '../network/connection.ts';
 import { Listener, type ListenerLimits } from '../network/listener.ts';
 import type { PeerAddress, ProxyProtocol } from '../network/proxy-protocol.ts';
-import type { AdmissionResult } from '../security/admission.ts';
-import { formatPrincipal, type KafkaPrincipal, NO_ROLES } from '../security/principal.ts';
-import type { SaslIdentity, SaslMechanism, SaslPeer } from '../security/sasl/sasl-mechanism.ts';
+import { formatPrincipal, type KafkaPrincipal } from '../security/principal.ts';
+import type { SaslIdentity } from '../security/sasl/sasl-mechanism.ts';
 import { AbuseGate, type AbuseRules } from './abuse-gate.ts';
+import {
+  factsOf,
+  type Identification,
+  type Identified,
+  type LoggedIn,
+  lifetimeOf,
+  Reception,
+  type ShutOut,
+  userPrincipal,
+  whyOut,
+} from './reception.ts';
 import type { ServerServices } from './request-context.ts';
 import { RequestPipeline } from './request-pipeline.ts';
-import { SaslLogin } from './sasl-login.ts';
 import { SaslReauthentication } from './sasl-reauthentication.ts';
 import { type Endpoint, Session } from './session.ts';
 import { workInTurns } from './work-in-turns.ts';
@@ -32,8 +41,6 @@ const SWEEP_INTERVAL_MS = 1000;
 const LONG_WAIT_MS = 1000;
 /** A peer that took nothing for so long is cut off when memory for untaken answers is short. */
 const STALLED_MS = 5000;
-/** How long the answer to a refused login may take to leave. */
-const LAST_ANSWER_MS = 100;
 /** After these the connection was not cut short by anybody's fault worth an alarm. */
 const ORDINARY_ENDS: ReadonlySet<CloseReason> = new Set(['peer-closed', 'idle', 'shutdown']);
 
@@ -58,9 +65,7 @@ export interface ServerOptions {
   readonly proxy: ProxyProtocol | null;
   readonly shutdownGraceMs: number;
   /** How a connection whose handshake is done gets its identity. */
-  readonly identify:
-    | { readonly by: 'certificate'; readonly admit: Admit }
-    | { readonly by: 'sasl'; readonly sasl: SaslSettings };
+  readonly identify: Identification;
   /** The tenant's view, always the same object; undefined when there is no such active tenant. */
   readonly viewOf: (tenant: string) => TenantView | undefined;
 }
@@ -69,34 +74,6 @@ export interface ServerOptions {
 export interface Liveness {
   opened(subject: AuditSubject, principal: KafkaPrincipal): void;
   closed(subject: AuditSubject, principal: KafkaPrincipal): void;
-}
-
-/** `askedServerName`: what the first message of the handshake asked for. */
-type Admit = (socket: TLSSocket, askedServerName: string | null) => AdmissionResult;
-
-/** What a SASL listener asks of its peers. */
-export interface SaslSettings {
-  readonly mechanisms: readonly SaslMechanism[];
-  /** sasl.server.max.receive.size, in bytes. */
-  readonly frameBytesMax: number;
-  readonly timeoutMs: number;
-  /** connections.max.reauth.ms; 0: a login lasts as long as its credential. */
-  readonly reauthMs: number;
-  /** The tenant that the server name of the handshake names; null when it names none. */
-  readonly serverTenantOf: (socket: TLSSocket, askedServerName: string | null) => string | null;
-  /** Why somebody who proved who he is stays out all the same, by now; null: he does not. */
-  readonly exclusionOf: (identity: SaslIdentity) => ShutOut | null;
-}
-
-/** `reason` is a stable code. */
-interface ShutOut {
-  readonly reason: string;
-  readonly detail: string;
-}
-
-interface Refusal extends ShutOut {
-  /** How long the peer waits for it. */
-  readonly delayMs: number;
 }
 
 interface Live {
@@ -108,30 +85,14 @@ interface Live {
   readonly gone: () => void;
 }
 
-/** Somebody whose proof was accepted. */
-interface Identified {
-  readonly principal: KafkaPrincipal;
-  readonly login: LoggedIn | null;
-  /** Whether it is shut out by now. */
-  readonly recheck: () => ShutOut | null;
-}
-
-interface LoggedIn {
-  readonly login: SaslLogin;
-  readonly mechanism: SaslMechanism;
-  readonly identity: SaslIdentity;
-  readonly peer: SaslPeer;
-}
-
 export class Server {
   readonly #options: ServerOptions;
   readonly #services: ServerServices;
   readonly #pipeline: RequestPipeline;
   readonly #listener: Listener;
   readonly #gate: AbuseGate;
+  readonly #reception: Reception;
   readonly #live = new Set<Live>();
-  /** Sockets that are logging in. */
-  readonly #logins = new Set<TLSSocket>();
   #advertised: Endpoint = { host: '', port: 0 };
   #sweeper: NodeJS.Timeout | null = null;
   #closing = false;
@@ -142,6 +103,7 @@ export class Server {
     this.#pipeline = new RequestPipeline(options.services);
     const { abuse, failedAuthenticationDelayMs } = options;
     this.#gate = new AbuseGate(abuse, options.services.audit, failedAuthenticationDelayMs);
+    this.#reception = new Reception({ ...options, gate: this.#gate });
     const hooks: ConstructorParameters<typeof Listener>[2] = {
       onSecure: (socket, peer, asked) => void this.#onSecure(socket, peer, asked),
       laneOf: options.laneOf,
@@ -222,7 +184,7 @@ export class Server {
     this.#closing = true;
     if (this.#sweeper !== null) clearInterval(this.#sweeper);
     this.#listener.stopAccepting();
-    for (const socket of this.#logins) socket.destroy();
+    this.#reception.close();
     // Parked fetches end now, with what there is: their clients are answered, not cut off.
     for (const { session, connection } of [...this.#live]) {
       connection.drain();
@@ -248,7 +210,7 @@ export class Server {
     socket.on('error', drop);
     const subject = this.#unknownPeer(address, port);
     try {
-      const found = await this.#identify(socket, askedServerName, subject);
+      const found = await this.#reception.identify(socket, askedServerName, subject);
       if (found === null) return;
       const recheck = (): ShutOut | null => this.#gate.banOfAddress(address) ?? found.recheck();
       const identified = { ...found, recheck };
@@ -257,7 +219,11 @@ export class Server {
       if (view === undefined) {
         const detail = 'there is no such active tenant';
         const delayMs = this.#gate.certificateRefused(subject, 'tenant_inactive');
-        await this.#refuse(socket, subject, { reason: 'tenant_inactive', detail, delayMs });
+        await this.#reception.refuse(socket, subject, {
+          reason: 'tenant_inactive',
+          detail,
+          delayMs,
+        });
         login?.login.refuse();
         return;
       }
@@ -269,90 +235,6 @@ export class Server {
       );
       socket.destroy();
     }
-  }
-
-  /** Who the peer is; null once it is refused, or gone. */
-  async #identify(
-    socket: TLSSocket,
-    askedServerName: string | null,
-    subject: AuditSubject,
-  ): Promise<Identified | null> {
-    const { identify } = this.#options;
-    if (identify.by === 'sasl') {
-      const serverTenant = identify.sasl.serverTenantOf(socket, askedServerName);
-      return this.#login(socket, subject, identify.sasl, serverTenant);
-    }
-    const result = identify.admit(socket, askedServerName);
-    if (result.admitted) return { ...result, login: null };
-    const delayMs = this.#gate.certificateRefused(subject, result.reason);
-    await this.#refuse(socket, subject, { ...result, delayMs });
-    return null;
-  }
-
-  async #login(
-    socket: TLSSocket,
-    subject: AuditSubject,
-    sasl: SaslSettings,
-    serverTenant: string | null,
-  ): Promise<Identified | null> {
-    const { clock, advertisedApis } = this.#services;
-    const peer: SaslPeer = { remoteAddress: subject.remoteAddress, serverTenant };
-    const login = new SaslLogin(socket, { ...sasl, peer, advertisedApis, clock });
-    this.#logins.add(socket);
-    const result = await login.run().finally(() => this.#logins.delete(socket));
-    if (result.kind === 'gone') {
-      socket.destroy();
-      return null;
-    }
-    if (result.kind === 'refused') {
-      // Who was not judged for want of time has not guessed.
-      const wasJudged = result.reason !== 'sasl_busy';
-      const delayMs = wasJudged
-        ? this.#gate.loginRefused(subject, result.claimed)
-        : this.#options.failedAuthenticationDelayMs;
-      await this.#refuseLogin(socket, subject, { ...result, delayMs }, result.claimed);
-      login.refuse();
-      return null;
-    }
-    const { identity, mechanism } = result;
-    const recheck = (): ShutOut | null => whyOut(identity, sasl);
-    const { refusal, delayMs } = this.#gate.judge(subject, identity);
-    const shutOut = refusal ?? recheck();
-    if (shutOut !== null) {
-      const answerInMs = refusal === null ? this.#gate.loginRefused(subject, identity) : delayMs;
-      await this.#refuseLogin(socket, subject, { ...shutOut, delayMs: answerInMs }, identity);
-      login.refuse();
-      return null;
-    }
-    if (delayMs > 0) await new Promise<void>((resolve) => clock.setTimer(delayMs, resolve));
-    const principal = userPrincipal(identity, mechanism.name);
-    return { principal, login: { login, mechanism, identity, peer }, recheck };
-  }
-
-  #refuseLogin(
-    socket: TLSSocket,
-    subject: AuditSubject,
-    refusal: Refusal,
-    { tenant, name }: { readonly tenant: string | null; readonly name: string | null },
-  ): Promise<void> {
-    const claimed = name === null ? null : formatPrincipal({ principalType: 'User', name });
-    return this.#refuse(socket, subject, refusal, { claimedTenant: tenant, claimed });
-  }
-
-  async #refuse(
-    socket: TLSSocket,
-    subject: AuditSubject,
-    { reason, detail, delayMs }: Refusal,
-    facts: NonNullable<SecurityEvent['facts']> = {},
-  ): Promise<void> {
-    const { audit, clock } = this.#services;
-    audit.security(subject, { type: 'authentication', outcome: 'failure', reason, detail, facts });
-    const delay = new Promise<void>((resolve) => {
-      clock.setTimer(delayMs, resolve);
-    });
-    await Promise.all([audit.durable(), delay]);
-    // What the caller writes after this still has its time to leave.
-    clock.setTimer(LAST_ANSWER_MS, () => socket.destroy());
   }
 
   async #admitted(
@@ -435,7 +317,8 @@ export class Server {
       onRenewed: async (renewed, lastsMs) => {
         const reason = `${mechanism.name} renewed`;
         await this.#recordLogin(live, { outcome: 'success', reason, ...factsOf(renewed) });
-        live.recheck = () => whyOut(renewed, identify.sasl);
+        live.recheck = () =>
+          this.#gate.banOfAddress(live.session.host) ?? whyOut(renewed, identify.sasl);
         live.session.renew(userPrincipal(renewed, mechanism.name));
         this.#expireIn(live, lastsMs);
       },
@@ -548,37 +431,4 @@ export class Server {
       certificateSerial: principal.certificateSerial,
     };
   }
-}
-
-/** Milliseconds that a login lasts: the credential's time or the operator's, 0 when neither ends. */
-function lifetimeOf({ expiresAtMs }: SaslIdentity, reauthMs: number, nowMs: number): number {
-  const left = expiresAtMs === null ? Number.POSITIVE_INFINITY : Math.max(1, expiresAtMs - nowMs);
-  const lifetimeMs = Math.min(left, reauthMs === 0 ? Number.POSITIVE_INFINITY : reauthMs);
-  return Number.isFinite(lifetimeMs) ? lifetimeMs : 0;
-}
-
-const factsOf = ({ facts }: SaslIdentity): Pick<SecurityEvent, 'facts'> =>
-  facts === undefined ? {} : { facts };
-
-function userPrincipal(identity: SaslIdentity, authentication: string): KafkaPrincipal {
-  return {
-    principalType: 'User',
-    name: identity.name,
-    tenant: identity.tenant,
-    kind: identity.fleet == null ? 'user' : 'device',
-    fleet: identity.fleet ?? null,
-    roles: identity.roles ?? NO_ROLES,
-    authentication,
-    certificateSerial: null,
-    expiresAtMs: identity.expiresAtMs,
-    ...(identity.tokenId !== undefined && { tokenId: identity.tokenId }),
-    ...(identity.attributes !== undefined && { attributes: identity.attributes }),
-  };
-}
-
-/** Why who logged in stays out by now: shut out, or the credential has gone; null: it does not. */
-function whyOut(identity: SaslIdentity, { exclusionOf }: SaslSettings): ShutOut | null {
-  const shutOut = exclusionOf(identity);
-  if (shutOut !== null || (identity.isStillGood?.() ?? true)) return shutOut;
-  return { reason: 'credential_gone', detail: 'the password or token changed or has ended' };
 }
