@@ -262,7 +262,7 @@ describeRequiring(['built-broker'], 'tokens', () => {
       expect(await mayWrite(client)).toBe(true);
       // A ban of the address ends a login that was renewed as it does any other.
       const ban = { network: '127.0.0.1', durationMs: 60_000 };
-      expect((await adminRequest(fixture.broker, 'POST', '/v1/bans', ban)).status).toBe(200);
+      expect((await adminRequest(fixture.broker, 'POST', '/v1/bans', ban)).status).toBe(201);
       expect(await client.isClosed(1000)).toBe(true);
       await adminRequest(fixture.broker, 'DELETE', '/v1/bans?network=127.0.0.1');
     });
