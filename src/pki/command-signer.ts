@@ -12,6 +12,7 @@ import { spawnSync } from 'node:child_process';
 import { type KeyObject, verify } from 'node:crypto';
 import { isChangeableByOthers, readRequired } from '../base/credential-files.ts';
 import { PkiError } from '../base/errors.ts';
+import { systemErrorCode } from '../base/file-system.ts';
 import { signatureSchemeOf } from './key-pair.ts';
 import type { Signer } from './signer.ts';
 
@@ -65,7 +66,8 @@ function run([program = '', ...args]: readonly string[], input: Buffer): Buffer 
     maxBuffer: SIGNATURE_BYTES_MAX,
     stdio: 'pipe',
   });
-  if (error !== undefined) {
+  // A program that ends without reading what it was to sign says why by its exit code.
+  if (error !== undefined && systemErrorCode(error) !== 'EPIPE') {
     throw new PkiError(`the signer ${program} cannot be used: ${error.message}`, { cause: error });
   }
   if (status === 0) return stdout;
