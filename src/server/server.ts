@@ -15,9 +15,15 @@ import type { Engine } from '../engine/engine.ts';
 import { type CloseReason, Connection, type ConnectionLimits } from '../network/connection.ts';
 import { Listener, type ListenerLimits } from '../network/listener.ts';
 import type { PeerAddress, ProxyProtocol } from '../network/proxy-protocol.ts';
+import type { Claim } from '../security/abuse/authentication-guard.ts';
 import type { AdmissionResult } from '../security/admission.ts';
 import { formatPrincipal, type KafkaPrincipal, NO_ROLES } from '../security/principal.ts';
-import type { SaslIdentity, SaslMechanism, SaslPeer } from '../security/sasl/sasl-mechanism.ts';
+import {
+  type SaslIdentity,
+  type SaslMechanism,
+  type SaslPeer,
+  until,
+} from '../security/sasl/sasl-mechanism.ts';
 import { AbuseGate, type AbuseRules } from './abuse-gate.ts';
 import type { ServerServices } from './request-context.ts';
 import { RequestPipeline } from './request-pipeline.ts';
@@ -314,8 +320,11 @@ export class Server {
       login.refuse();
       return null;
     }
-    const { identity, mechanism } = result;
+    const { identity, mechanism, refusableAtMs } = result;
     const recheck = (): ShutOut | null => whyOut(identity, sasl);
+    const isOut = (this.#gate.judge(subject, identity).refusal ?? recheck()) !== null;
+    // As late as for a wrong password, and judged as late, or the time of the answer would tell.
+    if (isOut) await until(refusableAtMs, clock);
     const { refusal, delayMs } = this.#gate.judge(subject, identity);
     const shutOut = refusal ?? recheck();
     if (shutOut !== null) {
@@ -333,10 +342,9 @@ export class Server {
     socket: TLSSocket,
     subject: AuditSubject,
     refusal: Refusal,
-    { tenant, name }: { readonly tenant: string | null; readonly name: string | null },
+    claim: Claim,
   ): Promise<void> {
-    const claimed = name === null ? null : formatPrincipal({ principalType: 'User', name });
-    return this.#refuse(socket, subject, refusal, { claimedTenant: tenant, claimed });
+    return this.#refuse(socket, subject, refusal, claimFacts(claim));
   }
 
   async #refuse(
@@ -431,7 +439,7 @@ export class Server {
       peer,
       identity,
       lifetimeMs,
-      monotonicMs: () => clock.monotonicMs(),
+      clock,
       onRenewed: async (renewed, lastsMs) => {
         const reason = `${mechanism.name} renewed`;
         await this.#recordLogin(live, { outcome: 'success', reason, ...factsOf(renewed) });
@@ -439,9 +447,10 @@ export class Server {
         live.session.renew(userPrincipal(renewed, mechanism.name));
         this.#expireIn(live, lastsMs);
       },
-      onRefused: async (reason, detail) => {
-        this.#gate.loginRefused(live.session.subject, identity);
-        await this.#recordLogin(live, { outcome: 'failure', reason, detail });
+      onRefused: async ({ reason, detail, claimed }) => {
+        if (reason !== 'sasl_busy') this.#gate.loginRefused(live.session.subject, claimed);
+        const facts = claimFacts(claimed);
+        await this.#recordLogin(live, { outcome: 'failure', reason, detail, facts });
         // No longer than this: until then the connection is served as before.
         const delayMs = this.#options.failedAuthenticationDelayMs;
         clock.setTimer(delayMs, () => live.connection.close('expired', detail));
@@ -548,6 +557,12 @@ export class Server {
       certificateSerial: principal.certificateSerial,
     };
   }
+}
+
+/** Whom a login claimed to be. */
+function claimFacts({ tenant, name }: Claim): NonNullable<SecurityEvent['facts']> {
+  const claimed = name === null ? null : formatPrincipal({ principalType: 'User', name });
+  return { claimedTenant: tenant, claimed };
 }
 
 /** Milliseconds that a login lasts: the credential's time or the operator's, 0 when neither ends. */
