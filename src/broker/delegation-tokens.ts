@@ -11,6 +11,7 @@ import { ConfigError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Config } from '../config/config-schema.ts';
 import type { SecurityState } from '../metadata/security-state.ts';
+import type { BanExclusion } from '../security/abuse/bans.ts';
 import type { RevocationCheck } from '../security/admission.ts';
 import type { PasswordWork } from '../security/sasl/password-work.ts';
 import type { TokenLogins } from '../security/sasl/scram-exchange.ts';
@@ -58,7 +59,9 @@ export function enabledTokens(
       const token = known.delegationTokens.get(user);
       const { revocations } = known;
       const nowMs = systemClock.nowMs();
-      const now = { tenant, nowMs, revocations, isRevoked, registry };
+      const banOf = (name: string): BanExclusion | null =>
+        state.image.bans.ofPrincipal(tenant, name, nowMs);
+      const now = { tenant, nowMs, revocations, banOf, isRevoked, registry };
       return token !== undefined && tokenExclusion(token, now) === null ? token : undefined;
     },
   };

@@ -143,7 +143,9 @@ export class Listener {
       socket.destroy();
       this.#hooks.onRefused(refusal, proxy.address, proxy.port, detail);
     };
-    if (this.#sockets.size >= this.#limits.connectionsMax) {
+    // As for who comes without a proxy: a crowd that waits makes room.
+    const isFull = this.#sockets.size >= this.#limits.connectionsMax;
+    if (isFull && !this.#handshakes.makeRoomFor(proxy.address)) {
       refuse('max-connections', 'limit reached');
       return;
     }

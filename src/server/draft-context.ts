@@ -130,7 +130,9 @@ export class DraftContext extends RequestContext {
 
   override authorizeByResourceType(operation: Operation, resourceType: ResourceTypeName): boolean {
     const question = this.#question({ operation, resourceType, resourceName: '' }, true);
-    return this.#record({ operation, resourceType, resourceName: '*' }, this.#decide(question));
+    const result = this.#decide(question);
+    // No right that could be asked for again by name, and so none of the grants.
+    return this.#record({ operation, resourceType, resourceName: '*' }, result, false);
   }
 
   override permits(
@@ -343,13 +345,16 @@ export class DraftContext extends RequestContext {
     return GIVEN_UP;
   }
 
-  #record(action: Question['action'], result: AuthorizationResult | undefined): boolean {
+  #record(
+    action: Question['action'],
+    result: AuthorizationResult | undefined,
+    isGrant = true,
+  ): boolean {
     if (result === undefined) return false;
     const allowed = result.allowed && this.services.audit.healthy;
     const event = this.eventOf(action, allowed, result);
     this.note(event);
-    // "Any resource of the type" is no right that could be asked for by name.
-    if (allowed && action.resourceName !== '*') this.granted(this.policyEpoch, event);
+    if (allowed && isGrant) this.granted(this.policyEpoch, event);
     return allowed;
   }
 

@@ -7,9 +7,15 @@
  */
 import type { TLSSocket } from 'node:tls';
 import type { AuditSubject, SecurityEvent } from '../audit/audit-event.ts';
+import type { Claim } from '../security/abuse/authentication-guard.ts';
 import type { AdmissionResult } from '../security/admission.ts';
 import { formatPrincipal, type KafkaPrincipal, NO_ROLES } from '../security/principal.ts';
-import type { SaslIdentity, SaslMechanism, SaslPeer } from '../security/sasl/sasl-mechanism.ts';
+import {
+  type SaslIdentity,
+  type SaslMechanism,
+  type SaslPeer,
+  until,
+} from '../security/sasl/sasl-mechanism.ts';
 import type { AbuseGate } from './abuse-gate.ts';
 import type { ServerServices } from './request-context.ts';
 import { SaslLogin } from './sasl-login.ts';
@@ -129,8 +135,11 @@ export class Reception {
       login.refuse();
       return null;
     }
-    const { identity, mechanism } = result;
+    const { identity, mechanism, refusableAtMs } = result;
     const recheck = (): ShutOut | null => whyOut(identity, sasl);
+    const isOut = (this.#options.gate.judge(subject, identity).refusal ?? recheck()) !== null;
+    // As late as for a wrong password, and judged as late, or the time of the answer would tell.
+    if (isOut) await until(refusableAtMs, clock);
     const { refusal, delayMs } = this.#options.gate.judge(subject, identity);
     const shutOut = refusal ?? recheck();
     if (shutOut !== null) {
@@ -149,10 +158,9 @@ export class Reception {
     socket: TLSSocket,
     subject: AuditSubject,
     refusal: Refusal,
-    { tenant, name }: { readonly tenant: string | null; readonly name: string | null },
+    claim: Claim,
   ): Promise<void> {
-    const claimed = name === null ? null : formatPrincipal({ principalType: 'User', name });
-    return this.refuse(socket, subject, refusal, { claimedTenant: tenant, claimed });
+    return this.refuse(socket, subject, refusal, claimFacts(claim));
   }
 
   async refuse(
@@ -170,6 +178,12 @@ export class Reception {
     // What the caller writes after this still has its time to leave.
     clock.setTimer(LAST_ANSWER_MS, () => socket.destroy());
   }
+}
+
+/** Whom a login claimed to be. */
+export function claimFacts({ tenant, name }: Claim): NonNullable<SecurityEvent['facts']> {
+  const claimed = name === null ? null : formatPrincipal({ principalType: 'User', name });
+  return { claimedTenant: tenant, claimed };
 }
 
 /** Milliseconds that a login lasts: the credential's time or the operator's, 0 when neither ends. */

@@ -51,6 +51,8 @@ export type SaslLoginResult =
       readonly kind: 'identified';
       readonly identity: SaslIdentity;
       readonly mechanism: SaslMechanism;
+      /** As in SaslStep. */
+      readonly refusableAtMs: number | undefined;
     };
 
 /** One sentence for every refusal: it must not tell who exists. */
@@ -206,11 +208,13 @@ export class SaslLogin {
       const { token, header } = isBare ? { token: frame, header: undefined } : authenticate(frame);
       this.#last = header;
       const step = await exchange.evaluate(token);
-      if (this.#isGone) return { kind: 'gone' };
+      // Before anything else: who does not wait for the answer has guessed as well.
       if (step.kind === 'failure') return { ...step, kind: 'refused' };
+      if (this.#isGone) return { kind: 'gone' };
       if (step.kind === 'success') {
-        this.#finalToken = step.token;
-        return { kind: 'identified', identity: step.identity, mechanism };
+        const { token: finalToken, identity, refusableAtMs } = step;
+        this.#finalToken = finalToken;
+        return { kind: 'identified', identity, mechanism, refusableAtMs };
       }
       if (header === undefined) this.#sendBare(step.token);
       else {

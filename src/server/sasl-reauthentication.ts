@@ -1,14 +1,18 @@
 /**
  * Owns the SASL side of a connection that has its identity: how long it lasts, and how it is renewed
  * in place (KIP-368). Invariant: a renewal never changes who the connection is; while one is under
- * way nothing else is served, and a failed one ends the connection.
+ * way nothing else is served, and a failed one ends the connection; whether a proof was wrong or
+ * another's, neither the answer nor its time tells.
  */
+import type { Clock } from '../base/clock.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
-import type {
-  SaslExchange,
-  SaslIdentity,
-  SaslMechanism,
-  SaslPeer,
+import type { Claim } from '../security/abuse/authentication-guard.ts';
+import {
+  type SaslExchange,
+  type SaslIdentity,
+  type SaslMechanism,
+  type SaslPeer,
+  until,
 } from '../security/sasl/sasl-mechanism.ts';
 
 /** Between the beginnings of two renewals; as in Kafka, the first may come at any time. */
@@ -22,11 +26,18 @@ export interface ReauthenticationParts {
   readonly identity: SaslIdentity;
   /** Milliseconds that the identity still lasts; 0: without end, and so without renewal. */
   readonly lifetimeMs: (identity: SaslIdentity) => number;
-  readonly monotonicMs: () => number;
+  readonly clock: Clock;
   /** Records the renewal durably and extends the connection; rejects when it cannot. */
   readonly onRenewed: (identity: SaslIdentity, lifetimeMs: number) => Promise<void>;
   /** Records the refusal durably and closes the connection after its answer. */
-  readonly onRefused: (reason: string, detail: string) => Promise<void>;
+  readonly onRefused: (refusal: RenewalRefusal) => Promise<void>;
+}
+
+export interface RenewalRefusal {
+  readonly reason: string;
+  readonly detail: string;
+  /** Whom the client claimed to be: a guess is one at the password of that name. */
+  readonly claimed: Claim;
 }
 
 export interface AuthenticateAnswer {
@@ -55,9 +66,9 @@ export class SaslReauthentication {
   }
 
   handshake(mechanism: string, apiVersion: number): { errorCode: number; mechanisms: string[] } {
-    const { mechanismNames, monotonicMs } = this.#parts;
+    const { mechanismNames, clock } = this.#parts;
     const mechanisms = [...mechanismNames];
-    const nowMs = monotonicMs();
+    const nowMs = clock.monotonicMs();
     const isSoon = nowMs - this.#begunMs < RENEWAL_INTERVAL_MS;
     const isOther = mechanism !== this.#parts.mechanism.name;
     if (!this.#canRenew || isSoon || isOther || this.isUnderWay || apiVersion < 1) {
@@ -74,10 +85,12 @@ export class SaslReauthentication {
     const step = await exchange.evaluate(token);
     if (step.kind === 'challenge') return answer(step.token, 0);
     this.#exchange = undefined;
-    const { identity } = this.#parts;
-    if (step.kind === 'failure') return this.#refuse(step.reason, step.detail);
+    const { identity, clock } = this.#parts;
+    if (step.kind === 'failure') return this.#refuse(step);
     if (!isSame(step.identity, identity)) {
-      return this.#refuse('sasl_other_principal', 'a renewal as somebody else');
+      await until(step.refusableAtMs, clock);
+      const detail = 'a renewal as somebody else';
+      return this.#refuse({ reason: 'sasl_other_principal', detail, claimed: step.identity });
     }
     const lifetimeMs = this.#parts.lifetimeMs(step.identity);
     await this.#parts.onRenewed(step.identity, lifetimeMs);
@@ -85,8 +98,8 @@ export class SaslReauthentication {
     return answer(step.token, lifetimeMs);
   }
 
-  async #refuse(reason: string, detail: string): Promise<AuthenticateAnswer> {
-    await this.#parts.onRefused(reason, detail);
+  async #refuse(refusal: RenewalRefusal): Promise<AuthenticateAnswer> {
+    await this.#parts.onRefused(refusal);
     return {
       errorCode: ErrorCode.SASL_AUTHENTICATION_FAILED,
       errorMessage: 'Authentication failed.',

@@ -19,6 +19,7 @@ import { formatPrincipal, type KafkaPrincipal } from '../security/principal.ts';
 import type { SaslIdentity } from '../security/sasl/sasl-mechanism.ts';
 import { AbuseGate, type AbuseRules } from './abuse-gate.ts';
 import {
+  claimFacts,
   factsOf,
   type Identification,
   type Identified,
@@ -313,7 +314,7 @@ export class Server {
       peer,
       identity,
       lifetimeMs,
-      monotonicMs: () => clock.monotonicMs(),
+      clock,
       onRenewed: async (renewed, lastsMs) => {
         const reason = `${mechanism.name} renewed`;
         await this.#recordLogin(live, { outcome: 'success', reason, ...factsOf(renewed) });
@@ -322,9 +323,10 @@ export class Server {
         live.session.renew(userPrincipal(renewed, mechanism.name));
         this.#expireIn(live, lastsMs);
       },
-      onRefused: async (reason, detail) => {
-        this.#gate.loginRefused(live.session.subject, identity);
-        await this.#recordLogin(live, { outcome: 'failure', reason, detail });
+      onRefused: async ({ reason, detail, claimed }) => {
+        if (reason !== 'sasl_busy') this.#gate.loginRefused(live.session.subject, claimed);
+        const facts = claimFacts(claimed);
+        await this.#recordLogin(live, { outcome: 'failure', reason, detail, facts });
         // No longer than this: until then the connection is served as before.
         const delayMs = this.#options.failedAuthenticationDelayMs;
         clock.setTimer(delayMs, () => live.connection.close('expired', detail));

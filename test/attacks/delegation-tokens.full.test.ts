@@ -286,7 +286,14 @@ describeRequiring(['built-broker'], 'a delegation token', () => {
       expect(await isRefused(token)).toBe(false);
     });
 
-    it('when its requester is shut out, who made it for another', async () => {
+    it.each([
+      ['suspended', 'device suspend --tenant acme token-3', 'device resume --tenant acme token-3'],
+      [
+        'banned',
+        'ban add --tenant acme --device token-3 --for 1h',
+        'ban remove --tenant acme --device token-3',
+      ],
+    ])('when its requester is %s, who made it for another', async (_what, out, back) => {
       await issued('token-3');
       const binding = {
         resourceType: 'USER',
@@ -301,9 +308,10 @@ describeRequiring(['built-broker'], 'a delegation token', () => {
         owner: 'service-1',
       });
       const client = await loggedIn(token);
-      await run('device suspend --tenant acme token-3');
+      await run(out);
       expect(await client.isClosed(WITHIN_MS)).toBe(true);
       expect(await isRefused(token)).toBe(true);
+      await run(back);
     });
 
     it('when the tenant is suspended', async () => {

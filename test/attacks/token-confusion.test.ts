@@ -12,6 +12,7 @@ import { ErrorCode } from '../../src/protocol/error-codes.ts';
 import { runInProcess } from '../cli/run-cli.ts';
 import { adminRequest } from '../tools/admin-request.ts';
 import { useBroker } from '../tools/broker-fixture.ts';
+import { createToken, tokenBrokerEnv } from '../tools/delegation-tokens.ts';
 import { removeDirectory, temporaryDirectory } from '../tools/temporary-directory.ts';
 import {
   claimsFor,
@@ -56,12 +57,18 @@ describeRequiring(['built-broker'], 'tokens', () => {
   writeJwks(jwksFile, [key, second]);
   const saslFile = join(directory, 'clients.yaml');
   const adminFile = join(directory, 'operators.yaml');
-  const scopes = ['tenants: [acme]', 'scope.roles:', '  telemetry.write: [writer]'];
+  const scopes = [
+    'tenants: [acme]',
+    'attribute.claims: [site]',
+    'scope.roles:',
+    '  telemetry.write: [writer]',
+  ];
   writeFileSync(saslFile, entry(CLIENTS, ...scopes));
   writeFileSync(adminFile, entry(OPERATORS, 'scope.roles:', '  ops: [operator]'));
   const fixture = useBroker({
     env: {
-      BREAKWATER_SASL_ENABLED_MECHANISMS: 'OAUTHBEARER',
+      ...tokenBrokerEnv(),
+      BREAKWATER_SASL_ENABLED_MECHANISMS: 'OAUTHBEARER,SCRAM-SHA-512',
       BREAKWATER_CONNECTION_FAILED_AUTHENTICATION_DELAY_MS: '0',
       BREAKWATER_SASL_OAUTHBEARER_ISSUERS_FILE: saslFile,
       BREAKWATER_ADMIN_OAUTH_ISSUERS_FILE: adminFile,
@@ -246,6 +253,24 @@ describeRequiring(['built-broker'], 'tokens', () => {
       const access = await fixture.audited('access', (line) => line.tokenRole === 'Role:writer');
       expect(access).toMatchObject({ principal: 'User:robot', origin: 'dynamic' });
       for (const client of [writer, other]) client.close();
+    });
+
+    it('are not shed by way of a delegation token, which has none, nor are attributes', async () => {
+      const refused = ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED;
+      for (const [claims, errorCode] of [
+        [{}, refused],
+        [{ scope: 'openid', site: 'north' }, refused],
+        [{ scope: 'openid' }, 0],
+      ] as const) {
+        const client = await loggedIn(signedToken(key, clientClaims(claims)));
+        expect((await createToken(client)).errorCode).toBe(errorCode);
+        client.close();
+      }
+      const line = await fixture.audited(
+        'security',
+        (one) => one.reason === 'delegation-token-create' && one.outcome === 'failure',
+      );
+      expect(line).toMatchObject({ tenant: 'acme', principal: 'User:robot' });
     });
 
     it('are replaced when the login is renewed, with what was decided before', async () => {

@@ -107,6 +107,16 @@ describe('a change that has waited', () => {
     expect(scene.asked).toBe(2);
   });
 
+  it('is asked about again where the name is a star', async () => {
+    const scene = new Scene();
+    expect(scene.context.authorize('DELETE', 'GROUP', '*')).toBe(true);
+    scene.context.beforeActing();
+    expect(await scene.context.isStillPermitted()).toBe(true);
+    scene.epoch += 1;
+    scene.denied.add('*');
+    expect(await scene.context.isStillPermitted()).toBe(false);
+  });
+
   it('is refused when one of its rights is gone, however often it asks', async () => {
     const scene = new Scene().begin();
     scene.epoch += 1;

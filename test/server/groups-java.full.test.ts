@@ -118,7 +118,9 @@ describeRequiring(['built-broker', 'java-tools', 'kcat'], "Kafka's tools on grou
     expect(await groups(...execute, ...topic, '--to-offset', '5')).toContain('svc-console');
     const client = await WireClient.connect(broker.port, identity('admin-1'));
     const offsets = await committedOffsets(client, 'svc-console');
-    expect(new Set(Object.values(offsets))).toEqual(new Set([5]));
+    // A partition that holds fewer is set to its end.
+    expect(Math.max(...Object.values(offsets))).toBe(5);
+    expect(Object.keys(offsets)).toHaveLength(6);
     const deleted = await groups('--delete-offsets', '--group', 'svc-console', ...topic);
     expect(deleted).toContain('Request succeed');
     expect(await committedOffsets(client, 'svc-console')).toEqual({});

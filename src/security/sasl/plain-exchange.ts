@@ -3,8 +3,8 @@
  * against the user's stored SCRAM credentials. Only where the operator names it, and inside TLS.
  *
  * Invariants: every message in order costs the same two saltings, whether the user is there, has one
- * mechanism or both; a refusal is not told before REFUSAL_MS, so that its time tells neither the
- * iterations nor who exists; the password is wiped from the frame and is in no log. Saltings are the
+ * mechanism or both; a refusal, of a right password too, is not told before REFUSAL_MS, so that its
+ * time tells neither the iterations nor who exists; the password is wiped from the frame and is in no log. Saltings are the
  * bounded work of password-work.ts.
  */
 import { isUtf8 } from 'node:buffer';
@@ -27,6 +27,7 @@ import {
   type SaslPeer,
   type SaslStep,
   saslFailure,
+  until,
 } from './sasl-mechanism.ts';
 import type { ScramLookup } from './scram-exchange.ts';
 
@@ -71,12 +72,9 @@ class PlainExchange implements SaslExchange {
     const { clock } = this.#options;
     const beganMs = clock.monotonicMs();
     const step = await this.#verdict(token).finally(() => token.fill(0));
-    if (step.kind === 'failure') {
-      const leftMs = REFUSAL_MS - (clock.monotonicMs() - beganMs);
-      await new Promise<void>((resolve) => {
-        clock.setTimer(Math.max(0, leftMs), resolve);
-      });
-    }
+    const refusableAtMs = beganMs + REFUSAL_MS;
+    if (step.kind === 'success') return { ...step, refusableAtMs };
+    await until(refusableAtMs, clock);
     return step;
   }
 

@@ -6,6 +6,7 @@
  * the operator made (server name, login name, issuer, realm), never from a claim alone. What a
  * refusal says in `detail` is for our own log; peers get one sentence for all of them.
  */
+import type { Clock } from '../../base/clock.ts';
 
 /** What is known of the peer before the first token. */
 export interface SaslPeer {
@@ -45,7 +46,16 @@ export type SaslRefusal =
 
 export type SaslStep =
   | { readonly kind: 'challenge'; readonly token: Buffer }
-  | { readonly kind: 'success'; readonly token: Buffer; readonly identity: SaslIdentity }
+  | {
+      readonly kind: 'success';
+      readonly token: Buffer;
+      readonly identity: SaslIdentity;
+      /**
+       * By `Clock.monotonicMs`: a refusal all the same is not told before, since one of a wrong
+       * proof is not. Absent: a wrong proof is refused as soon as a right one is accepted.
+       */
+      readonly refusableAtMs?: number;
+    }
   | {
       readonly kind: 'failure';
       readonly reason: SaslRefusal;
@@ -75,4 +85,13 @@ export function saslFailure(
   claimed: { readonly tenant: string | null; readonly name: string | null } = NOBODY,
 ): SaslStep {
   return { kind: 'failure', reason, detail, claimed };
+}
+
+/** Resolves at that time by `Clock.monotonicMs`; at once when it is over, or none. */
+export async function until(atMs: number | undefined, clock: Clock): Promise<void> {
+  const leftMs = atMs === undefined ? 0 : atMs - clock.monotonicMs();
+  if (leftMs <= 0) return;
+  await new Promise<void>((resolve) => {
+    clock.setTimer(leftMs, resolve);
+  });
 }

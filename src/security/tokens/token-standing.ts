@@ -1,9 +1,10 @@
 /**
  * Decides whether a delegation token still speaks for its owner. Invariant: who is shut out cannot
- * come back by a token: neither its owner nor its requester may be suspended, or revoked by name
- * since it was issued, nor the certificate that it was made with, or that certificate's CA, be
+ * come back by a token: neither its owner nor its requester may be banned, suspended, or revoked by
+ * name since it was issued, nor the certificate that it was made with, or that certificate's CA, be
  * revoked or no longer known.
  */
+import type { BanExclusion } from '../abuse/bans.ts';
 import type { RevocationCheck } from '../admission.ts';
 import { canonicalSerial, type Exclusion, type Revocations } from '../revocations.ts';
 import type { TenantCaRegistry } from '../tenant-ca-registry.ts';
@@ -13,20 +14,25 @@ export interface TokenCircumstances {
   readonly tenant: string;
   readonly nowMs: number;
   readonly revocations: Revocations;
+  /** Why the name is banned in the tenant by now; null: it is not. */
+  readonly banOf: (name: string) => BanExclusion | null;
   /** What the CRLs of clients say. */
   readonly isRevoked: RevocationCheck;
   readonly registry: Pick<TenantCaRegistry, 'find' | 'isImportedBy'>;
 }
 
 /** Why the token speaks for nobody by now; null: it is good. */
-export function tokenExclusion(token: DelegationToken, now: TokenCircumstances): Exclusion | null {
+export function tokenExclusion(
+  token: DelegationToken,
+  now: TokenCircumstances,
+): Exclusion | BanExclusion | null {
   if (hasExpired(token, now.nowMs)) return revoked('the token has expired');
   const { issuerKeyId, serial } = token.certificate ?? { issuerKeyId: '', serial: '' };
   for (const name of new Set([token.owner, token.requester])) {
     const fleet = name === token.owner ? token.fleet : null;
     // Revoking a name ends what began by then: for a token that is its issue.
     const facts = { issuerKeyId, serial, name, fleet, validFromMs: token.issuedAtMs };
-    const exclusion = now.revocations.exclusionOf(facts);
+    const exclusion = now.revocations.exclusionOf(facts) ?? now.banOf(name);
     if (exclusion !== null) return exclusion;
   }
   return token.certificate === null ? null : certificateExclusion(token.certificate, now);

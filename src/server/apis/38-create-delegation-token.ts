@@ -6,6 +6,9 @@
  *   renewers: INVALID_REQUEST. Too many tokens of the owner or tenant: POLICY_VIOLATION.
  * - Beyond Kafka: a token made with a certificate does not outlive it, is revoked with it, and has
  *   the fleet of the device that made it for itself.
+ * - Beyond Kafka: whose login brought roles or claims makes none for itself, as a token would be without
+ *   them, and outside of the denies that they are for. (What a certificate says, `cert.o` and the
+ *   like, a token does not have either; its fleet it has.)
  * - Versions before 3 know no owner but the requester.
  */
 import { KafkaError } from '../../base/errors.ts';
@@ -101,6 +104,7 @@ async function created(
   const { tenant, name: requester } = ctx.session.principal;
   const renewers = checkedRenewers(request, owner);
   const isOwn = owner.name === requester;
+  if (isOwn) await refuseShedding(ctx);
   if (!isOwn && !ctx.authorize('CREATE_TOKENS', 'USER', `${owner.type}:${owner.name}`)) {
     const code = ErrorCode.DELEGATION_TOKEN_AUTHORIZATION_FAILED;
     throw new KafkaError(code, 'Not authorized to create tokens for this owner.');
@@ -130,6 +134,17 @@ async function created(
     throw error;
   }
   return token!;
+}
+
+/** Rejects where the caller is more than its name, or less: a token would be the name alone. */
+async function refuseShedding(ctx: RequestContext): Promise<void> {
+  const { roles, attributes = {}, certificate } = ctx.session.principal;
+  const hasClaims = certificate === undefined && Object.keys(attributes).length > 0;
+  if (roles.length === 0 && !hasClaims) return;
+  const detail = 'the login brought roles or claims, which a delegation token would not have';
+  ctx.administrationFailed('delegation-token-create', detail, { roles: roles.join(' ') });
+  await ctx.recorded();
+  throw new KafkaError(ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED, `Not allowed: ${detail}.`);
 }
 
 /** Each once. Throws KafkaError when they, or the owner, cannot be principals. */

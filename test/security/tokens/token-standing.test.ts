@@ -30,7 +30,13 @@ const suspended = (kind: 'device' | 'fleet', name: string): Partial<RevocationDa
 
 const judged = (
   data: Partial<RevocationData> = {},
-  change: { token?: Partial<DelegationToken>; nowMs?: number; listed?: string; ca?: string } = {},
+  change: {
+    token?: Partial<DelegationToken>;
+    nowMs?: number;
+    listed?: string;
+    ca?: string;
+    banned?: string;
+  } = {},
 ) => {
   const empty = { certificates: new Map(), names: new Map(), suspensions: new Map() };
   const ca = { tenant: change.ca ?? 'acme', rootKeyId: ROOT, certificate: { serialNumber: '07' } };
@@ -40,6 +46,7 @@ const judged = (
       tenant: 'acme',
       nowMs: change.nowMs ?? 1500,
       revocations: new Revocations({ ...empty, ...data }),
+      banOf: (name) => (name === change.banned ? { reason: 'banned', detail: name } : null),
       isRevoked: (keyId, serial) => `${keyId} ${serial}` === change.listed,
       registry: {
         find: (keyId) => (keyId === KEY ? (ca as never) : undefined),
@@ -59,6 +66,7 @@ describe('a delegation token', () => {
     expect(judged(suspended('device', 'eve'))).toBeNull();
     expect(judged(suspended('fleet', 'other'))).toBeNull();
     expect(judged({}, { listed: `${ROOT} 0A` })).toBeNull();
+    expect(judged({}, { banned: 'eve' })).toBeNull();
     expect(judged({}, { token: { certificate: IMPORTED } })).toBeNull();
   });
 
@@ -69,6 +77,8 @@ describe('a delegation token', () => {
     ['its requester is revoked by name after its issue', judged(revokedName('bob', 5000))],
     ['its owner is suspended', judged(suspended('device', 'ada'))],
     ['its requester is suspended', judged(suspended('device', 'bob'))],
+    ['its owner is banned', judged({}, { banned: 'ada' })],
+    ['its requester is banned', judged({}, { banned: 'bob' })],
     ["its owner's fleet is suspended", judged(suspended('fleet', 'plant'))],
     [
       'its certificate is revoked',
