@@ -63,7 +63,9 @@ export function registerCrl(group: Command): void {
     .option('--ca-keys <dir>', 'folder of the CA keys, where they are kept apart')
     .option('--json', 'print JSON');
   addPlace(
-    group.command('crl-url').argument('[url]', 'such as http://pki.example/crl, served from DIR'),
+    group
+      .command('crl-url')
+      .argument('[url]', 'such as http://pki.example/crl, where --out of "crl --all" is served'),
   )
     .description('show or set where certificates say that CRLs are published')
     .option('--none', 'nowhere')

@@ -22,7 +22,7 @@ export function registerConfig(program: Command): void {
   const group = program.command('config').description('look at the configuration');
   const check = group
     .command('check')
-    .description('check the configuration as "serve" would; starts nothing');
+    .description('check keys and values; the files that they name are read by "serve" only');
   const show = group.command('show').description('print every key with its value and its source');
   for (const command of [check, show]) {
     addConfigurationOptions(command)

@@ -26,8 +26,9 @@ const DISK_ERRORS: Readonly<Record<string, string>> = {
 
 const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   EADDRINUSE:
-    'is taken by another process: stop it, or choose another port with BREAKWATER_PORT and ' +
-    'BREAKWATER_ADMIN_PORT, or port and admin.port in the configuration (0 takes a free one)',
+    'is taken by another process: stop it, or choose another port with BREAKWATER_PORT, ' +
+    'BREAKWATER_SASL_PORT and BREAKWATER_ADMIN_PORT, or port, sasl.port and admin.port in the ' +
+    'configuration (0 takes a free one)',
   EADDRNOTAVAIL: 'is no address of this machine: choose another host',
   EACCES: 'may not be opened by this user: choose a port above 1023',
 };

@@ -25,7 +25,7 @@ export function registerPolicyTest(group: Command): void {
   const command = group
     .command('test')
     .description('hold a policy against files of expectations (YAML); exit code 1 when one fails')
-    .argument('<file...>', 'files with a list "tests", see policies/README.md')
+    .argument('<file...>', 'files with a list "tests", see docs/policy-changes.md')
     .option(
       '--policy <dir>',
       'default: policy.dir of the configuration, else the development policy',

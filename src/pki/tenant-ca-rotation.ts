@@ -143,8 +143,8 @@ export function retireTenantCa(
   }
   if (ca.stillValid > 0 && !force) {
     throw new PkiError(
-      `${ca.stillValid} certificates of this CA are still valid: renew them first, or use --force ` +
-        'to have them refused',
+      `${ca.stillValid} certificates of this CA are still valid, those that were renewed included: ` +
+        'wait until they end, or use --force when their devices have new ones',
     );
   }
   const { dir } = placesOf(pki, tenant);
