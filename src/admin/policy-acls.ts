@@ -71,7 +71,7 @@ export class PolicyAcls implements AdminAcls {
     const { mode, pdp, answer, allowed } = await external.explain(question, local.allowed);
     const said = answer === null ? '' : `, where ${pdp} answers: ${answer.words}`;
     const outcome = allowed ? 'allowed' : 'denied';
-    const sentence = `${local.sentence} The tenant's mode is ${mode}${said}: ${outcome}.`;
+    const sentence = `The policy says: ${local.sentence} The tenant's mode is ${mode}${said}: ${outcome}.`;
     return { ...local, allowed, sentence, external: { mode, pdp, answer } };
   }
 }

@@ -209,6 +209,7 @@ function admitImported(
     certificateSerial: certificate.serialNumber,
     expiresAtMs,
     certificate: { issuerKeyId: facts.issuerKeyId, serial: facts.serial },
+    attributes: attributesOf({ name }, certificate),
   };
   return { admitted: true, principal, recheck };
 }
@@ -398,7 +399,7 @@ function principalOf(
  * no name can be so, and a rule with it never grants and always denies.
  */
 function attributesOf(
-  identity: Identity,
+  identity: Pick<Identity, 'name'>,
   certificate: X509Certificate,
 ): Readonly<Record<string, string>> {
   const attributes: Record<string, string> = {

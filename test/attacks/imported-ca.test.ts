@@ -65,7 +65,14 @@ describe('a certificate of an imported CA', () => {
     const result = decide(foreignClient(vendor, 'meter-7').chain[0]!);
     expect(result).toMatchObject({
       admitted: true,
-      principal: { name: 'meter-7', tenant: 'acme', kind: 'user', fleet: null },
+      principal: {
+        name: 'meter-7',
+        tenant: 'acme',
+        kind: 'user',
+        fleet: null,
+        // A deny by an attribute of the certificate applies to it as to any other.
+        attributes: { 'cert.cn': 'meter-7', 'cert.serial': expect.stringMatching(/^[0-9A-F]+$/) },
+      },
     });
   });
 
