@@ -204,6 +204,9 @@ export class LogManager {
   async #load(): Promise<void> {
     const { files, path } = this.directory;
     makeDirectoriesSync(files, path);
+    // The last end may have come between a checkpoint's rename and its sync: what the start removes
+    // on the word of that checkpoint must not outlive it.
+    await files.syncDirectory(path);
     await this.#topLevel.checkFormat();
     const checkpoints = new LogCheckpoints(this.directory, this.#topLevel, this.#logs);
     this.#checkpointFiles = checkpoints;
