@@ -28,6 +28,7 @@ const CHECKS = [
 const HARMLESS = new Set(['OK', 'INFO', 'DEBUG']);
 const LISTENERS = ['mTLS', 'SASL_SSL', 'admin'] as const;
 const SCAN_MS = 300_000;
+const ATTEMPTS = 3;
 
 type ListenerName = (typeof LISTENERS)[number];
 
@@ -62,28 +63,31 @@ describeRequiring(['built-broker', 'testssl'], 'testssl.sh', () => {
   const findings = new Map<ListenerName, readonly Finding[]>();
   afterAll(() => removeDirectory(directory));
 
-  async function testssl(listener: ListenerName): Promise<void> {
-    const file = join(directory, `${listener}.json`);
+  async function scanOf(listener: ListenerName, attempt: number): Promise<readonly Finding[]> {
+    const file = join(directory, `${listener}-${attempt}.json`);
     // Protocols, forward secrecy, suites, server defaults and preferences, vulnerabilities.
     const checks = ['-p', '-f', '-s', '-S', '-P', '-U'];
     const quiet = ['--quiet', '--color', '0', '--warnings', 'batch', '--nodns', 'none'];
     const trust = ['--add-ca', join(fixture.broker.certsDir, 'ca.crt')];
     const target = `localhost:${portOf(fixture, listener)}`;
-    const out = await outputOf('testssl', [
-      ...quiet,
-      ...trust,
-      ...checks,
-      '--jsonfile',
-      file,
-      target,
-    ]);
+    const args = [...quiet, ...trust, ...checks, '--jsonfile', file, target];
+    const out = await outputOf('testssl', args);
     const text = readFileSync(file, 'utf8');
     if (text.length < 3) throw new Error(out.slice(-2000));
-    findings.set(listener, JSON.parse(text) as Finding[]);
+    return JSON.parse(text) as Finding[];
+  }
+
+  /** WARN is no finding: on a busy machine a check of testssl's may not get to its end. Again, then. */
+  async function testssl(listener: ListenerName): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      const found = await scanOf(listener, attempt);
+      findings.set(listener, found);
+      if (attempt === ATTEMPTS || !found.some(({ severity }) => severity === 'WARN')) return;
+    }
   }
   beforeAll(async () => {
     await Promise.all(LISTENERS.map(testssl));
-  }, SCAN_MS);
+  }, ATTEMPTS * SCAN_MS);
 
   it.each(LISTENERS)('finds nothing of LOW or above on the %s listener', (listener) => {
     const found = findings.get(listener)!;
