@@ -28,7 +28,7 @@ const CHECKS = [
 const HARMLESS = new Set(['OK', 'INFO', 'DEBUG']);
 const LISTENERS = ['mTLS', 'SASL_SSL', 'admin'] as const;
 const SCAN_MS = 300_000;
-const ATTEMPTS = 3;
+const ATTEMPTS = 5;
 
 type ListenerName = (typeof LISTENERS)[number];
 
