@@ -28,7 +28,15 @@ const CHECKS = [
 const HARMLESS = new Set(['OK', 'INFO', 'DEBUG']);
 const LISTENERS = ['mTLS', 'SASL_SSL', 'admin'] as const;
 const SCAN_MS = 300_000;
-const ATTEMPTS = 5;
+const ATTEMPTS = 3;
+
+/**
+ * testssl's look at resumption says whether there is any, which is no weakness. It opens a connection
+ * and leaves at once; a listener that closes who has no certificate or does not log in may be quicker,
+ * which testssl calls a connect problem (WARN).
+ */
+const isRace = ({ id, severity }: Finding): boolean =>
+  severity === 'WARN' && id.startsWith('sessionresumption_');
 
 type ListenerName = (typeof LISTENERS)[number];
 
@@ -82,7 +90,8 @@ describeRequiring(['built-broker', 'testssl'], 'testssl.sh', () => {
     for (let attempt = 1; ; attempt++) {
       const found = await scanOf(listener, attempt);
       findings.set(listener, found);
-      if (attempt === ATTEMPTS || !found.some(({ severity }) => severity === 'WARN')) return;
+      if (attempt === ATTEMPTS || !found.some((one) => one.severity === 'WARN' && !isRace(one)))
+        return;
     }
   }
   beforeAll(async () => {
@@ -95,7 +104,9 @@ describeRequiring(['built-broker', 'testssl'], 'testssl.sh', () => {
     expect(CHECKS.filter((id) => !ids.has(id))).toEqual([]);
     const offered = found.find(({ id }) => id === 'TLS1_3');
     expect(offered).toMatchObject({ severity: 'OK', finding: expect.stringContaining('offered') });
-    const bad = found.filter(({ id, severity }) => !HARMLESS.has(severity) && !EXCEPTIONS[id]);
+    const bad = found.filter(
+      (one) => !HARMLESS.has(one.severity) && !EXCEPTIONS[one.id] && !isRace(one),
+    );
     expect(bad).toEqual([]);
   });
 
@@ -103,7 +114,7 @@ describeRequiring(['built-broker', 'testssl'], 'testssl.sh', () => {
     const stated = LISTENERS.map((listener) =>
       findings
         .get(listener)!
-        .filter(({ severity }) => !HARMLESS.has(severity))
+        .filter((one) => !HARMLESS.has(one.severity) && !isRace(one))
         .map(({ id }) => id),
     );
     expect(stated).toEqual(LISTENERS.map(() => Object.keys(EXCEPTIONS)));
