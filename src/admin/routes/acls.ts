@@ -27,7 +27,7 @@ import {
 } from '../admin-route.ts';
 import { AdminError } from '../problem.ts';
 import { Grammars, type RequestFields } from '../request-fields.ts';
-import { noSuchTenant } from './tenants.ts';
+import { requireTenant } from './tenants.ts';
 
 const RESOURCE_TYPES = Object.keys(ResourceType) as ResourceTypeName[];
 const PATTERN_TYPES = Object.keys(PatternType) as PatternTypeName[];
@@ -73,7 +73,7 @@ const ruleFacts = ({ tenant, binding }: { tenant: string; binding: AclBinding })
 });
 
 function checkRule(tenant: string, binding: AclBinding, { deps }: RouteContext): void {
-  if (deps.tenants.get(tenant) === undefined) throw noSuchTenant();
+  requireTenant(tenant, { deps });
   const problem = deps.acls.problem(tenant, binding);
   if (problem !== null) throw new AdminError(400, 'invalid-rule', `${problem}.`);
 }
@@ -95,7 +95,7 @@ const list = defineRoute({
     },
   }),
   handle: ({ tenant, filter }, { deps }) => {
-    if (deps.tenants.get(tenant) === undefined) throw noSuchTenant();
+    requireTenant(tenant, { deps });
     return ok({ acls: deps.acls.list(tenant, filter) });
   },
 });
@@ -162,7 +162,7 @@ const explain = defineRoute({
     };
   },
   handle: async ({ tenant, who, host, action }, { deps }) => {
-    if (deps.tenants.get(tenant) === undefined) throw noSuchTenant();
+    requireTenant(tenant, { deps });
     return ok(await deps.acls.explain(tenant, who, host, action));
   },
 });

@@ -5,7 +5,7 @@
  */
 import { type AdminRoute, broker, defineRoute, ok, tenantCluster } from '../admin-route.ts';
 import { Grammars } from '../request-fields.ts';
-import { noSuchTenant } from './tenants.ts';
+import { requireTenant } from './tenants.ts';
 
 const status = defineRoute({
   method: 'GET',
@@ -24,7 +24,7 @@ const invalidate = defineRoute({
   input: (fields) => ({ tenant: fields.text('tenant', Grammars.tenant) }),
   facts: ({ tenant }) => ({ tenant }),
   handle: ({ tenant }, { deps }) => {
-    if (deps.tenants.get(tenant) === undefined) throw noSuchTenant();
+    requireTenant(tenant, { deps });
     return ok({ tenant, forgotten: deps.external.invalidate(tenant) });
   },
 });

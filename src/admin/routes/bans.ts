@@ -20,7 +20,7 @@ import {
 } from '../admin-route.ts';
 import { AdminError } from '../problem.ts';
 import { Grammars, type RequestFields } from '../request-fields.ts';
-import { noSuchTenant } from './tenants.ts';
+import { requireTenant } from './tenants.ts';
 
 const DURATION_MS_MAX = 10 * 366 * 24 * 60 * 60 * 1000;
 const NETWORK = {
@@ -63,7 +63,7 @@ const list = defineRoute({
   change: null,
   input: (fields) => ({ tenant: fields.optionalText('tenant', Grammars.tenant) }),
   handle: ({ tenant }, { deps }) => {
-    if (tenant !== null && deps.tenants.get(tenant) === undefined) throw noSuchTenant();
+    if (tenant !== null) requireTenant(tenant, { deps });
     return ok({ bans: deps.bans.list(tenant) });
   },
 });

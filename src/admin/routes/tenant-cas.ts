@@ -14,11 +14,10 @@ import {
   defineRoute,
   gone,
   ok,
-  type RouteContext,
   tenantCluster,
 } from '../admin-route.ts';
 import { Grammars, type RequestFields } from '../request-fields.ts';
-import { noSuchTenant } from './tenants.ts';
+import { noSuchTenant, requireTenant } from './tenants.ts';
 
 const tenantOf = (fields: RequestFields) => ({ tenant: fields.text('tenant', Grammars.tenant) });
 
@@ -29,10 +28,6 @@ function certificateFacts(pem: string): { fingerprint: string } {
   } catch {
     return { fingerprint: 'not a certificate' };
   }
-}
-
-function checkTenant(tenant: string, { deps }: RouteContext): void {
-  if (deps.tenants.get(tenant) === undefined) throw noSuchTenant();
 }
 
 const list = defineRoute({
@@ -59,7 +54,7 @@ const add = defineRoute({
   }),
   facts: ({ tenant, caCertificate }) => ({ tenant, ...certificateFacts(caCertificate) }),
   handle: async ({ tenant, caCertificate }, context) => {
-    checkTenant(tenant, context);
+    requireTenant(tenant, context);
     return created(await context.deps.cas.add(tenant, caCertificate));
   },
 });
@@ -84,7 +79,7 @@ const importCa = defineRoute({
     isShared,
   }),
   handle: async ({ tenant, ...wanted }, context) => {
-    checkTenant(tenant, context);
+    requireTenant(tenant, context);
     return created(await context.deps.cas.import(tenant, wanted));
   },
 });
@@ -100,7 +95,7 @@ const remove = defineRoute({
   }),
   facts: ({ tenant, fingerprint }) => ({ tenant, fingerprint }),
   handle: async ({ tenant, fingerprint }, context) => {
-    checkTenant(tenant, context);
+    requireTenant(tenant, context);
     await context.deps.cas.remove(tenant, fingerprint);
     return gone();
   },

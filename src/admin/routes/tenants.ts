@@ -9,6 +9,7 @@ import {
   created,
   defineRoute,
   ok,
+  type RouteContext,
   tenantCluster,
 } from '../admin-route.ts';
 import { AdminError } from '../problem.ts';
@@ -16,6 +17,11 @@ import { Grammars, type RequestFields } from '../request-fields.ts';
 
 export const noSuchTenant = (): AdminError =>
   new AdminError(404, 'no-such-tenant', 'There is no such tenant: "tenant list" shows them.');
+
+/** Throws the AdminError of a tenant that is not there. */
+export function requireTenant(tenant: string, { deps }: Pick<RouteContext, 'deps'>): void {
+  if (deps.tenants.get(tenant) === undefined) throw noSuchTenant();
+}
 
 const tenantOf = (fields: RequestFields) => ({ tenant: fields.text('tenant', Grammars.tenant) });
 
@@ -67,7 +73,7 @@ const setState = (verb: 'suspend' | 'resume', state: 'suspended' | 'active'): Ad
     input: tenantOf,
     facts: ({ tenant }) => ({ tenant }),
     handle: async ({ tenant }, { deps }) => {
-      if (deps.tenants.get(tenant) === undefined) throw noSuchTenant();
+      requireTenant(tenant, { deps });
       return ok(await deps.tenants.setState(tenant, state));
     },
   });

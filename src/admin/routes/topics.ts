@@ -8,18 +8,13 @@ import {
   defineRoute,
   gone,
   ok,
-  type RouteContext,
   tenantCluster,
   topicOf,
 } from '../admin-route.ts';
 import { Grammars, type RequestFields } from '../request-fields.ts';
-import { noSuchTenant } from './tenants.ts';
+import { requireTenant } from './tenants.ts';
 
 const PARTITIONS_MAX = 1_000_000;
-
-function requireTenant(tenant: string, { deps }: RouteContext): void {
-  if (deps.tenants.get(tenant) === undefined) throw noSuchTenant();
-}
 
 const tenantOf = (fields: RequestFields) => ({ tenant: fields.text('tenant', Grammars.tenant) });
 const topicIn = (fields: RequestFields) => ({

@@ -18,7 +18,7 @@ import {
 import { type AdminRoute, created, defineRoute, gone, ok, tenantCluster } from '../admin-route.ts';
 import { AdminError } from '../problem.ts';
 import { Grammars, type RequestFields } from '../request-fields.ts';
-import { noSuchTenant } from './tenants.ts';
+import { noSuchTenant, requireTenant } from './tenants.ts';
 
 const PAGE_DEFAULT = 100;
 const PAGE = { pattern: /^(?:[1-9]\d{0,2}|1000)$/, allowed: 'a number from 1 to 1000' };
@@ -78,7 +78,7 @@ const set = defineRoute({
   },
   facts: ({ tenant, user, mechanism, iterations }) => ({ tenant, user, mechanism, iterations }),
   handle: async ({ tenant, ...credential }, { deps }) => {
-    if (deps.tenants.get(tenant) === undefined) throw noSuchTenant();
+    requireTenant(tenant, { deps });
     const { user, mechanism, iterations } = credential;
     const isNew = await deps.users.set(tenant, credential);
     const view = { name: user, mechanism, iterations };
@@ -98,7 +98,7 @@ const remove = defineRoute({
   }),
   facts: (input) => input,
   handle: async ({ tenant, user, mechanism }, { deps }) => {
-    if (deps.tenants.get(tenant) === undefined) throw noSuchTenant();
+    requireTenant(tenant, { deps });
     if ((await deps.users.remove(tenant, user, mechanism)) > 0) return gone();
     const detail = 'There is no such user with a password: "user list" shows them.';
     throw new AdminError(404, 'no-such-user', detail);
