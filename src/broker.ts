@@ -289,7 +289,7 @@ function follow(
 ): void {
   for (const tenant of state.image.tenants.values()) {
     views.update(tenant);
-    for (const policy of policies) policy.setDynamicRules(tenant.name, tenant.acls);
+    tell(policies, logger, (policy) => policy.setDynamicRules(tenant.name, tenant.acls));
   }
   state.onChange((image, changes) => {
     for (const change of changes) {
@@ -302,10 +302,10 @@ function follow(
       const { name, acls } = tenant;
       if (change.type === 'acls-added') {
         const delta = { added: change.bindings, removed: [] };
-        for (const policy of policies) policy.changeDynamicRules(name, acls, delta);
+        tell(policies, logger, (policy) => policy.changeDynamicRules(name, acls, delta));
       } else if (change.type === 'acls-removed') {
         const delta = { added: [], removed: change.bindings };
-        for (const policy of policies) policy.changeDynamicRules(name, acls, delta);
+        tell(policies, logger, (policy) => policy.changeDynamicRules(name, acls, delta));
       } else if (change.type === 'scram-credentials') {
         recheck(servers, name, logger);
       } else if (change.type === 'delegation-tokens') {
@@ -322,6 +322,22 @@ function follow(
       }
     }
   });
+}
+
+/** The policy in force has to take it; a candidate behind it that cannot is no trouble to anybody. */
+function tell(
+  [live, ...candidates]: readonly CasbinAuthorizer[],
+  logger: Logger,
+  change: (policy: CasbinAuthorizer) => void,
+): void {
+  if (live !== undefined) change(live);
+  for (const candidate of candidates) {
+    try {
+      change(candidate);
+    } catch (err) {
+      logger.error({ err }, 'the candidate policy does not take the dynamic rules');
+    }
+  }
 }
 
 /** Closes the connections of those who are shut out by now; null: of any tenant. */

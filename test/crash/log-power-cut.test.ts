@@ -13,8 +13,11 @@ test('100 power cuts lose nothing that was acknowledged as durable', async () =>
 });
 
 /** Each found a fault once, of the log or of the model. */
-test.each([960_054, 585_475, 290_691, 669_699, 928_765_024])('seed %i finds nothing any more', async (seed) => {
-  const tally = emptyTally();
-  await runLives(seed, tally);
-  expect(tally.cuts).toBeGreaterThan(0);
-});
+test.each([960_054, 585_475, 290_691, 669_699, 928_765_024])(
+  'seed %i finds nothing any more',
+  async (seed) => {
+    const tally = emptyTally();
+    await runLives(seed, tally);
+    expect(tally.cuts).toBeGreaterThan(0);
+  },
+);
