@@ -66,6 +66,12 @@ const SITE_BITS = { ipv4: 24, ipv6: 48 };
 const TURN_MS = 10;
 /** How often those that wait are looked at when the pace holds them back. */
 const PACE_MS = 1;
+/** So many of an address are listened to at once, and the others when there is time for them. */
+const HEARD_AT_ONCE = 8;
+/** How many of those that are not listened to yet begin to be in a round of the loop. */
+const HEARD_A_ROUND = 8;
+/** Addresses whose source is remembered. */
+const SOURCES_MAX = 4096;
 /** Of the handshakes at a time: half for one network, a quarter for one address. */
 const NETWORK_SHARE = 1 / 2;
 const ADDRESS_SHARE = 1 / 4;
@@ -97,7 +103,10 @@ export class HandshakeAdmission {
   readonly #hooks: HandshakeHooks;
   readonly #queue: HandshakeQueue<Pending>;
   readonly #pending = new Map<Socket, Pending>();
+  /** Accepted, and nothing read of them yet; in the order in which they came. */
+  readonly #unheard = new Set<Pending>();
   readonly #pace = new HandshakePace();
+  #hearing: NodeJS.Timeout | NodeJS.Immediate | null = null;
   #paceTimer: NodeJS.Timeout | null = null;
   #inTurn = 0;
   #helloBytes = 0;
@@ -131,10 +140,14 @@ export class HandshakeAdmission {
     };
     this.#pending.set(socket, pending);
     this.#pace.accepted();
-    pending.place = this.#queue.arrive(sourceOf(peer.remoteAddress), pending);
+    const source = sourceOf(peer.remoteAddress);
+    pending.place = this.#queue.arrive(source, pending);
     pending.timer = setTimeout(() => this.#expire(pending), this.#limits.handshakeTimeoutMs);
-    pending.onReadable = () => this.#onReadable(pending);
-    socket.on('readable', pending.onReadable);
+    if (this.#queue.waitingOf(source) <= HEARD_AT_ONCE) this.#hear(pending);
+    else {
+      this.#unheard.add(pending);
+      this.#hearLater();
+    }
     if (this.#queue.size > this.#limits.handshakeQueueMax) this.#dropOneOfTheCrowd();
   }
 
@@ -189,6 +202,7 @@ export class HandshakeAdmission {
   /** Drops everybody: the listener closes. */
   stop(): void {
     if (this.#paceTimer !== null) clearTimeout(this.#paceTimer);
+    if (this.#hearing !== null) clearTimeout(this.#hearing as NodeJS.Timeout);
     for (const { socket } of [...this.#pending.values()]) socket.destroy();
   }
 
@@ -196,6 +210,29 @@ export class HandshakeAdmission {
     const figures = { waiting: this.#queue.size, ...this.#figures };
     this.#figures = NO_FIGURES;
     return figures;
+  }
+
+  #hear(pending: Pending): void {
+    pending.onReadable = () => this.#onReadable(pending);
+    pending.socket.on('readable', pending.onReadable);
+  }
+
+  /** While connections pour in they are accepted first: to listen to a crowd costs as much again. */
+  #hearLater(): void {
+    if (this.#hearing !== null || this.#unheard.size === 0) return;
+    const hear = (countMax: number): void => {
+      this.#hearing = null;
+      let count = 0;
+      for (const pending of this.#unheard) {
+        if (++count > countMax) break;
+        this.#unheard.delete(pending);
+        this.#hear(pending);
+      }
+      this.#hearLater();
+    };
+    this.#hearing = this.#pace.isPouring
+      ? setTimeout(() => hear(1), PACE_MS)
+      : setImmediate(() => hear(HEARD_A_ROUND));
   }
 
   /** Bytes that have come before the turn has: the hello, and nothing behind it. */
@@ -289,6 +326,7 @@ export class HandshakeAdmission {
 
   #forget(pending: Pending): void {
     this.#pending.delete(pending.socket);
+    this.#unheard.delete(pending);
     if (pending.timer !== null) clearTimeout(pending.timer);
     pending.timer = null;
     this.#stopListening(pending);
@@ -296,9 +334,17 @@ export class HandshakeAdmission {
   }
 }
 
+const sources = new Map<string, HandshakeSource>();
+
+/** A crowd comes from few addresses: reading them is remembered for a while. */
 function sourceOf(remoteAddress: string): HandshakeSource {
-  return {
+  const known = sources.get(remoteAddress);
+  if (known !== undefined) return known;
+  const source = {
     network: addressPrefix(remoteAddress, SITE_BITS),
     address: addressPrefix(remoteAddress, HOST_BITS),
   };
+  if (sources.size >= SOURCES_MAX) sources.clear();
+  sources.set(remoteAddress, source);
+  return source;
 }

@@ -31,6 +31,11 @@ export class HandshakePace {
     this.#loopTime = loopTime;
   }
 
+  /** Whether connections are still coming one upon the other. */
+  get isPouring(): boolean {
+    return this.#loopTime().nowMs - this.#acceptedAtMs < POURING_MS;
+  }
+
   mayStart(): boolean {
     if (this.#last === null) return true;
     const { nowMs, idleMs } = this.#loopTime();

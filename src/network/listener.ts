@@ -79,13 +79,18 @@ export class Listener {
     this.#tls.on('secureConnection', (socket) => this.#onSecure(socket));
     this.#tls.on('tlsClientError', (error, socket) => this.#onTlsError(error, socket));
     this.#handshakes = new HandshakeAdmission(limits, {
-      start: (socket) => void this.#tls.emit('connection', socket),
+      start: (socket) => {
+        socket.setNoDelay(true);
+        socket.setKeepAlive(true);
+        this.#tls.emit('connection', socket);
+      },
       refused: (refusal, peer, detail) => this.#refuse(refusal, peer, detail),
       laneOf: (serverName) => hooks.laneOf?.(serverName) ?? '',
     });
-    this.#tcp = createServer({ noDelay: true, keepAlive: true }, (socket) =>
-      this.#onAccepted(socket),
-    );
+    // libuv accepts one connection a round of the loop: what is not needed yet is not done yet. Only
+    // a proxy's header is read at once.
+    const pauseOnConnect = proxy === null;
+    this.#tcp = createServer({ pauseOnConnect }, (socket) => this.#onAccepted(socket));
   }
 
   /** The server whose secure context is swapped on reload (setSecureContext). */

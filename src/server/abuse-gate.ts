@@ -39,13 +39,16 @@ export class AbuseGate {
     this.#delayMs = delayMs;
   }
 
-  /** Why a connection is dropped before its handshake; null: it is not. */
-  turnsAway(subject: AuditSubject): TurnedAway | null {
+  /**
+   * Why a connection is dropped before its handshake; null: it is not. Asked of every one that is
+   * accepted, so the subject is made only for a record.
+   */
+  turnsAway(address: string, subjectOf: () => AuditSubject): TurnedAway | null {
     const { guard, banOfAddress } = this.#rules;
-    const ban = banOfAddress(subject.remoteAddress);
+    const ban = banOfAddress(address);
     if (ban !== null) return ban;
-    const verdict = guard.turnsAway(subject.remoteAddress);
-    this.#record(subject, verdict?.ban ?? null);
+    const verdict = guard.turnsAway(address);
+    if (verdict !== null && verdict.ban !== null) this.#record(subjectOf(), verdict.ban);
     return verdict;
   }
 

@@ -109,7 +109,7 @@ export class Server {
       onSecure: (socket, peer, asked) => void this.#onSecure(socket, peer, asked),
       laneOf: options.laneOf,
       turnsAway: (remoteAddress, remotePort) =>
-        this.#gate.turnsAway(this.#unknownPeer(remoteAddress, remotePort)),
+        this.#gate.turnsAway(remoteAddress, () => this.#unknownPeer(remoteAddress, remotePort)),
       onRefused: (refusal, remoteAddress, remotePort, detail) => {
         if (this.#closing) return;
         const subject = this.#unknownPeer(remoteAddress, remotePort);

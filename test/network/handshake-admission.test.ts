@@ -67,6 +67,17 @@ describe('the admission of handshakes', () => {
     admission.stop();
   });
 
+  it('listens to the first of an address at once, and to the rest of a crowd a little later', async () => {
+    const { connect, admission } = admissionOf();
+    const crowd = Array.from({ length: 60 }, () => connect('10.0.0.1'));
+    const single = connect('10.9.0.1');
+    const heard = (sockets: Socket[]) => sockets.filter((one) => one.listenerCount('readable') > 0);
+    expect(heard(crowd)).toEqual(crowd.slice(0, 8));
+    expect(heard([single])).toHaveLength(1);
+    await expect.poll(() => heard(crowd).length).toBe(60);
+    admission.stop();
+  });
+
   it('everybody of a crowd gets a turn in the end', async () => {
     const { speak, started, startedFrom, admission } = admissionOf();
     for (let n = 0; n < 12; n++) await speak('10.0.0.1');

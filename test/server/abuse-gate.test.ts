@@ -43,6 +43,8 @@ function gateWith(banned: string | null = null): {
   return { gate: new AbuseGate({ guard, banOfAddress }, audit, DELAY_MS), audit, clock };
 }
 
+const turnsAway = (gate: AbuseGate) => gate.turnsAway(SUBJECT.remoteAddress, () => SUBJECT);
+
 const threeTimes = (act: () => unknown): void => {
   for (let at = 0; at < 3; at++) act();
 };
@@ -53,7 +55,7 @@ describe('what a server tells the guard', () => {
     (reason) => {
       const { gate } = gateWith();
       threeTimes(() => gate.certificateRefused(SUBJECT, reason));
-      expect(gate.turnsAway(SUBJECT)?.reason).toBe('backed_off');
+      expect(turnsAway(gate)?.reason).toBe('backed_off');
     },
   );
 
@@ -62,7 +64,7 @@ describe('what a server tells the guard', () => {
     (reason) => {
       const { gate } = gateWith();
       threeTimes(() => expect(gate.certificateRefused(SUBJECT, reason)).toBe(DELAY_MS));
-      expect(gate.turnsAway(SUBJECT)).toBeNull();
+      expect(turnsAway(gate)).toBeNull();
     },
   );
 
@@ -75,7 +77,7 @@ describe('what a server tells the guard', () => {
   ])('a handshake that failed with %s: %s', (code, counts) => {
     const { gate } = gateWith();
     threeTimes(() => gate.handshakeFailed(SUBJECT, code));
-    expect(gate.turnsAway(SUBJECT) !== null).toBe(counts);
+    expect(turnsAway(gate) !== null).toBe(counts);
   });
 
   it('a login that is refused waits longer each time, and is forgiven once it proved itself', () => {
@@ -91,7 +93,7 @@ describe('what a server tells the guard', () => {
 
   it('an operator bans before anything is counted', () => {
     const { gate, audit } = gateWith(SUBJECT.remoteAddress);
-    for (let at = 0; at < 20; at++) expect(gate.turnsAway(SUBJECT)?.detail).toBe('by the test');
+    for (let at = 0; at < 20; at++) expect(turnsAway(gate)?.detail).toBe('by the test');
     expect(audit.events).toEqual([]);
   });
 
@@ -112,6 +114,6 @@ describe('what a server tells the guard', () => {
         },
       },
     });
-    expect(gate.turnsAway(SUBJECT)?.reason).toBe('banned');
+    expect(turnsAway(gate)?.reason).toBe('banned');
   });
 });
