@@ -8,8 +8,7 @@ import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { systemRandom } from '../base/random.ts';
 import type { Config } from '../config/config-schema.ts';
-import { ReceiveBudget } from '../network/receive-budget.ts';
-import { UnsentBudget } from '../network/unsent-budget.ts';
+import { TenantShares } from '../network/tenant-shares.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
 import type { AuthenticationGuard } from '../security/abuse/authentication-guard.ts';
 import type { BanExclusion, Bans } from '../security/abuse/bans.ts';
@@ -117,7 +116,11 @@ function sharedOptions(
   const { audit, authorizer, acls, logger, security, viewOf, bans, guard } = parts;
   const smallBytes = config['socket.request.small.max.bytes'];
   const largeBytes = config['socket.request.max.bytes'];
-  const unsentBudget = new UnsentBudget(config['queued.max.response.bytes']);
+  const shares = new TenantShares({
+    receiveBytesMax: config['queued.max.request.bytes'],
+    unsentBytesMax: config['queued.max.response.bytes'],
+    nowMs: () => systemClock.monotonicMs(),
+  });
   return {
     services: {
       authorizer,
@@ -133,9 +136,7 @@ function sharedOptions(
       ),
       security,
       nodeId: config['node.id'],
-      get fetchMaxBytes() {
-        return unsentBudget.answerBytes(config['fetch.max.bytes']);
-      },
+      fetchBytesMax: (tenant) => shares.unsent.answerBytes(tenant, config['fetch.max.bytes']),
       describedPartitionsMax: config['max.request.partition.size.limit'],
       autoCreateTopics: config['auto.create.topics.enable'],
       advertisedApis: advertisedApis(),
@@ -153,9 +154,8 @@ function sharedOptions(
       frameLimit: (apiKey) => (apiKey === ApiKey.Produce ? largeBytes : smallBytes),
       maxBegun: BEGUN_MAX,
       maxUnsentBytes: config['socket.response.unsent.max.bytes'],
-      receiveBudget: new ReceiveBudget(config['queued.max.request.bytes']),
-      unsentBudget,
     },
+    shares,
     idleMs: config['connections.max.idle.ms'],
     failedAuthenticationDelayMs: config['connection.failed.authentication.delay.ms'],
     abuse: {

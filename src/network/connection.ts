@@ -4,20 +4,19 @@
  * Invariants: answers leave in the order of their requests; only a Produce may overlap a Produce,
  * every other API is a barrier; at most MAX_BEGUN requests are begun at a time; the next request
  * is not begun before the one ahead has its place in the log (`ordered`); nothing is read from a
- * peer that does not take its answers, and nothing is begun for it; one connection has the event
- * loop for a few milliseconds at a time. Everything happens on the event loop: no locks.
+ * peer that does not take its answers, and nothing is begun for it; beyond a little, its tenant's
+ * lane says when the next request is begun (fair-turns). Everything happens on the event loop: no
+ * locks.
  *
  *   data -> FrameReader -> waiting -> begun (in order) -> answers -> one write per loop turn
  */
 import type { Duplex } from 'node:stream';
 import { ProtocolError } from '../base/errors.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
+import type { FairLane, TurnWaiter } from './fair-turns.ts';
 import { type FrameLimit, FrameReader } from './frame-reader.ts';
-import type { ReceiveBudget } from './receive-budget.ts';
-import type { UnsentBudget } from './unsent-budget.ts';
-
-/** How long requests of one connection may be begun before others have their turn. */
-const TURN_MS = 10;
+import type { ReceiveShare } from './receive-budget.ts';
+import type { UnsentShare } from './unsent-budget.ts';
 
 /** An answer: the frame's buffers; null = none is sent (acks=0); 'close' = hang up, no answer. */
 export type Answer =
@@ -33,10 +32,15 @@ export interface ConnectionLimits {
   readonly maxBegun: number;
   /** Unsent answer bytes above which no further request is begun and nothing is read. */
   readonly maxUnsentBytes: number;
-  /** Shared by all connections. */
-  readonly receiveBudget: ReceiveBudget;
-  /** Shared by all connections. */
-  readonly unsentBudget: UnsentBudget;
+}
+
+/** What the connections of one tenant share, beside those of others. */
+export interface ConnectionShares {
+  readonly lane: FairLane;
+  readonly receive: ReceiveShare;
+  readonly unsent: UnsentShare;
+  /** The connection is gone. */
+  leave(): void;
 }
 
 export type CloseReason =
@@ -70,6 +74,7 @@ export class Connection {
   readonly #socket: Duplex;
   readonly #handle: RequestHandler;
   readonly #limits: ConnectionLimits;
+  readonly #shares: ConnectionShares;
   readonly #reader: FrameReader;
   readonly #hooks: ConnectionHooks;
   readonly #waiting: Buffer[] = [];
@@ -87,19 +92,19 @@ export class Connection {
   /** Of answers that are finished and not written to the socket yet. */
   #readyBytes = 0;
   #accountedUnsentBytes = 0;
-  #turnBeganMs = 0;
-  #yielded = false;
   readonly #roomAgain = (): void => this.#pump();
+  readonly #waiter: TurnWaiter = { turn: () => this.#pump(), held: () => this.#pause() };
 
   constructor(
     socket: Duplex,
     handle: RequestHandler,
-    limits: ConnectionLimits,
+    limits: ConnectionLimits & { readonly shares: ConnectionShares },
     hooks: ConnectionHooks,
   ) {
     this.#socket = socket;
     this.#handle = handle;
     this.#limits = limits;
+    this.#shares = limits.shares;
     this.#hooks = hooks;
     this.#lastActiveMs = hooks.nowMs();
     this.#reader = new FrameReader(limits.frameLimit, (frame) => {
@@ -133,6 +138,11 @@ export class Connection {
     return this.#readyBytes + this.#socket.writableLength;
   }
 
+  /** The same of all connections of its tenant, as the budget counts it. */
+  get tenantUnsentBytes(): number {
+    return this.#shares.unsent.heldBytes;
+  }
+
   get closed(): boolean {
     return this.#closed;
   }
@@ -149,11 +159,14 @@ export class Connection {
     if (this.#closed) return;
     this.#closed = true;
     this.#waiting.length = 0;
-    this.#limits.receiveBudget.forget(this.#roomAgain);
-    this.#limits.receiveBudget.change(-this.#accountedBytes);
+    const { lane, receive, unsent } = this.#shares;
+    lane.forget(this.#waiter);
+    receive.forget(this.#roomAgain);
+    receive.change(-this.#accountedBytes);
     this.#accountedBytes = 0;
-    this.#limits.unsentBudget.change(-this.#accountedUnsentBytes);
+    unsent.change(-this.#accountedUnsentBytes);
     this.#accountedUnsentBytes = 0;
+    this.#shares.leave();
     if (this.#muteTimer !== null) clearTimeout(this.#muteTimer);
     this.#socket.destroy();
     this.#hooks.onClose(reason, detail);
@@ -162,7 +175,7 @@ export class Connection {
   #onData(chunk: Buffer): void {
     if (this.#closed || this.#draining) return;
     this.#lastActiveMs = this.#hooks.nowMs();
-    if (!this.#yielded) this.#turnBeganMs = this.#lastActiveMs;
+    this.#shares.lane.received(chunk.length);
     try {
       this.#reader.push(chunk);
     } catch (error) {
@@ -191,40 +204,33 @@ export class Connection {
   #pump(): void {
     if (this.#pumping) return;
     this.#pumping = true;
+    const { lane, receive } = this.#shares;
+    let isHeld = false;
     while (!this.#closed && this.#waiting.length > 0 && this.#mayBegin(this.#waiting[0]!)) {
-      this.#begin(this.#waiting.shift()!);
-      if (this.#hooks.nowMs() - this.#turnBeganMs > TURN_MS) this.#yield();
+      isHeld = !lane.mayWork;
+      if (isHeld) break;
+      lane.charge(() => this.#begin(this.#waiting.shift()!));
     }
     this.#pumping = false;
     if (this.#closed) return;
-    this.#flush();
+    if (this.#ready.length > 0) lane.charge(() => this.#flush());
     this.#account();
+    if (isHeld) lane.whenTurn(this.#waiter);
     if (this.#waiting.length > this.#limits.maxBegun || this.#choked()) this.#pause();
-    else if (this.#limits.receiveBudget.spent) {
+    else if (receive.spent) {
       this.#pause();
-      this.#limits.receiveBudget.whenRoom(this.#roomAgain);
-    } else this.#resume();
-  }
-
-  /** The next request begins in another turn of the event loop, whatever this one costs. */
-  #yield(): void {
-    if (this.#yielded || this.#waiting.length === 0) return;
-    this.#yielded = true;
-    setImmediate(() => {
-      this.#yielded = false;
-      this.#turnBeganMs = this.#hooks.nowMs();
-      if (!this.#closed && !this.#draining) this.#pump();
-    });
+      receive.whenRoom(this.#roomAgain);
+    } else if (!isHeld) this.#resume();
   }
 
   #account(): void {
     const heldBytes = this.#reader.heldBytes + this.#frameBytes;
-    this.#limits.receiveBudget.change(heldBytes - this.#accountedBytes);
+    this.#shares.receive.change(heldBytes - this.#accountedBytes);
     this.#accountedBytes = heldBytes;
     // What the socket takes at once has no `drain` that would take it off the books again.
     const { writableLength, writableHighWaterMark } = this.#socket;
     const unsentBytes = writableLength < writableHighWaterMark ? 0 : writableLength;
-    this.#limits.unsentBudget.change(unsentBytes - this.#accountedUnsentBytes);
+    this.#shares.unsent.change(unsentBytes - this.#accountedUnsentBytes);
     this.#accountedUnsentBytes = unsentBytes;
   }
 
@@ -233,7 +239,7 @@ export class Connection {
   }
 
   #mayBegin(frame: Buffer): boolean {
-    if (this.#draining || this.#yielded || this.#choked()) return false;
+    if (this.#draining || this.#choked()) return false;
     const last = this.#begun.at(-1);
     if (last === undefined) return true;
     if (this.#begun.length >= this.#limits.maxBegun) return false;

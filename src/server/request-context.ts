@@ -38,7 +38,7 @@ export interface ServerServices {
   readonly security: TenantSecurity;
   readonly nodeId: number;
   /** The most record bytes in one Fetch answer, as memory stands now. */
-  readonly fetchMaxBytes: number;
+  fetchBytesMax(tenant: string): number;
   /** Partitions in one DescribeTopicPartitions answer, whatever the client asks for. */
   readonly describedPartitionsMax: number;
   readonly autoCreateTopics: boolean;

@@ -15,6 +15,7 @@ import type { Engine } from '../engine/engine.ts';
 import { type CloseReason, Connection, type ConnectionLimits } from '../network/connection.ts';
 import { Listener, type ListenerLimits } from '../network/listener.ts';
 import type { PeerAddress, ProxyProtocol } from '../network/proxy-protocol.ts';
+import type { TenantShares } from '../network/tenant-shares.ts';
 import { formatPrincipal, type KafkaPrincipal } from '../security/principal.ts';
 import type { SaslIdentity } from '../security/sasl/sasl-mechanism.ts';
 import { AbuseGate, type AbuseRules } from './abuse-gate.ts';
@@ -56,6 +57,8 @@ export interface ServerOptions {
   readonly tls: ConstructorParameters<typeof Listener>[0];
   readonly listener: ListenerLimits;
   readonly connection: ConnectionLimits;
+  /** What connections share, by tenant; one for all listeners. */
+  readonly shares: TenantShares;
   /** In which lane of its address a handshake waits, by the server name that it asks for. */
   readonly laneOf: (serverName: string | null) => string;
   readonly liveness: Liveness | null;
@@ -277,7 +280,7 @@ export class Server {
     const connection = new Connection(
       socket,
       (frame, ordered) => this.#pipeline.handle(session, frame, ordered),
-      this.#options.connection,
+      { ...this.#options.connection, shares: this.#options.shares.join(principal.tenant) },
       {
         onClose: (reason, detail) => this.#onClose(live as Live, reason, detail),
         onInternalError: (error) => {
@@ -396,17 +399,20 @@ export class Server {
     this.#services.logger.warn({ ...figures }, 'connections wait long for their TLS handshake');
   }
 
-  /** When untaken answers fill half their memory: cuts off who stalls, the largest first. */
+  /**
+   * When untaken answers fill half their memory: cuts off who stalls, of the tenant that holds most
+   * first, and there the largest first.
+   */
   #relieve(): void {
-    const { unsentBudget } = this.#options.connection;
-    if (!unsentBudget.pressed) return;
+    const { unsent } = this.#options.shares;
+    if (!unsent.pressed) return;
     const stalledSinceMs = this.#services.clock.monotonicMs() - STALLED_MS;
     const stalled = [...this.#live]
       .map(({ connection }) => connection)
       .filter(({ unsent, lastActiveMs }) => unsent && lastActiveMs < stalledSinceMs)
-      .sort((a, b) => b.unsentBytes - a.unsentBytes);
+      .sort((a, b) => b.tenantUnsentBytes - a.tenantUnsentBytes || b.unsentBytes - a.unsentBytes);
     for (const connection of stalled) {
-      if (!unsentBudget.pressed) return;
+      if (!unsent.pressed) return;
       connection.close('slow-reader');
     }
   }

@@ -6,8 +6,7 @@ import {
   Connection,
   type RequestHandler,
 } from '../../src/network/connection.ts';
-import { ReceiveBudget } from '../../src/network/receive-budget.ts';
-import { UnsentBudget } from '../../src/network/unsent-budget.ts';
+import { TenantShares } from '../../src/network/tenant-shares.ts';
 
 const PRODUCE = 0;
 const FETCH = 1;
@@ -63,7 +62,8 @@ function connect(
   const socket = new FakeSocket();
   const closes: [CloseReason, string | null][] = [];
   const faults: unknown[] = [];
-  const budget = new ReceiveBudget(1 << 20);
+  const nowMs = overrides.nowMs ?? (() => 0);
+  const shares = new TenantShares({ receiveBytesMax: 1 << 20, unsentBytesMax: 1 << 30, nowMs });
   const connection = new Connection(
     socket,
     handle,
@@ -71,20 +71,19 @@ function connect(
       frameLimit: () => 1 << 16,
       maxBegun: 5,
       maxUnsentBytes: overrides.maxUnsentBytes ?? 1 << 20,
-      receiveBudget: budget,
-      unsentBudget: new UnsentBudget(1 << 30),
+      shares: shares.join('acme'),
     },
     {
       onClose: (reason, detail) => closes.push([reason, detail]),
       onInternalError: (error) => faults.push(error),
-      nowMs: overrides.nowMs ?? (() => 0),
+      nowMs,
     },
   );
   const receive = async (...frames: Buffer[]): Promise<void> => {
     socket.push(Buffer.concat(frames));
     await turn();
   };
-  return { socket, closes, faults, connection, receive, budget };
+  return { socket, closes, faults, connection, receive, shares };
 }
 
 describe('Connection', () => {
@@ -204,11 +203,11 @@ describe('Connection', () => {
 
   it('gives back to the receive budget what it held, also when it dies', async () => {
     const manual = manualHandler();
-    const { connection, receive, budget } = connect(manual.handle);
+    const { connection, receive, shares } = connect(manual.handle);
     await receive(request(FETCH, 1, 1000), request(FETCH, 2, 1000).subarray(0, 500));
-    expect(budget.heldBytes).toBeGreaterThanOrEqual(2000);
+    expect(shares.receive.heldBytes).toBeGreaterThanOrEqual(2000);
     connection.close('idle');
-    expect(budget.heldBytes).toBe(0);
+    expect(shares.receive.heldBytes).toBe(0);
   });
 
   it('begins nothing more for a peer whose finished answers fill its share', async () => {

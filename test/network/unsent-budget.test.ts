@@ -1,22 +1,32 @@
 import { expect, it } from 'vitest';
 import { UnsentBudget } from '../../src/network/unsent-budget.ts';
 
-it('answers become smaller as it fills, down to nothing, and grow again', () => {
+it('answers become smaller as a tenant fills its share, down to nothing, and grow again', () => {
   const budget = new UnsentBudget(800);
-  expect(budget.answerBytes(50)).toBe(50);
-  expect(budget.answerBytes(500)).toBe(100);
-  budget.change(720);
-  expect(budget.answerBytes(500)).toBe(10);
-  budget.change(200);
-  expect(budget.answerBytes(500)).toBe(0);
-  budget.change(-920);
-  expect(budget.answerBytes(500)).toBe(100);
+  const acme = budget.join('acme');
+  expect(budget.answerBytes('acme', 50)).toBe(50);
+  expect(budget.answerBytes('acme', 500)).toBe(100);
+  acme.change(360);
+  expect(budget.answerBytes('acme', 500)).toBe(10);
+  acme.change(100);
+  expect(budget.answerBytes('acme', 500)).toBe(0);
+  acme.change(-460);
+  expect(budget.answerBytes('acme', 500)).toBe(100);
+});
+
+it('leaves room for who holds nothing, whoever else is greedy', () => {
+  const budget = new UnsentBudget(800);
+  const acme = budget.join('acme');
+  acme.change(400);
+  expect(budget.answerBytes('acme', 500)).toBe(0);
+  expect(budget.answerBytes('globex', 500)).toBe(50);
 });
 
 it('is pressed from half of it on', () => {
   const budget = new UnsentBudget(800);
-  budget.change(399);
+  const acme = budget.join('acme');
+  acme.change(399);
   expect(budget.pressed).toBe(false);
-  budget.change(1);
+  acme.change(1);
   expect(budget.pressed).toBe(true);
 });

@@ -116,7 +116,7 @@ export class World {
       fetchSessions: new FetchSessionCache(FETCH_SESSION_SLOTS, clock, random),
       security: tenantSecurity(state, config, null),
       nodeId: 1,
-      fetchMaxBytes: 1024 * 1024,
+      fetchBytesMax: () => 1024 * 1024,
       describedPartitionsMax: 50,
       autoCreateTopics: true,
       advertisedApis: advertisedApis(),

@@ -54,7 +54,10 @@ function fetchAuthorised(
   { accepted, refused }: Split,
 ): FetchResponse | Promise<FetchResponse> {
   request.topics = accepted;
-  request.maxBytes = Math.min(request.maxBytes, ctx.services.fetchMaxBytes);
+  request.maxBytes = Math.min(
+    request.maxBytes,
+    ctx.services.fetchBytesMax(ctx.session.principal.tenant),
+  );
   request.minBytes = Math.min(request.minBytes, request.maxBytes);
   if (refused.length > 0) request.maxWaitMs = 0;
   const epoch = ctx.policyEpoch;
