@@ -16,8 +16,11 @@
 const QUANTUM_MS = 1;
 /** So long the queue is worked on before new bytes are looked for. */
 const ROUND_MS = 5;
-/** What one request took beyond its turn is paid back, at most so much. */
-const DEBT_MAX_MS = 100;
+/**
+ * What one request took beyond its turn is paid back, at most so much: time on the clock is also time
+ * in which the system let another process run, and that is nobody's doing.
+ */
+const DEBT_MAX_MS = 8;
 /** Reading a chunk from a TLS socket costs about this, and this for each byte (1 GB/s). */
 const CHUNK_MS = 0.01;
 const BYTE_MS = 1e-6;

@@ -88,10 +88,10 @@ describe('fair turns', () => {
   it('what a long request took is paid back while others wait, and forgiven when none does', () => {
     const { turns, connect, round, done, pending } = loop();
     const [acme, globex] = [turns.join('acme'), turns.join('globex')];
-    connect(acme, 'a', 2, 30);
+    connect(acme, 'a', 2, 30); // Of what it took beyond its turn, eight milliseconds count.
     connect(globex, 'b', 200, 1);
     while (!done.slice(1).includes('a')) round();
-    expect(countOf(done, 'b')).toBeGreaterThanOrEqual(25);
+    expect(countOf(done, 'b')).toBeGreaterThanOrEqual(9);
     while (pending() > 0) round();
     expect(acme.mayWork).toBe(true);
   });

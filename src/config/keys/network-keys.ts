@@ -30,12 +30,12 @@ export const NETWORK_KEYS = {
   'queued.max.request.bytes': integer({
     default: 512 * MIB,
     min: MIB,
-    doc: 'Memory for requests being received, all connections together; beyond it, reading waits.',
+    doc: 'Memory for requests being received, all connections together. A tenant may hold as much as is free, so one alone at most half; beyond it, reading waits.',
   }),
   'queued.max.response.bytes': integer({
     default: 512 * MIB,
     min: MIB,
-    doc: 'Memory for answers that clients have not taken yet, all connections together; as it fills, Fetch answers become smaller, and from half of it on peers that take nothing are cut off.',
+    doc: 'Memory for answers that clients have not taken yet, all connections together. A tenant may hold as much as is free; as its share fills, its Fetch answers become smaller, and from half of the whole on peers that take nothing are cut off, those of the tenant that holds most first.',
   }),
   'connections.max.idle.ms': integer({
     default: 10 * MINUTE_MS,
