@@ -95,7 +95,7 @@ describeRequiring(['built-broker'], 'a login that is renewed as somebody else', 
     await Promise.all(Array.from({ length: ALLOWED + 1 }, guessAndGo));
     const failures = () =>
       fixture.audit('security').filter((line) => JSON.stringify(line).includes('User:victim-3'));
-    await expect.poll(() => failures().length).toBeGreaterThan(ALLOWED);
+    await expect.poll(() => failures().length, { timeout: 5000 }).toBeGreaterThan(ALLOWED);
     expect((await login('victim-3', VICTIMS)).errorCode).toBe(SASL_AUTHENTICATION_FAILED);
   });
 });
@@ -109,7 +109,7 @@ describeRequiring(['built-broker'], 'a login during a back-off', () => {
     const before = Array.from({ length: ALLOWED + 1 }, () => login('victim', 'wrong'));
     const counted = () =>
       fixture.audit('security').filter((line) => JSON.stringify(line).includes('User:victim'));
-    await expect.poll(() => counted().length).toBeGreaterThan(ALLOWED);
+    await expect.poll(() => counted().length, { timeout: 5000 }).toBeGreaterThan(ALLOWED);
     const guesses = [login('victim', 'wrong'), login('victim', VICTIMS)];
     for (const { errorCode, tookMs } of await Promise.all(guesses)) {
       expect(errorCode).toBe(SASL_AUTHENTICATION_FAILED);
