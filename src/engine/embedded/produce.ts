@@ -20,6 +20,7 @@ import type {
   TopicProduceData,
 } from '../../protocol/schemas/00-produce.ts';
 import type { EngineCall } from '../engine.ts';
+import { namespaceOf } from './controller/topic-names.ts';
 import type { AppendResult } from './log/append-result.ts';
 import type { LedPartition, PartitionLookup } from './partition-lookup.ts';
 
@@ -129,6 +130,7 @@ export class Producing {
       compressionType: config.compressionType,
       nowMs: this.#clock.nowMs(),
       maxInflatedBytes: this.#limits.maxInflatedBytes,
+      payer: namespaceOf(topic.name),
     });
     if (validation instanceof Promise) {
       const validated = validation.then((result) => {

@@ -49,6 +49,8 @@ export interface ProduceRules extends HeaderLimits {
   readonly nowMs: number;
   /** The most that one compressed batch may inflate to; see also EXPANSION_MAX. */
   readonly maxInflatedBytes: number;
+  /** Who takes turns with others for large inflations: the tenant. */
+  readonly payer: string;
   /** What all large batches under way may inflate to; one for the process unless given. */
   readonly inflationBudget?: InflationBudget;
 }
@@ -134,7 +136,7 @@ function checkRecords(
   const inflation = planInflation(codec, section, maxBytes);
   if (!inflation.isSmall) {
     const budget = rules.inflationBudget ?? PROCESS_BUDGET;
-    return budget.spend(inflation.bytesMax, async () =>
+    return budget.spend(rules.payer, inflation.bytesMax, async () =>
       walk(batch, await inflation.run(), 0, rules),
     );
   }

@@ -1,7 +1,7 @@
 /**
  * Owns the bounds on inflating: a codec first plans (cheap, on the event loop, nothing allocated),
  * which yields how many bytes may come out; then it runs. Large runs take their share of a budget
- * that all connections have in common, in order of arrival. Those that wait are requests which their
+ * that all connections have in common, in turns by payer (a tenant). Those that wait are requests which their
  * connections hold back, so that the queue is bounded by the number of connections.
  */
 
@@ -16,16 +16,20 @@ export interface Inflation {
 
 export class InflationBudget {
   readonly #totalBytes: number;
-  readonly #waiting: { readonly bytes: number; readonly start: () => void }[] = [];
+  /** By payer, the one whose turn it is first; none is empty. */
+  readonly #waiting = new Map<string, { readonly bytes: number; readonly start: () => void }[]>();
   #usedBytes = 0;
 
   constructor(totalBytes: number) {
     this.#totalBytes = totalBytes;
   }
 
-  /** Runs `work` while `bytes` are taken from the budget; one larger than all of it runs alone. */
-  async spend<Result>(bytes: number, work: () => Promise<Result>): Promise<Result> {
-    await this.#take(bytes);
+  /**
+   * Runs `work` while `bytes` are taken from the budget; one larger than all of it runs alone. Those
+   * who wait are begun in turns by `payer`, one each.
+   */
+  async spend<Result>(payer: string, bytes: number, work: () => Promise<Result>): Promise<Result> {
+    await this.#take(payer, bytes);
     try {
       return await work();
     } finally {
@@ -34,21 +38,25 @@ export class InflationBudget {
     }
   }
 
-  #take(bytes: number): Promise<void> {
+  #take(payer: string, bytes: number): Promise<void> {
     return new Promise((resolve) => {
-      this.#waiting.push({ bytes, start: resolve });
+      const queue = this.#waiting.get(payer) ?? [];
+      queue.push({ bytes, start: resolve });
+      this.#waiting.set(payer, queue);
       this.#admit();
     });
   }
 
   #admit(): void {
-    for (;;) {
-      const first = this.#waiting[0];
-      if (first === undefined) return;
-      if (this.#usedBytes > 0 && this.#usedBytes + first.bytes > this.#totalBytes) return;
-      this.#waiting.shift();
-      this.#usedBytes += first.bytes;
-      first.start();
+    for (const [payer, queue] of this.#waiting) {
+      const { bytes, start } = queue[0]!;
+      if (this.#usedBytes > 0 && this.#usedBytes + bytes > this.#totalBytes) return;
+      // To the end of the line, if it has more.
+      this.#waiting.delete(payer);
+      queue.shift();
+      if (queue.length > 0) this.#waiting.set(payer, queue);
+      this.#usedBytes += bytes;
+      start();
     }
   }
 }

@@ -518,7 +518,7 @@ describe('the inflation budget', () => {
     const finished: number[] = [];
     let most = 0;
     const job = (bytes: number) =>
-      budget.spend(bytes, async () => {
+      budget.spend('acme', bytes, async () => {
         running.push(bytes);
         most = Math.max(
           most,
@@ -533,6 +533,21 @@ describe('the inflation budget', () => {
     expect(finished).toHaveLength(5);
     await Promise.all([job(500), job(500)]);
     expect(most).toBe(500);
+  });
+
+  it('is given out in turns by payer, whoever has more waiting', async () => {
+    const budget = new InflationBudget(100);
+    const begun: string[] = [];
+    const job = (payer: string) =>
+      budget.spend(payer, 100, async () => {
+        begun.push(payer);
+        await new Promise((resolve) => setImmediate(resolve));
+      });
+    const greedy = Array.from({ length: 20 }, () => job('greedy'));
+    await Promise.all([...greedy, job('modest'), job('modest')]);
+    expect(begun.indexOf('modest')).toBeLessThan(4);
+    expect(begun.lastIndexOf('modest')).toBeLessThan(6);
+    expect(begun).toHaveLength(22);
   });
 
   it('is given back when a batch is refused', async () => {

@@ -29,6 +29,7 @@ export const DEFAULT_RULES: ProduceRules = {
   compressionType: 'producer',
   nowMs: NOW_MS,
   maxInflatedBytes: 16 * 1024 * 1024,
+  payer: 'acme',
 };
 
 export const CODECS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
