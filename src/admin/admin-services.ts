@@ -34,7 +34,8 @@ export interface TenantView {
 
 /** Methods that change something resolve once the change is durable and in force. */
 export interface AdminTenants {
-  list(): readonly TenantView[];
+  /** In no order. */
+  list(): Iterable<TenantView>;
   get(name: string): TenantView | undefined;
   /**
    * Again with the same CA it is the tenant that is there. Throws AdminError when it exists with
@@ -85,17 +86,10 @@ export interface UserView {
   }[];
 }
 
-export interface UserPage {
-  /** In order of name. */
-  readonly users: readonly UserView[];
-  /** To be given as `after` for the next page; null: there is none. */
-  readonly next: string | null;
-}
-
 /** Changes resolve once they are durable and in force; AdminError for what is refused. */
 export interface AdminUsers {
-  /** Undefined when there is no such tenant. */
-  list(tenant: string, after: string | null, limit: number): UserPage | undefined;
+  /** Those behind the name `after`, in no order; undefined when there is no such tenant. */
+  list(tenant: string, after: string | null): Iterable<UserView> | undefined;
   /** True when the user had none before. */
   set(tenant: string, credential: ScramCredential): Promise<boolean>;
   /** How many credentials were removed; null stands for every mechanism. */
@@ -218,13 +212,15 @@ export interface RevocationAnswer {
 }
 
 export interface RevocationList {
-  readonly names: readonly RevokedName[];
-  readonly certificates: readonly (Omit<RevokedCertificate, 'issuerKeyId'> & {
-    /** SHA-256 over the CA's public key, hexadecimal. */
-    readonly caKeyId: string;
-    /** Null when the tenant has no such CA any more. */
-    readonly caFingerprint: string | null;
-  })[];
+  readonly names: Iterable<RevokedName>;
+  readonly certificates: Iterable<
+    Omit<RevokedCertificate, 'issuerKeyId'> & {
+      /** SHA-256 over the CA's public key, hexadecimal. */
+      readonly caKeyId: string;
+      /** Null when the tenant has no such CA any more. */
+      readonly caFingerprint: string | null;
+    }
+  >;
 }
 
 export type SuspensionView = Suspension;
@@ -233,7 +229,7 @@ export type SuspensionView = Suspension;
 export interface AdminRevocations {
   /** Undefined when there is no such tenant. */
   list(tenant: string): RevocationList | undefined;
-  suspensions(tenant: string): readonly SuspensionView[] | undefined;
+  suspensions(tenant: string): Iterable<SuspensionView> | undefined;
   revoke(tenant: string, wanted: WantedRevocation): Promise<RevocationAnswer>;
   setSuspended(tenant: string, id: SuspendedId, isSuspended: boolean): Promise<void>;
 }
@@ -253,7 +249,7 @@ export interface BanView {
 /** Changes resolve once they are durable and in force; AdminError for what is refused. */
 export interface AdminBans {
   /** Those in force: of a tenant's names, or all when it is null. */
-  list(tenant: string | null): readonly BanView[];
+  list(tenant: string | null): Iterable<BanView>;
   add(id: BanId, durationMs: number, reason: string): Promise<BanView>;
   /** False when there is no such ban. */
   remove(id: BanId): Promise<boolean>;

@@ -8,21 +8,27 @@
  * hold is refused.
  */
 import type { AccessEvent } from '../audit/audit-event.ts';
-import type { AdminRoute, PreparedCall, RouteAccess, RouteAnswer } from './admin-route.ts';
+import type {
+  AdminRoute,
+  PreparedCall,
+  RouteAccess,
+  RouteAnswer,
+  RouteContext,
+} from './admin-route.ts';
 import type { AdminDeps } from './admin-services.ts';
 import type { OperatorConnection } from './operator-gate.ts';
 import { AdminError, auditOffline } from './problem.ts';
-import type { RequestFields } from './request-fields.ts';
 
 export async function runRoute(
   route: AdminRoute,
-  fields: RequestFields,
+  parts: readonly unknown[],
   operator: OperatorConnection,
-  deps: AdminDeps,
+  { deps, document }: Pick<RouteContext, 'deps' | 'document'>,
 ): Promise<RouteAnswer> {
-  const call = route.prepare(fields);
+  const call = route.prepare(parts);
   const context = {
     deps,
+    document,
     permits: (access: RouteAccess) => decide(access, operator, deps).allowed,
   };
   if (call.access === null) return call.run(context);

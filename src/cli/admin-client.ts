@@ -11,6 +11,7 @@ import { Agent, request } from 'node:https';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { readRequired } from '../base/credential-files.ts';
+import { allPages } from './all-pages.ts';
 import { CommandError } from './command-error.ts';
 
 export interface ConnectionOptions {
@@ -92,6 +93,16 @@ export class AdminClient {
     const answer = await this.callAnyStatus(method, path, body);
     if (answer.status >= 200 && answer.status < 300) return answer.body;
     throw new CommandError(problemText(answer));
+  }
+
+  /** All pages of a listing, as one: `{ [name]: [...] }`. */
+  all<Name extends string>(
+    path: string,
+    query: Readonly<Record<string, string>>,
+    names: readonly Name[],
+    most?: number,
+  ): ReturnType<typeof allPages<Name>> {
+    return allPages((text) => this.call('GET', path + text), query, names, most);
   }
 
   /** As `call`, but a refusal is an answer too. */

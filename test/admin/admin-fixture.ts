@@ -20,6 +20,7 @@ import type {
   WantedRevocation,
 } from '../../src/admin/admin-services.ts';
 import { AdminError } from '../../src/admin/problem.ts';
+import { ADMIN_ROUTES } from '../../src/admin/routes/index.ts';
 import type { AccessEvent, AuditSubject, SecurityEvent } from '../../src/audit/audit-event.ts';
 import type { AuditLog } from '../../src/audit/audit-log.ts';
 import { systemClock } from '../../src/base/clock.ts';
@@ -34,6 +35,7 @@ import type { Action, AuthorizationResult } from '../../src/security/authorizer.
 import type { Suspension } from '../../src/security/revocations.ts';
 import { loadTlsMaterial, tlsServerOptions } from '../../src/security/tls-context.ts';
 import { removeDirectory, temporaryDirectory } from '../tools/temporary-directory.ts';
+import { withCheckedAnswers } from './checked-answers.ts';
 
 export interface Recorded {
   readonly kind: 'access' | 'security' | 'durable' | 'acted';
@@ -178,7 +180,7 @@ export async function startFixture(
     logger: options.logger ?? silentLogger,
     limits,
   };
-  const server = await startAdminServer(deps);
+  const server = await startAdminServer(deps, ADMIN_ROUTES.map(withCheckedAnswers));
   const tlsOptions = (as: string | null) => ({
     host: '127.0.0.1',
     port: server.port,
@@ -287,9 +289,11 @@ function inMemory() {
       remove: async () => acted('tenant-ca-remove'),
     },
     users: {
-      list: (tenant, after, limit) =>
+      list: (tenant, after) =>
         tenants.has(tenant)
-          ? { users: [{ name: `${after}-${limit}`, credentials: [] }], next: null }
+          ? ['ada', 'bob', 'eve']
+              .filter((name) => after === null || name > after)
+              .map((name) => ({ name, credentials: [] }))
           : undefined,
       set: async (_tenant, { user }) => {
         acted('scram-credential-set');
@@ -301,7 +305,12 @@ function inMemory() {
       },
     },
     topics: {
-      list: () => [...topics.values()],
+      list: () =>
+        [...topics.values()].map(({ name, topicId, partitions }) => ({
+          name,
+          topicId,
+          partitions,
+        })),
       describe: async (_tenant, topic) => {
         const found = topics.get(topic);
         if (found === undefined) throw new AdminError(404, 'no-such-topic', 'There is none.');
