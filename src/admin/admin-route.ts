@@ -115,7 +115,7 @@ export const topicOf = (
 export interface RouteContext {
   readonly deps: AdminDeps;
   /** Asks without recording: to filter a listing, never to do something. */
-  permits(access: RouteAccess): boolean;
+  permits(access: RouteAccess): Promise<boolean>;
   /** The OpenAPI document of all routes. */
   document(): object;
 }

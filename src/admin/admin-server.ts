@@ -12,8 +12,15 @@ import swagger from '@fastify/swagger';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { AdminRoute } from './admin-route.ts';
 import type { AdminDeps } from './admin-services.ts';
+import { IdempotencyKeys } from './idempotency.ts';
 import type { JsonSchema } from './json-shape.ts';
-import { documentOptions, IDEMPOTENCY_HEADER, PROBLEM_SCHEMA, routeSchema } from './openapi.ts';
+import {
+  documentOptions,
+  IDEMPOTENCY_HEADER,
+  PROBLEM_SCHEMA,
+  routeSchema,
+  takesIdempotencyKey,
+} from './openapi.ts';
 import { type OperatorConnection, OperatorGate } from './operator-gate.ts';
 import { AdminError, PROBLEM_CONTENT_TYPE, problemOf, toProblem } from './problem.ts';
 import { invalidRequest, type Mismatch, queryAsTyped, type RequestPart } from './request-fields.ts';
@@ -91,7 +98,8 @@ async function createApp(
   app.setNotFoundHandler((_request, reply) => sendProblem(deps, reply, { statusCode: 404 }));
   await app.register(swagger, documentOptions(deps.status().version));
   app.addSchema(PROBLEM_SCHEMA);
-  for (const route of routes) register(app, route, deps, { gate, operators });
+  const keys = new IdempotencyKeys(deps.clock);
+  for (const route of routes) register(app, route, deps, { gate, operators, keys });
   refuseOtherMethods(app, routes);
   return app;
 }
@@ -151,10 +159,11 @@ function admitted(operator: OperatorConnection | null | undefined): OperatorConn
 interface Parts {
   readonly gate: OperatorGate;
   readonly operators: Operators;
+  readonly keys: IdempotencyKeys;
 }
 
 function register(app: FastifyInstance, route: AdminRoute, deps: AdminDeps, parts: Parts): void {
-  const { gate, operators } = parts;
+  const { gate, operators, keys } = parts;
   const { schemas } = route;
   app.route({
     method: route.method,
@@ -173,16 +182,26 @@ function register(app: FastifyInstance, route: AdminRoute, deps: AdminDeps, part
     handler: async (request, reply) => {
       const operator = admitted(operators.get(request));
       const stillOne = admitted(await gate.stillIs(operator, asTls(request.raw.socket)));
-      const answer = await runRoute(
+      const { answer, isReplay } = await runRoute(
         route,
-        [request.params, request.query, request.body],
+        {
+          parts: [request.params, request.query, request.body],
+          idempotencyKey: idempotencyKeyIn(route, request),
+        },
         stillOne,
-        { deps, document: () => app.swagger() },
+        { deps, document: () => app.swagger(), keys },
       );
+      if (isReplay) reply.header('idempotency-replayed', 'true');
       reply.code(answer.status);
       return answer.body === null ? reply.send() : reply.send(answer.body);
     },
   });
+}
+
+/** Checked as all headers are; of a route that takes none, or a method that needs none, it is null. */
+function idempotencyKeyIn(route: AdminRoute, { headers }: FastifyRequest): string | null {
+  const key = headers['idempotency-key'];
+  return takesIdempotencyKey(route) && typeof key === 'string' ? key : null;
 }
 
 const NO_FIELDS: JsonSchema = { properties: {} };

@@ -11,7 +11,7 @@ import type { BanId } from '../security/abuse/bans.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
 import type { AclFilter } from '../security/acl/acl-filter.ts';
 import type { AdmissionResult } from '../security/admission.ts';
-import type { Action, Authorizer } from '../security/authorizer.ts';
+import type { Action, Authorizer, OutsideDecisions } from '../security/authorizer.ts';
 import type {
   RevocationReason,
   RevokedCertificate,
@@ -322,6 +322,12 @@ export interface StatusReport {
   };
 }
 
+/** `reason` is a stable code for the audit log; `detail` is for the log alone. */
+export interface Exclusion {
+  readonly reason: string;
+  readonly detail: string;
+}
+
 export interface AdminLimits {
   readonly bodyMaxBytes: number;
   readonly requestTimeoutMs: number;
@@ -338,7 +344,11 @@ export interface AdminDeps {
   readonly admit: (socket: TLSSocket) => AdmissionResult;
   /** Null: operators come with certificates only, and a connection without one is refused. */
   readonly tokens: Pick<OperatorTokens, 'verify'> | null;
+  /** Why somebody of a tenant is shut out by now: the tenant is not active, or the name is. */
+  readonly exclusionOf: (tenant: string, name: string) => Exclusion | null;
   readonly authorizer: Pick<Authorizer, 'authorizeIn'>;
+  /** Where decisions on what tenants' own administrators do are not, or not only, taken here. */
+  readonly outside: OutsideDecisions | null;
   readonly audit: AuditLog;
   readonly clock: Clock;
   readonly random: Random;

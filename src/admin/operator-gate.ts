@@ -18,7 +18,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { AuditSubject } from '../audit/audit-event.ts';
 import { randomUuid } from '../base/random.ts';
-import { formatPrincipal, type KafkaPrincipal } from '../security/principal.ts';
+import { formatPrincipal, type KafkaPrincipal, OPERATOR_TENANT } from '../security/principal.ts';
 import type { AdminDeps } from './admin-services.ts';
 import {
   authorizationsIn,
@@ -27,6 +27,7 @@ import {
   MALFORMED,
   NO_CREDENTIALS,
   problemFor,
+  shutOut,
   TOKENS_NOT_TAKEN,
   TOO_MANY,
   type TokenProblem,
@@ -40,7 +41,10 @@ export interface OperatorConnection {
   readonly usableUntilMs: number | null;
 }
 
-type GateDeps = Pick<AdminDeps, 'admit' | 'tokens' | 'audit' | 'clock' | 'random' | 'limits'>;
+type GateDeps = Pick<
+  AdminDeps,
+  'admit' | 'tokens' | 'exclusionOf' | 'audit' | 'clock' | 'random' | 'limits'
+>;
 
 interface Peer {
   readonly id: string;
@@ -48,7 +52,13 @@ interface Peer {
   readonly port: number;
   /** Whose token was recorded last, so that a login is recorded once and not with each request. */
   lastToken: string | null;
+  /** Whose administrator made the last request; null: an operator, or nobody yet. */
+  tenant: string | null;
 }
+
+/** Of admin.max.connections: what all tenants' administrators, and those of one, may take. */
+const TENANTS_SHARE = 1 / 2;
+const TENANT_SHARE = 1 / 8;
 
 export class OperatorGate {
   readonly #deps: GateDeps;
@@ -102,7 +112,8 @@ export class OperatorGate {
     if (byCertificate === 'refused') return null;
     const { usableUntilMs } = operator;
     if (usableUntilMs === null) return byCertificate;
-    return this.#deps.clock.nowMs() < usableUntilMs ? operator : this.#deny(peer, ENDED);
+    if (this.#deps.clock.nowMs() >= usableUntilMs) return this.#deny(peer, ENDED);
+    return this.#notShutOut(operator, peer);
   }
 
   /** By the certificate of the connection, judged afresh; null when there is none to judge. */
@@ -132,11 +143,13 @@ export class OperatorGate {
     if (token === null) return this.#deny(peer, MALFORMED);
     const verdict = await tokens.verify(token);
     if ('reason' in verdict) return this.#deny(peer, problemFor(verdict));
-    if (!this.#prove(socket, peer)) return this.#deny(peer, TOO_MANY);
     const { principal, issuer, usableUntilMs } = verdict;
     const subject = { ...subjectOf(peer, principal), tokenIssuer: issuer };
-    const { name, roles, expiresAtMs } = principal;
-    const login = JSON.stringify([issuer, name, expiresAtMs, ...roles]);
+    const operator = { principal, subject, usableUntilMs };
+    await this.#notShutOut(operator, peer);
+    if (!this.#prove(socket, peer, tenantOf(principal))) return this.#deny(peer, TOO_MANY);
+    const { tenant, name, roles, expiresAtMs } = principal;
+    const login = JSON.stringify([issuer, tenant, name, expiresAtMs, ...roles]);
     if (login !== peer.lastToken) {
       peer.lastToken = login;
       audit.security(subject, {
@@ -146,22 +159,49 @@ export class OperatorGate {
         facts: { issuer, tokenRoles: roles.join(' ') },
       });
     }
-    return { principal, subject, usableUntilMs };
+    return operator;
   }
 
-  /** Counts the connection among the operators' from now on; false when there are too many. */
-  #prove(socket: TLSSocket, peer: Peer): boolean {
+  /** Somebody of a tenant, once more each time: the tenant may have been suspended meanwhile. */
+  async #notShutOut(operator: OperatorConnection, peer: Peer): Promise<OperatorConnection> {
+    const { tenant, name } = operator.principal;
+    if (tenant === OPERATOR_TENANT) return operator;
+    const exclusion = this.#deps.exclusionOf(tenant, name);
+    return exclusion === null ? operator : this.#deny(peer, shutOut(exclusion), operator);
+  }
+
+  /** Counts the connection among the proven ones from now on; false when there are too many. */
+  #prove(socket: TLSSocket, peer: Peer, tenant: string | null): boolean {
+    if (!this.#hasRoomFor(tenant, socket)) return false;
+    peer.tenant = tenant;
     if (this.#admitted.has(socket)) return true;
-    if (this.#admitted.size >= this.#deps.limits.connectionsMax) return false;
     this.#nameless.delete(socket);
     if (!socket.destroyed) this.#admitted.set(socket, peer);
     return true;
   }
 
-  async #deny(peer: Peer, { reason, detail, error }: TokenProblem): Promise<never> {
+  /** Tenants' administrators leave room for each other, and for operators. */
+  #hasRoomFor(tenant: string | null, socket: TLSSocket): boolean {
+    const { connectionsMax } = this.#deps.limits;
+    const others = [...this.#admitted].filter(([one]) => one !== socket);
+    if (others.length >= connectionsMax) return false;
+    if (tenant === null) return true;
+    const ofTenants = others.filter(([, peer]) => peer.tenant !== null);
+    const ofTenant = ofTenants.filter(([, peer]) => peer.tenant === tenant);
+    return (
+      ofTenants.length < Math.max(1, Math.floor(connectionsMax * TENANTS_SHARE)) &&
+      ofTenant.length < Math.max(1, Math.floor(connectionsMax * TENANT_SHARE))
+    );
+  }
+
+  async #deny(
+    peer: Peer,
+    { reason, detail, error }: TokenProblem,
+    who: OperatorConnection | null = null,
+  ): Promise<never> {
     const { audit } = this.#deps;
     const event = { type: 'authentication', outcome: 'failure', reason, detail } as const;
-    audit.security(subjectOf(peer, null), event);
+    audit.security(who?.subject ?? subjectOf(peer, null), event);
     await audit.durable().catch((cause: unknown) => {
       throw auditOffline(cause);
     });
@@ -275,6 +315,7 @@ export class OperatorGate {
       address: plainAddress(socket.remoteAddress ?? ''),
       port: socket.remotePort ?? 0,
       lastToken: null,
+      tenant: null,
     };
   }
 
@@ -291,13 +332,17 @@ export class OperatorGate {
   }
 }
 
+/** Null for an operator, who belongs to none. */
+const tenantOf = ({ tenant }: KafkaPrincipal): string | null =>
+  tenant === OPERATOR_TENANT ? null : tenant;
+
 function subjectOf(peer: Peer, principal: KafkaPrincipal | null): AuditSubject {
   return {
     connectionId: peer.id,
     listener: 'admin',
     remoteAddress: peer.address,
     remotePort: peer.port,
-    tenant: null,
+    tenant: principal === null ? null : tenantOf(principal),
     principal: principal === null ? null : formatPrincipal(principal),
     fleet: null,
     certificateSerial: principal?.certificateSerial ?? null,

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
-import { request } from 'node:https';
+import { type Agent, request } from 'node:https';
 import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import { type AdminServer, startAdminServer } from '../../src/admin/admin-server.ts';
@@ -25,7 +25,7 @@ import type { AccessEvent, AuditSubject, SecurityEvent } from '../../src/audit/a
 import type { AuditLog } from '../../src/audit/audit-log.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { StorageError } from '../../src/base/errors.ts';
-import { type Logger, silentLogger } from '../../src/base/logger.ts';
+import { silentLogger } from '../../src/base/logger.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { ensureDevCertificates } from '../../src/pki/dev-certificates.ts';
 import { banKey } from '../../src/security/abuse/bans.ts';
@@ -106,6 +106,8 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Base name of the certificate in the PKI; null for none. */
   readonly as?: string | null;
+  /** To use its connections again; none: a connection of its own. */
+  readonly agent?: Agent;
 }
 
 export interface AdminFixture {
@@ -124,6 +126,8 @@ export interface AdminFixture {
   readonly checks: HealthCheck[];
   /** Who may do what; everything is allowed until a test says otherwise. */
   decide: (tenant: string | null, action: Action) => AuthorizationResult;
+  /** Who of a tenant is shut out. */
+  exclusionOf: AdminDeps['exclusionOf'];
   call(method: string, path: string, options?: CallOptions): Promise<Answer>;
   /** A TLS connection on which a test speaks for itself. */
   connect(as?: string | null): Promise<TLSSocket>;
@@ -148,9 +152,12 @@ const LIMITS: AdminLimits = {
   connectionsMax: 8,
 };
 
-export async function startFixture(
-  options: { limits?: Partial<AdminLimits>; logger?: Logger; tokens?: AdminDeps['tokens'] } = {},
-): Promise<AdminFixture> {
+export interface FixtureOptions
+  extends Partial<Pick<AdminDeps, 'logger' | 'tokens' | 'authorizer' | 'outside'>> {
+  readonly limits?: Partial<AdminLimits>;
+}
+
+export async function startFixture(options: FixtureOptions = {}): Promise<AdminFixture> {
   const certsDir = temporaryDirectory('admin');
   const { pki } = await ensureDevCertificates(certsDir);
   const file = (name: string): string => join(certsDir, name);
@@ -171,9 +178,11 @@ export async function startFixture(
         ? admitOperator(peerFactsOf(socket), rules, systemClock.nowMs())
         : { admitted: false, reason: 'revoked', detail: 'by the test' },
     tokens: options.tokens ?? null,
-    authorizer: {
+    exclusionOf: (tenant, name) => fixture.exclusionOf(tenant, name),
+    authorizer: options.authorizer ?? {
       authorizeIn: (tenant, _principal, _host, action) => fixture.decide(tenant, action),
     },
+    outside: options.outside ?? null,
     audit: state.audit,
     clock: systemClock,
     random: systemRandom,
@@ -197,6 +206,7 @@ export async function startFixture(
     certsDir,
     ...state,
     decide: () => ALLOWED,
+    exclusionOf: () => null,
     call: (method, path, call = {}) =>
       callHttps(
         { ...tlsOptions(call.as === undefined ? 'operator' : call.as) },
@@ -416,7 +426,7 @@ function callHttps(
   tls: object,
   method: string,
   path: string,
-  { body, rawBody, contentType, headers }: CallOptions,
+  { body, rawBody, contentType, headers, agent }: CallOptions,
 ): Promise<Answer> {
   const content = rawBody ?? (body === undefined ? undefined : JSON.stringify(body));
   return new Promise((resolve, reject) => {
@@ -425,7 +435,7 @@ function callHttps(
         ...tls,
         method,
         path,
-        agent: false,
+        agent: agent ?? false,
         headers: {
           ...(content === undefined ? {} : { 'content-type': contentType ?? 'application/json' }),
           ...(content === undefined ? {} : { 'content-length': Buffer.byteLength(content) }),

@@ -12,6 +12,7 @@ import {
   tenantCluster,
   topicOf,
 } from '../admin-route.ts';
+import type { TopicView } from '../admin-services.ts';
 import {
   anyInteger,
   anyText,
@@ -58,11 +59,14 @@ const list = defineRoute({
   handle: async ({ tenant, ...page }, context) => {
     requireTenant(tenant, context);
     const { deps } = context;
-    const mayDescribe = (resourceName: string): boolean =>
-      context.permits({ operation: 'DESCRIBE', resourceType: 'TOPIC', tenant, resourceName });
     const all = deps.topics.list(tenant);
     const { items, next } = await pageOf('topics', all, ({ name }) => name, page, deps.clock);
-    return ok({ topics: items.filter(({ name }) => mayDescribe(name)), next });
+    const topics: TopicView[] = [];
+    for (const topic of items) {
+      const access = { operation: 'DESCRIBE', resourceType: 'TOPIC', tenant } as const;
+      if (await context.permits({ ...access, resourceName: topic.name })) topics.push(topic);
+    }
+    return ok({ topics, next });
   },
 });
 
