@@ -3,6 +3,7 @@
  * composition root. Names are a tenant's own (visible) names.
  */
 import type { TLSSocket, TlsOptions } from 'node:tls';
+import type { AuditSubject } from '../audit/audit-event.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
@@ -328,6 +329,23 @@ export interface Exclusion {
   readonly detail: string;
 }
 
+/** Guessing and bans; `AbuseGate` says more. A failure is counted in the turn in which it is known. */
+export interface AdminAbuse {
+  /** Why a connection is dropped before its handshake; null: it is not. */
+  turnsAway(subject: AuditSubject): Exclusion | null;
+  handshakeFailed(subject: AuditSubject, code: string): void;
+  /** How long to wait before the peer is told, in milliseconds. */
+  certificateRefused(subject: AuditSubject, reason: string): number;
+  /** Null: a token that is not taken claims nothing. */
+  loginRefused(subject: AuditSubject, claim: null): number;
+  /** Somebody is proven, until what is answered is called. */
+  connected(
+    subject: AuditSubject,
+    who: { readonly tenant: string | null; readonly name: string | null },
+    isLogin: boolean,
+  ): () => void;
+}
+
 export interface AdminLimits {
   readonly bodyMaxBytes: number;
   readonly requestTimeoutMs: number;
@@ -346,6 +364,7 @@ export interface AdminDeps {
   readonly tokens: Pick<OperatorTokens, 'verify'> | null;
   /** Why somebody of a tenant is shut out by now: the tenant is not active, or the name is. */
   readonly exclusionOf: (tenant: string, name: string) => Exclusion | null;
+  readonly abuse: AdminAbuse;
   readonly authorizer: Pick<Authorizer, 'authorizeIn'>;
   /** Where decisions on what tenants' own administrators do are not, or not only, taken here. */
   readonly outside: OutsideDecisions | null;

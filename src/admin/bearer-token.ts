@@ -81,6 +81,8 @@ export function problemFor({ reason, detail }: OperatorTokenRefusal): TokenProbl
   return problem(AUDIT_REASONS[reason], detail, error);
 }
 
+export const BAD_TOKEN: TokenProblem = problemFor({ reason: 'bad_token', detail: '' });
+
 export const ENDED: TokenProblem = problemFor({
   reason: 'token_expired',
   detail: 'it ended while the request came in',

@@ -22,6 +22,7 @@ import { formatPrincipal, type KafkaPrincipal, OPERATOR_TENANT } from '../securi
 import type { AdminDeps } from './admin-services.ts';
 import {
   authorizationsIn,
+  BAD_TOKEN,
   bearerToken,
   ENDED,
   MALFORMED,
@@ -43,7 +44,7 @@ export interface OperatorConnection {
 
 type GateDeps = Pick<
   AdminDeps,
-  'admit' | 'tokens' | 'exclusionOf' | 'audit' | 'clock' | 'random' | 'limits'
+  'admit' | 'tokens' | 'exclusionOf' | 'abuse' | 'audit' | 'clock' | 'random' | 'limits'
 >;
 
 interface Peer {
@@ -55,6 +56,11 @@ interface Peer {
   /** Whose administrator made the last request; null: an operator, or nobody yet. */
   tenant: string | null;
 }
+
+/** What may be a guess: it shows nothing that anybody trusted has signed. */
+const UNPROVEN: ReadonlySet<string> = new Set(
+  [NO_CREDENTIALS, TOKENS_NOT_TAKEN, MALFORMED, BAD_TOKEN].map(({ reason }) => reason),
+);
 
 /** Of admin.max.connections: what all tenants' administrators, and those of one, may take. */
 const TENANTS_SHARE = 1 / 2;
@@ -147,7 +153,7 @@ export class OperatorGate {
     const subject = { ...subjectOf(peer, principal), tokenIssuer: issuer };
     const operator = { principal, subject, usableUntilMs };
     await this.#notShutOut(operator, peer);
-    if (!this.#prove(socket, peer, tenantOf(principal))) return this.#deny(peer, TOO_MANY);
+    if (!this.#prove(socket, peer, operator)) return this.#deny(peer, TOO_MANY);
     const { tenant, name, roles, expiresAtMs } = principal;
     const login = JSON.stringify([issuer, tenant, name, expiresAtMs, ...roles]);
     if (login !== peer.lastToken) {
@@ -171,12 +177,17 @@ export class OperatorGate {
   }
 
   /** Counts the connection among the proven ones from now on; false when there are too many. */
-  #prove(socket: TLSSocket, peer: Peer, tenant: string | null): boolean {
+  #prove(socket: TLSSocket, peer: Peer, operator: OperatorConnection): boolean {
+    const tenant = tenantOf(operator.principal);
     if (!this.#hasRoomFor(tenant, socket)) return false;
     peer.tenant = tenant;
     if (this.#admitted.has(socket)) return true;
     this.#nameless.delete(socket);
-    if (!socket.destroyed) this.#admitted.set(socket, peer);
+    if (socket.destroyed) return true;
+    this.#admitted.set(socket, peer);
+    const { principal, subject } = operator;
+    const { name } = principal;
+    socket.once('close', this.#deps.abuse.connected(subject, { tenant, name }, true));
     return true;
   }
 
@@ -201,10 +212,17 @@ export class OperatorGate {
   ): Promise<never> {
     const { audit } = this.#deps;
     const event = { type: 'authentication', outcome: 'failure', reason, detail } as const;
-    audit.security(who?.subject ?? subjectOf(peer, null), event);
+    const subject = who?.subject ?? subjectOf(peer, null);
+    const delayMs = UNPROVEN.has(reason) ? this.#deps.abuse.loginRefused(subject, null) : 0;
+    audit.security(subject, event);
     await audit.durable().catch((cause: unknown) => {
       throw auditOffline(cause);
     });
+    if (delayMs > 0) {
+      await new Promise<void>((resolve) => {
+        this.#deps.clock.setTimer(delayMs, resolve);
+      });
+    }
     throw error;
   }
 
@@ -248,6 +266,13 @@ export class OperatorGate {
       this.#pending.delete(socket);
     });
     socket.on('error', () => socket.destroy());
+    const subject = subjectOf(this.#peerOf(socket), null);
+    const turnedAway = this.#deps.abuse.turnsAway(subject);
+    if (turnedAway !== null) {
+      this.#deps.audit.security(subject, { type: 'connection', outcome: 'failure', ...turnedAway });
+      socket.destroy();
+      return;
+    }
     if (this.#pending.size <= connectionsMax) return;
     const [oldest] = this.#pending;
     oldest?.destroy();
@@ -261,11 +286,17 @@ export class OperatorGate {
       if (this.#takesNameless(result.reason)) this.#awaitToken(socket, peer);
       else this.#refuse(socket, peer, result.reason, result.detail);
     } else if (this.#admitted.size >= this.#deps.limits.connectionsMax) {
-      this.#refuse(socket, peer, 'max-connections', 'admin.max.connections is reached');
+      this.#refuse(socket, peer, TOO_MANY.reason, TOO_MANY.detail);
     } else {
       this.#admitted.set(socket, peer);
-      socket.once('close', () => this.#forget(socket));
-      this.#deps.audit.security(subjectOf(peer, result.principal), {
+      const { name } = result.principal;
+      const subject = subjectOf(peer, result.principal);
+      const gone = this.#deps.abuse.connected(subject, { tenant: null, name }, false);
+      socket.once('close', () => {
+        gone();
+        this.#forget(socket);
+      });
+      this.#deps.audit.security(subject, {
         type: 'authentication',
         outcome: 'success',
         reason: 'operator-admitted',
@@ -292,6 +323,8 @@ export class OperatorGate {
     const subject = subjectOf(peer, null);
     const event = { type: 'authentication', outcome: 'failure', reason, detail } as const;
     this.#deps.audit.security(subject, event);
+    // At once, since a certificate is no guess: the HTTP parser must not see it.
+    if (reason !== TOO_MANY.reason) this.#deps.abuse.certificateRefused(subject, reason);
     socket.destroy();
   }
 
@@ -301,7 +334,9 @@ export class OperatorGate {
     socket.destroy();
     // A probe that connects and leaves without a byte has asked for nothing.
     if (code === 'ECONNRESET' && socket.bytesRead === 0) return;
-    this.#deps.audit.security(subjectOf(peer, null), {
+    const subject = subjectOf(peer, null);
+    this.#deps.abuse.handshakeFailed(subject, code);
+    this.#deps.audit.security(subject, {
       type: 'authentication',
       outcome: 'failure',
       reason: 'handshake-failed',
@@ -309,7 +344,7 @@ export class OperatorGate {
     });
   }
 
-  #peerOf(socket: TLSSocket): Peer {
+  #peerOf(socket: Socket): Peer {
     return {
       id: randomUuid(this.#deps.random),
       address: plainAddress(socket.remoteAddress ?? ''),

@@ -34,6 +34,7 @@ import { tlsServerOptions } from '../security/tls-context.ts';
 import { OperatorTokens } from '../security/token/operator-tokens.ts';
 import type { Server } from '../server/server.ts';
 import type { TenantViews } from '../server/tenant-views.ts';
+import { adminAbuse } from './admin-abuse.ts';
 import type { ClientServers } from './client-server.ts';
 import { type HealthParts, healthOf } from './health.ts';
 import type { ShadowPolicy } from './storage.ts';
@@ -79,6 +80,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     },
     tokens: parts.tokens,
     exclusionOf: (tenant, name) => exclusionIn(state, tenant, name),
+    abuse: adminAbuse(config, parts),
     authorizer: parts.shadow?.authorizer ?? authorizer,
     outside: parts.external?.authorizer ?? null,
     audit,

@@ -10,6 +10,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { type AdminServer, startAdminServer } from '../../src/admin/admin-server.ts';
 import type {
   AclView,
+  AdminAbuse,
   AdminDeps,
   AdminLimits,
   BanView,
@@ -155,7 +156,16 @@ const LIMITS: AdminLimits = {
 export interface FixtureOptions
   extends Partial<Pick<AdminDeps, 'logger' | 'tokens' | 'authorizer' | 'outside'>> {
   readonly limits?: Partial<AdminLimits>;
+  readonly abuse?: (audit: AuditLog) => AdminAbuse;
 }
+
+const NO_ABUSE: AdminAbuse = {
+  turnsAway: () => null,
+  handshakeFailed: () => {},
+  certificateRefused: () => 0,
+  loginRefused: () => 0,
+  connected: () => () => {},
+};
 
 export async function startFixture(options: FixtureOptions = {}): Promise<AdminFixture> {
   const certsDir = temporaryDirectory('admin');
@@ -183,6 +193,7 @@ export async function startFixture(options: FixtureOptions = {}): Promise<AdminF
       authorizeIn: (tenant, _principal, _host, action) => fixture.decide(tenant, action),
     },
     outside: options.outside ?? null,
+    abuse: options.abuse?.(state.audit) ?? NO_ABUSE,
     audit: state.audit,
     clock: systemClock,
     random: systemRandom,
