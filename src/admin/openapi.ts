@@ -87,7 +87,7 @@ const PROBLEMS: Readonly<Record<number, string>> = {
   403: 'The policy does not allow it, or the certificate is refused',
   404: 'There is no such thing',
   408: 'The request did not arrive in time',
-  409: 'It contradicts what is there, or a request with the same Idempotency-Key is under way',
+  409: 'It contradicts what is there or how the broker is set up, or a request with the same Idempotency-Key is under way',
   413: 'The body is too large',
   414: 'The path is too long',
   415: 'The body is not JSON',
@@ -97,7 +97,7 @@ const PROBLEMS: Readonly<Record<number, string>> = {
   500: 'Something failed inside the broker; its log says what',
   503: 'The broker cannot do it now: its audit log or its storage is offline, or it is busy',
 };
-const OF_CHANGES: ReadonlySet<number> = new Set([409, 413, 415, 422]);
+const WITH_BODY: ReadonlySet<number> = new Set([413, 415, 422]);
 
 /** Of every change, beside what is its own. */
 export const IDEMPOTENCY_HEADER = {
@@ -156,7 +156,7 @@ function responsesOf({ answers, method }: AdminRoute): JsonSchema {
         : { description: words, content: { 'application/json': { schema } } };
   }
   for (const [status, description] of Object.entries(PROBLEMS)) {
-    if (method === 'GET' && OF_CHANGES.has(Number(status))) continue;
+    if (method === 'GET' && WITH_BODY.has(Number(status))) continue;
     const own = responses[status] as { content?: object } | undefined;
     const content = {
       ...own?.content,

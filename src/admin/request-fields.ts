@@ -32,7 +32,9 @@ export const Grammars = {
     allowed: 'a SHA-256 fingerprint as openssl prints it',
   },
   mappingRules: {
-    pattern: /^[^\p{Cc}\p{Zl}\p{Zp}]{1,2048}$/u,
+    // No control characters (Cc) and no line or paragraph separators, in a form that others read too.
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it keeps out
+    pattern: /^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]{1,2048}$/u,
     allowed: '1 to 2048 characters in the syntax of ssl.principal.mapping.rules',
   },
   pem: {
