@@ -1,9 +1,11 @@
 /**
- * Fetches the clients in Python and Go that the tests of consumer groups and of SASL use, and the two
- * policy decision points that the tests of the external authorizer ask.
+ * Fetches the clients in Python and Go that the tests of consumer groups and of SASL use, the two
+ * policy decision points that the tests of the external authorizer ask, and schemathesis, which tries
+ * the admin API by its OpenAPI document.
  *
- * Owns four git-ignored directories: `.cache/kafka-python` (a virtual environment with what
- * test/interop/python-consumer/requirements.txt pins), `.cache/go-consumer` (the program of
+ * Owns five git-ignored directories: `.cache/kafka-python` and `.cache/schemathesis` (virtual
+ * environments with what test/interop/python-consumer/requirements.txt and
+ * test/interop/schemathesis/requirements.txt pin), `.cache/go-consumer` (the program of
  * test/interop/go-consumer), `.cache/cerbos` (the npm package that test/interop/pdp/cerbos pins) and
  * `.cache/opa` (built from what test/interop/pdp/opa pins). Invariant: a directory is complete if and only if its `stamp` file
  * equals the hash of what it was made from, so a run that is already up to date costs milliseconds.
@@ -23,7 +25,7 @@ const opaSources = join(root, 'test', 'interop', 'pdp', 'opa');
 const cerbosSources = ['package.json', 'package-lock.json'].map((name) =>
   join(root, 'test', 'interop', 'pdp', 'cerbos', name),
 );
-const requirements = join(root, 'test', 'interop', 'python-consumer', 'requirements.txt');
+const requirementsOf = (folder) => join(root, 'test', 'interop', folder, 'requirements.txt');
 
 const hashOf = (files) => {
   const hash = createHash('sha256');
@@ -52,7 +54,7 @@ const prepare = (name, sources, make) => {
   writeFileSync(file, stamp);
 };
 
-const makePython = (into) => {
+const makePython = (requirements) => (into) => {
   run('python3', ['-m', 'venv', into]);
   const options = ['--quiet', '--require-hashes', '--only-binary=:all:', '-r', requirements];
   run(join(into, 'bin', 'pip'), ['install', ...options]);
@@ -78,7 +80,13 @@ const attempt = (name, sources, make) => {
   }
 };
 
-attempt('kafka-python', [requirements], makePython);
+const attemptPython = (name, folder) => {
+  const requirements = requirementsOf(folder);
+  attempt(name, [requirements], makePython(requirements));
+};
+
+attemptPython('kafka-python', 'python-consumer');
+attemptPython('schemathesis', 'schemathesis');
 const goFiles = (folder) => ['go.mod', 'go.sum', 'main.go'].map((name) => join(folder, name));
 attempt('go-consumer', goFiles(goSources), makeGo(goSources, 'go-consumer'));
 attempt('opa', goFiles(opaSources), makeGo(opaSources, 'opa'));

@@ -8,12 +8,22 @@
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { type SecureContextOptions, TLSSocket } from 'node:tls';
+import swagger from '@fastify/swagger';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { AdminRoute } from './admin-route.ts';
 import type { AdminDeps } from './admin-services.ts';
+import { IdempotencyKeys } from './idempotency.ts';
+import type { JsonSchema } from './json-shape.ts';
+import {
+  documentOptions,
+  IDEMPOTENCY_HEADER,
+  PROBLEM_SCHEMA,
+  routeSchema,
+  takesIdempotencyKey,
+} from './openapi.ts';
 import { type OperatorConnection, OperatorGate } from './operator-gate.ts';
 import { AdminError, PROBLEM_CONTENT_TYPE, problemOf, toProblem } from './problem.ts';
-import { RequestFields } from './request-fields.ts';
+import { invalidRequest, type Mismatch, queryAsTyped, type RequestPart } from './request-fields.ts';
 import { runRoute } from './route-pipeline.ts';
 import { ADMIN_ROUTES } from './routes/index.ts';
 
@@ -34,9 +44,12 @@ const PARAMETER_LENGTH_MAX = 256;
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'] as const;
 
 /** Resolves once it listens. Throws when the address is taken. */
-export async function startAdminServer(deps: AdminDeps): Promise<AdminServer> {
+export async function startAdminServer(
+  deps: AdminDeps,
+  routes: readonly AdminRoute[] = ADMIN_ROUTES,
+): Promise<AdminServer> {
   const gate = new OperatorGate(deps);
-  const app = createApp(deps, gate);
+  const app = await createApp(deps, gate, routes);
   await app.listen({ host: deps.host, port: deps.port });
   const server = app.server as Server;
   const { port } = server.address() as AddressInfo;
@@ -56,13 +69,19 @@ export async function startAdminServer(deps: AdminDeps): Promise<AdminServer> {
   };
 }
 
-function createApp(deps: AdminDeps, gate: OperatorGate): FastifyInstance {
+async function createApp(
+  deps: AdminDeps,
+  gate: OperatorGate,
+  routes: readonly AdminRoute[],
+): Promise<FastifyInstance> {
   const app = fastify({
     serverFactory: (handler) => createHttpsServer(deps, gate, handler),
     bodyLimit: deps.limits.bodyMaxBytes,
     exposeHeadRoutes: false,
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
+    // What is not as it must be is refused: nothing is converted, filled in or left out.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
     frameworkErrors: (error, _request, reply) => sendProblem(deps, reply, error),
   });
@@ -77,8 +96,11 @@ function createApp(deps: AdminDeps, gate: OperatorGate): FastifyInstance {
   app.addHook('onResponse', async (request) => gate.requestAnswered(request.raw.socket));
   app.setErrorHandler((error, _request, reply) => sendProblem(deps, reply, error));
   app.setNotFoundHandler((_request, reply) => sendProblem(deps, reply, { statusCode: 404 }));
-  for (const route of ADMIN_ROUTES) register(app, route, deps, { gate, operators });
-  refuseOtherMethods(app);
+  await app.register(swagger, documentOptions(deps.status().version));
+  app.addSchema(PROBLEM_SCHEMA);
+  const keys = new IdempotencyKeys(deps.clock);
+  for (const route of routes) register(app, route, deps, { gate, operators, keys });
+  refuseOtherMethods(app, routes);
   return app;
 }
 
@@ -134,34 +156,74 @@ function admitted(operator: OperatorConnection | null | undefined): OperatorConn
   throw new AdminError(403, 'not-admitted', 'This certificate is refused.');
 }
 
-function register(
-  app: FastifyInstance,
-  route: AdminRoute,
-  deps: AdminDeps,
-  { gate, operators }: { readonly gate: OperatorGate; readonly operators: Operators },
-): void {
+interface Parts {
+  readonly gate: OperatorGate;
+  readonly operators: Operators;
+  readonly keys: IdempotencyKeys;
+}
+
+function register(app: FastifyInstance, route: AdminRoute, deps: AdminDeps, parts: Parts): void {
+  const { gate, operators, keys } = parts;
+  const { schemas } = route;
   app.route({
     method: route.method,
     url: route.path,
+    schema: routeSchema(route),
+    schemaErrorFormatter: (errors, part) =>
+      invalidRequest(
+        part === 'headers' ? IDEMPOTENCY_HEADER : (schemas[part as RequestPart] ?? NO_FIELDS),
+        errors as readonly Mismatch[],
+      ),
+    preValidation: async (request) => {
+      request.query = queryAsTyped(schemas.querystring, request.query as Record<string, unknown>);
+      if (schemas.body === null) refuseBody(request.body);
+      else request.body ??= {};
+    },
     handler: async (request, reply) => {
-      const fields = new RequestFields([request.params, request.query, request.body]);
       const operator = admitted(operators.get(request));
       const stillOne = admitted(await gate.stillIs(operator, asTls(request.raw.socket)));
-      const answer = await runRoute(route, fields, stillOne, deps);
+      const { answer, isReplay } = await runRoute(
+        route,
+        {
+          parts: [request.params, request.query, request.body],
+          idempotencyKey: idempotencyKeyIn(route, request),
+        },
+        stillOne,
+        { deps, document: () => app.swagger(), keys },
+      );
+      if (isReplay) reply.header('idempotency-replayed', 'true');
       reply.code(answer.status);
       return answer.body === null ? reply.send() : reply.send(answer.body);
     },
   });
 }
 
-function refuseOtherMethods(app: FastifyInstance): void {
-  for (const path of new Set(ADMIN_ROUTES.map((route) => route.path))) {
-    const allowed: string[] = ADMIN_ROUTES.filter((route) => route.path === path).map(
-      (route) => route.method,
-    );
+/** Checked as all headers are; of a route that takes none, or a method that needs none, it is null. */
+function idempotencyKeyIn(route: AdminRoute, { headers }: FastifyRequest): string | null {
+  const key = headers['idempotency-key'];
+  return takesIdempotencyKey(route) && typeof key === 'string' ? key : null;
+}
+
+const NO_FIELDS: JsonSchema = { properties: {} };
+
+/** Of a route that takes none: an empty object says as little. */
+function refuseBody(body: unknown): void {
+  if (body === undefined || body === null) return;
+  const isObject = typeof body === 'object' && !Array.isArray(body);
+  const keyword = isObject ? 'additionalProperties' : 'type';
+  if (isObject && Object.keys(body).length === 0) return;
+  throw invalidRequest(NO_FIELDS, [{ keyword, instancePath: '', params: {} }]);
+}
+
+function refuseOtherMethods(app: FastifyInstance, routes: readonly AdminRoute[]): void {
+  for (const path of new Set(routes.map((route) => route.path))) {
+    const allowed: string[] = routes
+      .filter((route) => route.path === path)
+      .map((route) => route.method);
     app.route({
       method: METHODS.filter((method) => !allowed.includes(method)),
       url: path,
+      schema: { hide: true },
       // Before the body is read: it does not matter what it is.
       onRequest: async (_request, reply) => {
         const allow = allowed.join(', ');

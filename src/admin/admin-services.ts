@@ -3,6 +3,7 @@
  * composition root. Names are a tenant's own (visible) names.
  */
 import type { TLSSocket, TlsOptions } from 'node:tls';
+import type { AuditSubject } from '../audit/audit-event.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
@@ -11,7 +12,7 @@ import type { BanId } from '../security/abuse/bans.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
 import type { AclFilter } from '../security/acl/acl-filter.ts';
 import type { AdmissionResult } from '../security/admission.ts';
-import type { Action, Authorizer } from '../security/authorizer.ts';
+import type { Action, Authorizer, OutsideDecisions } from '../security/authorizer.ts';
 import type {
   RevocationReason,
   RevokedCertificate,
@@ -34,7 +35,8 @@ export interface TenantView {
 
 /** Methods that change something resolve once the change is durable and in force. */
 export interface AdminTenants {
-  list(): readonly TenantView[];
+  /** In no order. */
+  list(): Iterable<TenantView>;
   get(name: string): TenantView | undefined;
   /**
    * Again with the same CA it is the tenant that is there. Throws AdminError when it exists with
@@ -85,17 +87,10 @@ export interface UserView {
   }[];
 }
 
-export interface UserPage {
-  /** In order of name. */
-  readonly users: readonly UserView[];
-  /** To be given as `after` for the next page; null: there is none. */
-  readonly next: string | null;
-}
-
 /** Changes resolve once they are durable and in force; AdminError for what is refused. */
 export interface AdminUsers {
-  /** Undefined when there is no such tenant. */
-  list(tenant: string, after: string | null, limit: number): UserPage | undefined;
+  /** Those behind the name `after`, in no order; undefined when there is no such tenant. */
+  list(tenant: string, after: string | null): Iterable<UserView> | undefined;
   /** True when the user had none before. */
   set(tenant: string, credential: ScramCredential): Promise<boolean>;
   /** How many credentials were removed; null stands for every mechanism. */
@@ -218,13 +213,15 @@ export interface RevocationAnswer {
 }
 
 export interface RevocationList {
-  readonly names: readonly RevokedName[];
-  readonly certificates: readonly (Omit<RevokedCertificate, 'issuerKeyId'> & {
-    /** SHA-256 over the CA's public key, hexadecimal. */
-    readonly caKeyId: string;
-    /** Null when the tenant has no such CA any more. */
-    readonly caFingerprint: string | null;
-  })[];
+  readonly names: Iterable<RevokedName>;
+  readonly certificates: Iterable<
+    Omit<RevokedCertificate, 'issuerKeyId'> & {
+      /** SHA-256 over the CA's public key, hexadecimal. */
+      readonly caKeyId: string;
+      /** Null when the tenant has no such CA any more. */
+      readonly caFingerprint: string | null;
+    }
+  >;
 }
 
 export type SuspensionView = Suspension;
@@ -233,7 +230,7 @@ export type SuspensionView = Suspension;
 export interface AdminRevocations {
   /** Undefined when there is no such tenant. */
   list(tenant: string): RevocationList | undefined;
-  suspensions(tenant: string): readonly SuspensionView[] | undefined;
+  suspensions(tenant: string): Iterable<SuspensionView> | undefined;
   revoke(tenant: string, wanted: WantedRevocation): Promise<RevocationAnswer>;
   setSuspended(tenant: string, id: SuspendedId, isSuspended: boolean): Promise<void>;
 }
@@ -253,7 +250,7 @@ export interface BanView {
 /** Changes resolve once they are durable and in force; AdminError for what is refused. */
 export interface AdminBans {
   /** Those in force: of a tenant's names, or all when it is null. */
-  list(tenant: string | null): readonly BanView[];
+  list(tenant: string | null): Iterable<BanView>;
   add(id: BanId, durationMs: number, reason: string): Promise<BanView>;
   /** False when there is no such ban. */
   remove(id: BanId): Promise<boolean>;
@@ -326,6 +323,29 @@ export interface StatusReport {
   };
 }
 
+/** `reason` is a stable code for the audit log; `detail` is for the log alone. */
+export interface Exclusion {
+  readonly reason: string;
+  readonly detail: string;
+}
+
+/** Guessing and bans; `AbuseGate` says more. A failure is counted in the turn in which it is known. */
+export interface AdminAbuse {
+  /** Why a connection is dropped before its handshake; null: it is not. */
+  turnsAway(subject: AuditSubject): Exclusion | null;
+  handshakeFailed(subject: AuditSubject, code: string): void;
+  /** How long to wait before the peer is told, in milliseconds. */
+  certificateRefused(subject: AuditSubject, reason: string): number;
+  /** Null: a token that is not taken claims nothing. */
+  loginRefused(subject: AuditSubject, claim: null): number;
+  /** Somebody is proven, until what is answered is called. */
+  connected(
+    subject: AuditSubject,
+    who: { readonly tenant: string | null; readonly name: string | null },
+    isLogin: boolean,
+  ): () => void;
+}
+
 export interface AdminLimits {
   readonly bodyMaxBytes: number;
   readonly requestTimeoutMs: number;
@@ -342,7 +362,12 @@ export interface AdminDeps {
   readonly admit: (socket: TLSSocket) => AdmissionResult;
   /** Null: operators come with certificates only, and a connection without one is refused. */
   readonly tokens: Pick<OperatorTokens, 'verify'> | null;
+  /** Why somebody of a tenant is shut out by now: the tenant is not active, or the name is. */
+  readonly exclusionOf: (tenant: string, name: string) => Exclusion | null;
+  readonly abuse: AdminAbuse;
   readonly authorizer: Pick<Authorizer, 'authorizeIn'>;
+  /** Where decisions on what tenants' own administrators do are not, or not only, taken here. */
+  readonly outside: OutsideDecisions | null;
   readonly audit: AuditLog;
   readonly clock: Clock;
   readonly random: Random;

@@ -65,6 +65,7 @@ const AUDIT_REASONS = {
   bad_token: 'token_refused',
   token_expired: 'token_expired',
   no_role: 'token_without_role',
+  no_tenant: 'token_of_no_tenant',
   unusable: 'token_keys_unavailable',
 } as const satisfies Record<OperatorTokenRefusal['reason'], string>;
 
@@ -74,12 +75,23 @@ export function problemFor({ reason, detail }: OperatorTokenRefusal): TokenProbl
     bad_token: unauthorized('invalid-token', 'The token is not one of a trusted issuer for here.'),
     token_expired: unauthorized('token-expired', 'The token has ended: get a new one.'),
     no_role: new AdminError(403, 'insufficient-scope', 'No scope of the token gives a role here.'),
+    no_tenant: new AdminError(403, 'no-tenant', "The token is for none of the issuer's tenants."),
     unusable: new AdminError(503, 'token-keys-unavailable', "The issuer's keys cannot be fetched."),
   }[reason];
   return problem(AUDIT_REASONS[reason], detail, error);
 }
 
+export const BAD_TOKEN: TokenProblem = problemFor({ reason: 'bad_token', detail: '' });
+
 export const ENDED: TokenProblem = problemFor({
   reason: 'token_expired',
   detail: 'it ended while the request came in',
 });
+
+/** Whose tenant is suspended or gone, or who is shut out of it by name; the log says which. */
+export const shutOut = ({ reason, detail }: { reason: string; detail: string }): TokenProblem =>
+  problem(
+    reason,
+    detail,
+    new AdminError(403, 'shut-out', 'Whoever this token is of is shut out at present.'),
+  );

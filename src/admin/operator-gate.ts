@@ -18,15 +18,17 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { AuditSubject } from '../audit/audit-event.ts';
 import { randomUuid } from '../base/random.ts';
-import { formatPrincipal, type KafkaPrincipal } from '../security/principal.ts';
+import { formatPrincipal, type KafkaPrincipal, OPERATOR_TENANT } from '../security/principal.ts';
 import type { AdminDeps } from './admin-services.ts';
 import {
   authorizationsIn,
+  BAD_TOKEN,
   bearerToken,
   ENDED,
   MALFORMED,
   NO_CREDENTIALS,
   problemFor,
+  shutOut,
   TOKENS_NOT_TAKEN,
   TOO_MANY,
   type TokenProblem,
@@ -40,7 +42,10 @@ export interface OperatorConnection {
   readonly usableUntilMs: number | null;
 }
 
-type GateDeps = Pick<AdminDeps, 'admit' | 'tokens' | 'audit' | 'clock' | 'random' | 'limits'>;
+type GateDeps = Pick<
+  AdminDeps,
+  'admit' | 'tokens' | 'exclusionOf' | 'abuse' | 'audit' | 'clock' | 'random' | 'limits'
+>;
 
 interface Peer {
   readonly id: string;
@@ -48,7 +53,18 @@ interface Peer {
   readonly port: number;
   /** Whose token was recorded last, so that a login is recorded once and not with each request. */
   lastToken: string | null;
+  /** Whose administrator made the last request; null: an operator, or nobody yet. */
+  tenant: string | null;
 }
+
+/** What may be a guess: it shows nothing that anybody trusted has signed. */
+const UNPROVEN: ReadonlySet<string> = new Set(
+  [NO_CREDENTIALS, TOKENS_NOT_TAKEN, MALFORMED, BAD_TOKEN].map(({ reason }) => reason),
+);
+
+/** Of admin.max.connections: what all tenants' administrators, and those of one, may take. */
+const TENANTS_SHARE = 1 / 2;
+const TENANT_SHARE = 1 / 8;
 
 export class OperatorGate {
   readonly #deps: GateDeps;
@@ -102,7 +118,8 @@ export class OperatorGate {
     if (byCertificate === 'refused') return null;
     const { usableUntilMs } = operator;
     if (usableUntilMs === null) return byCertificate;
-    return this.#deps.clock.nowMs() < usableUntilMs ? operator : this.#deny(peer, ENDED);
+    if (this.#deps.clock.nowMs() >= usableUntilMs) return this.#deny(peer, ENDED);
+    return this.#notShutOut(operator, peer);
   }
 
   /** By the certificate of the connection, judged afresh; null when there is none to judge. */
@@ -132,11 +149,13 @@ export class OperatorGate {
     if (token === null) return this.#deny(peer, MALFORMED);
     const verdict = await tokens.verify(token);
     if ('reason' in verdict) return this.#deny(peer, problemFor(verdict));
-    if (!this.#prove(socket, peer)) return this.#deny(peer, TOO_MANY);
     const { principal, issuer, usableUntilMs } = verdict;
     const subject = { ...subjectOf(peer, principal), tokenIssuer: issuer };
-    const { name, roles, expiresAtMs } = principal;
-    const login = JSON.stringify([issuer, name, expiresAtMs, ...roles]);
+    const operator = { principal, subject, usableUntilMs };
+    await this.#notShutOut(operator, peer);
+    if (!this.#prove(socket, peer, operator)) return this.#deny(peer, TOO_MANY);
+    const { tenant, name, roles, expiresAtMs } = principal;
+    const login = JSON.stringify([issuer, tenant, name, expiresAtMs, ...roles]);
     if (login !== peer.lastToken) {
       peer.lastToken = login;
       audit.security(subject, {
@@ -146,25 +165,64 @@ export class OperatorGate {
         facts: { issuer, tokenRoles: roles.join(' ') },
       });
     }
-    return { principal, subject, usableUntilMs };
+    return operator;
   }
 
-  /** Counts the connection among the operators' from now on; false when there are too many. */
-  #prove(socket: TLSSocket, peer: Peer): boolean {
+  /** Somebody of a tenant, once more each time: the tenant may have been suspended meanwhile. */
+  async #notShutOut(operator: OperatorConnection, peer: Peer): Promise<OperatorConnection> {
+    const { tenant, name } = operator.principal;
+    if (tenant === OPERATOR_TENANT) return operator;
+    const exclusion = this.#deps.exclusionOf(tenant, name);
+    return exclusion === null ? operator : this.#deny(peer, shutOut(exclusion), operator);
+  }
+
+  /** Counts the connection among the proven ones from now on; false when there are too many. */
+  #prove(socket: TLSSocket, peer: Peer, operator: OperatorConnection): boolean {
+    const tenant = tenantOf(operator.principal);
+    if (!this.#hasRoomFor(tenant, socket)) return false;
+    peer.tenant = tenant;
     if (this.#admitted.has(socket)) return true;
-    if (this.#admitted.size >= this.#deps.limits.connectionsMax) return false;
     this.#nameless.delete(socket);
-    if (!socket.destroyed) this.#admitted.set(socket, peer);
+    if (socket.destroyed) return true;
+    this.#admitted.set(socket, peer);
+    const { principal, subject } = operator;
+    const { name } = principal;
+    socket.once('close', this.#deps.abuse.connected(subject, { tenant, name }, true));
     return true;
   }
 
-  async #deny(peer: Peer, { reason, detail, error }: TokenProblem): Promise<never> {
+  /** Tenants' administrators leave room for each other, and for operators. */
+  #hasRoomFor(tenant: string | null, socket: TLSSocket): boolean {
+    const { connectionsMax } = this.#deps.limits;
+    const others = [...this.#admitted].filter(([one]) => one !== socket);
+    if (others.length >= connectionsMax) return false;
+    if (tenant === null) return true;
+    const ofTenants = others.filter(([, peer]) => peer.tenant !== null);
+    const ofTenant = ofTenants.filter(([, peer]) => peer.tenant === tenant);
+    return (
+      ofTenants.length < Math.max(1, Math.floor(connectionsMax * TENANTS_SHARE)) &&
+      ofTenant.length < Math.max(1, Math.floor(connectionsMax * TENANT_SHARE))
+    );
+  }
+
+  async #deny(
+    peer: Peer,
+    { reason, detail, error }: TokenProblem,
+    who: OperatorConnection | null = null,
+  ): Promise<never> {
     const { audit } = this.#deps;
     const event = { type: 'authentication', outcome: 'failure', reason, detail } as const;
-    audit.security(subjectOf(peer, null), event);
+    const subject = who?.subject ?? subjectOf(peer, null);
+    const delayMs = UNPROVEN.has(reason) ? this.#deps.abuse.loginRefused(subject, null) : 0;
+    audit.security(subject, event);
     await audit.durable().catch((cause: unknown) => {
       throw auditOffline(cause);
     });
+    if (delayMs > 0) {
+      await new Promise<void>((resolve) => {
+        this.#deps.clock.setTimer(delayMs, resolve);
+      });
+    }
     throw error;
   }
 
@@ -208,6 +266,13 @@ export class OperatorGate {
       this.#pending.delete(socket);
     });
     socket.on('error', () => socket.destroy());
+    const subject = subjectOf(this.#peerOf(socket), null);
+    const turnedAway = this.#deps.abuse.turnsAway(subject);
+    if (turnedAway !== null) {
+      this.#deps.audit.security(subject, { type: 'connection', outcome: 'failure', ...turnedAway });
+      socket.destroy();
+      return;
+    }
     if (this.#pending.size <= connectionsMax) return;
     const [oldest] = this.#pending;
     oldest?.destroy();
@@ -221,11 +286,17 @@ export class OperatorGate {
       if (this.#takesNameless(result.reason)) this.#awaitToken(socket, peer);
       else this.#refuse(socket, peer, result.reason, result.detail);
     } else if (this.#admitted.size >= this.#deps.limits.connectionsMax) {
-      this.#refuse(socket, peer, 'max-connections', 'admin.max.connections is reached');
+      this.#refuse(socket, peer, TOO_MANY.reason, TOO_MANY.detail);
     } else {
       this.#admitted.set(socket, peer);
-      socket.once('close', () => this.#forget(socket));
-      this.#deps.audit.security(subjectOf(peer, result.principal), {
+      const { name } = result.principal;
+      const subject = subjectOf(peer, result.principal);
+      const gone = this.#deps.abuse.connected(subject, { tenant: null, name }, false);
+      socket.once('close', () => {
+        gone();
+        this.#forget(socket);
+      });
+      this.#deps.audit.security(subject, {
         type: 'authentication',
         outcome: 'success',
         reason: 'operator-admitted',
@@ -252,6 +323,8 @@ export class OperatorGate {
     const subject = subjectOf(peer, null);
     const event = { type: 'authentication', outcome: 'failure', reason, detail } as const;
     this.#deps.audit.security(subject, event);
+    // At once, since a certificate is no guess: the HTTP parser must not see it.
+    if (reason !== TOO_MANY.reason) this.#deps.abuse.certificateRefused(subject, reason);
     socket.destroy();
   }
 
@@ -261,7 +334,9 @@ export class OperatorGate {
     socket.destroy();
     // A probe that connects and leaves without a byte has asked for nothing.
     if (code === 'ECONNRESET' && socket.bytesRead === 0) return;
-    this.#deps.audit.security(subjectOf(peer, null), {
+    const subject = subjectOf(peer, null);
+    this.#deps.abuse.handshakeFailed(subject, code);
+    this.#deps.audit.security(subject, {
       type: 'authentication',
       outcome: 'failure',
       reason: 'handshake-failed',
@@ -269,12 +344,13 @@ export class OperatorGate {
     });
   }
 
-  #peerOf(socket: TLSSocket): Peer {
+  #peerOf(socket: Socket): Peer {
     return {
       id: randomUuid(this.#deps.random),
       address: plainAddress(socket.remoteAddress ?? ''),
       port: socket.remotePort ?? 0,
       lastToken: null,
+      tenant: null,
     };
   }
 
@@ -291,13 +367,17 @@ export class OperatorGate {
   }
 }
 
+/** Null for an operator, who belongs to none. */
+const tenantOf = ({ tenant }: KafkaPrincipal): string | null =>
+  tenant === OPERATOR_TENANT ? null : tenant;
+
 function subjectOf(peer: Peer, principal: KafkaPrincipal | null): AuditSubject {
   return {
     connectionId: peer.id,
     listener: 'admin',
     remoteAddress: peer.address,
     remotePort: peer.port,
-    tenant: null,
+    tenant: principal === null ? null : tenantOf(principal),
     principal: principal === null ? null : formatPrincipal(principal),
     fleet: null,
     certificateSerial: principal?.certificateSerial ?? null,

@@ -30,7 +30,24 @@ export interface Problem {
   readonly status: number;
   readonly code: string;
   readonly detail: string;
+  /** What to do next, where there is something that `detail` does not say. */
+  readonly next?: string;
 }
+
+/** By code; whoever shows a problem to a person shows it too. */
+const NEXT_STEPS: Readonly<Record<string, string>> = {
+  'audit-offline': 'free space for the audit log or look at the log of the broker, then try again',
+  'storage-offline': 'look at the log of the broker; it has to be restarted once the disk is sound',
+  'not-authorized': 'an operator with that right has to do it, or the policy needs a rule for it',
+  'token-expired': 'get a new token from its issuer; the commands read the file of --token-file',
+  'insufficient-scope': 'ask the issuer for a scope that scope.roles of its entry names',
+  'no-tenant': 'ask the issuer for a token for one of the tenants of its entry',
+  'shut-out': 'an operator of the broker can say why, and resume the tenant or the name',
+  'max-connections': 'close connections, or raise admin.max.connections',
+  'invalid-cursor': 'ask for the first page again, without a cursor',
+  'internal-error': 'look at the log of the broker: it says what failed',
+  busy: 'try again in a moment',
+};
 
 export const PROBLEM_CONTENT_TYPE = 'application/problem+json';
 
@@ -45,6 +62,7 @@ const TITLES: Readonly<Record<number, string>> = {
   413: 'Content Too Large',
   414: 'URI Too Long',
   415: 'Unsupported Media Type',
+  422: 'Unprocessable Content',
   429: 'Too Many Requests',
   431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
@@ -53,7 +71,9 @@ const TITLES: Readonly<Record<number, string>> = {
 
 export function problemOf(status: number, code: string, detail: string): Problem {
   const title = TITLES[status] ?? 'Error';
-  return { type: `urn:breakwater:problem:${code}`, title, status, code, detail };
+  const next = Object.hasOwn(NEXT_STEPS, code) ? NEXT_STEPS[code] : undefined;
+  const type = `urn:breakwater:problem:${code}`;
+  return { type, title, status, code, detail, ...(next !== undefined && { next }) };
 }
 
 /** What the HTTP layer itself refuses, by status; its own messages are never shown. */

@@ -23,18 +23,13 @@ export class StateRevocations implements AdminRevocations {
     if (found === undefined) return undefined;
     const { revocations } = found;
     return {
-      names: [...revocations.names()],
-      certificates: [...revocations.certificates()].map(({ issuerKeyId, ...rest }) => ({
-        ...rest,
-        caKeyId: issuerKeyId,
-        caFingerprint: fingerprintOf(found, issuerKeyId),
-      })),
+      names: revocations.names(),
+      certificates: viewsOf(found),
     };
   }
 
-  suspensions(tenant: string): readonly SuspensionView[] | undefined {
-    const found = this.#state.image.tenants.get(tenant);
-    return found && [...found.revocations.suspensions()];
+  suspensions(tenant: string): Iterable<SuspensionView> | undefined {
+    return this.#state.image.tenants.get(tenant)?.revocations.suspensions();
   }
 
   async revoke(tenant: string, wanted: WantedRevocation): Promise<RevocationAnswer> {
@@ -58,6 +53,13 @@ export class StateRevocations implements AdminRevocations {
     } catch (error) {
       throw toAdminError(error);
     }
+  }
+}
+
+function* viewsOf(tenant: Tenant): RevocationList['certificates'] {
+  for (const { issuerKeyId, ...rest } of tenant.revocations.certificates()) {
+    const caFingerprint = fingerprintOf(tenant, issuerKeyId);
+    yield { ...rest, caKeyId: issuerKeyId, caFingerprint };
   }
 }
 

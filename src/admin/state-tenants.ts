@@ -32,8 +32,8 @@ export class StateTenants implements AdminTenants {
     this.#registry = registry;
   }
 
-  list(): readonly TenantView[] {
-    return [...this.#state.image.tenants.values()].map(viewOf);
+  *list(): Iterable<TenantView> {
+    for (const tenant of this.#state.image.tenants.values()) yield viewOf(tenant);
   }
 
   get(name: string): TenantView | undefined {

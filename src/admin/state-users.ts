@@ -3,9 +3,13 @@
  * never comes out: a listing tells names, mechanisms and iterations.
  */
 import type { SecurityState } from '../metadata/security-state.ts';
-import type { ScramCredential, ScramCredentialId } from '../security/scram/scram-credentials.ts';
+import type {
+  ScramCredential,
+  ScramCredentialId,
+  ScramCredentials,
+} from '../security/scram/scram-credentials.ts';
 import { SCRAM_MECHANISMS, type ScramMechanismName } from '../security/scram/scram-mechanism.ts';
-import type { AdminUsers, UserPage, UserView } from './admin-services.ts';
+import type { AdminUsers, UserView } from './admin-services.ts';
 import { toAdminError } from './state-tenants.ts';
 
 export class StateUsers implements AdminUsers {
@@ -15,20 +19,9 @@ export class StateUsers implements AdminUsers {
     this.#state = state;
   }
 
-  list(tenant: string, after: string | null, limit: number): UserPage | undefined {
+  list(tenant: string, after: string | null): Iterable<UserView> | undefined {
     const found = this.#state.image.tenants.get(tenant);
-    if (found === undefined) return undefined;
-    const credentials = found.scramCredentials;
-    const names = [...credentials.users()].filter((name) => after === null || name > after).sort();
-    const users = names.slice(0, limit).map(
-      (name): UserView => ({
-        name,
-        credentials: credentials
-          .ofUser(name)
-          .map(({ mechanism, iterations }) => ({ mechanism, iterations })),
-      }),
-    );
-    return { users, next: names.length > limit ? (users.at(-1)?.name ?? null) : null };
+    return found && viewsOf(found.scramCredentials, after);
   }
 
   async set(tenant: string, credential: ScramCredential): Promise<boolean> {
@@ -65,5 +58,14 @@ export class StateUsers implements AdminUsers {
     } catch (error) {
       throw toAdminError(error);
     }
+  }
+}
+
+function* viewsOf(credentials: ScramCredentials, after: string | null): Iterable<UserView> {
+  for (const name of credentials.users()) {
+    if (after !== null && name <= after) continue;
+    const held = credentials.ofUser(name);
+    const views = held.map(({ mechanism, iterations }) => ({ mechanism, iterations }));
+    yield { name, credentials: views };
   }
 }

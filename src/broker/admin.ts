@@ -1,6 +1,11 @@
 /** Starts the admin listener on the parts of a running broker. */
 import { type AdminServer, startAdminServer } from '../admin/admin-server.ts';
-import type { ListenerStatus, ShadowReport, StatusReport } from '../admin/admin-services.ts';
+import type {
+  Exclusion,
+  ListenerStatus,
+  ShadowReport,
+  StatusReport,
+} from '../admin/admin-services.ts';
 import { EngineTopics } from '../admin/engine-topics.ts';
 import { ExternalDecisions } from '../admin/external-decisions.ts';
 import { PolicyAcls } from '../admin/policy-acls.ts';
@@ -29,6 +34,7 @@ import { tlsServerOptions } from '../security/tls-context.ts';
 import { OperatorTokens } from '../security/token/operator-tokens.ts';
 import type { Server } from '../server/server.ts';
 import type { TenantViews } from '../server/tenant-views.ts';
+import { adminAbuse } from './admin-abuse.ts';
 import type { ClientServers } from './client-server.ts';
 import { type HealthParts, healthOf } from './health.ts';
 import type { ShadowPolicy } from './storage.ts';
@@ -73,7 +79,10 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       return admitOperator(peerFactsOf(socket), rules, systemClock.nowMs());
     },
     tokens: parts.tokens,
+    exclusionOf: (tenant, name) => exclusionIn(state, tenant, name),
+    abuse: adminAbuse(config, parts),
     authorizer: parts.shadow?.authorizer ?? authorizer,
+    outside: parts.external?.authorizer ?? null,
     audit,
     clock: systemClock,
     random: systemRandom,
@@ -107,6 +116,14 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     health: () => healthOf(parts),
     status: () => statusOf(config, parts),
   });
+}
+
+/** As on the listeners for clients: who may not log in there administers nothing either. */
+function exclusionIn(state: SecurityState, tenant: string, name: string): Exclusion | null {
+  const found = state.image.tenants.get(tenant);
+  if (found?.state !== 'active') return { reason: 'tenant_inactive', detail: tenant };
+  const ban = state.image.bans.ofPrincipal(tenant, name, systemClock.nowMs());
+  return found.revocations.exclusionOfName(name) ?? ban;
 }
 
 function shadowReport(shadow: ShadowPolicy | null): ShadowReport | null {

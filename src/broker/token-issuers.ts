@@ -55,17 +55,29 @@ export function saslIssuers(config: IssuerConfig, parts: IssuerParts): OauthIssu
         'lists the issuers, or take OAUTHBEARER out of sasl.enabled.mechanisms',
     );
   }
-  return issuersIn(path, SASL_FILE, (fields) => {
-    const tenants = fields.raw('tenants');
-    if (!Array.isArray(tenants) || tenants.length === 0 || !tenants.every(isTenant)) {
-      throw fields.wrong('tenants must list the tenants that it speaks for');
-    }
-    return {
-      ...commonFrom(fields, parts, SASL_TOKEN_AGE_SECONDS),
-      tenants,
-      tenantClaim: fields.optionalText('tenant.claim'),
-    };
-  });
+  return issuersIn(path, SASL_FILE, (fields) => ({
+    ...commonFrom(fields, parts, SASL_TOKEN_AGE_SECONDS),
+    tenants: tenantsFrom(fields),
+    tenantClaim: fields.optionalText('tenant.claim'),
+  }));
+}
+
+function tenantsFrom(fields: IssuerFields): string[] {
+  const tenants = fields.raw('tenants');
+  if (Array.isArray(tenants) && tenants.length > 0 && tenants.every(isTenant)) return tenants;
+  throw fields.wrong('tenants must list the tenants that it speaks for');
+}
+
+/** An issuer of operators names no tenants; one of tenants' administrators is bound to some. */
+function boundTenantsFrom(fields: IssuerFields): Pick<OperatorIssuer, 'tenants' | 'tenantClaim'> {
+  const tenantClaim = fields.optionalText('tenant.claim');
+  if (fields.raw('tenants') === undefined) {
+    if (tenantClaim === null) return { tenants: null, tenantClaim };
+    throw fields.wrong('tenant.claim is set without tenants, which it would choose among');
+  }
+  const tenants = tenantsFrom(fields);
+  if (tenants.length === 1 || tenantClaim !== null) return { tenants, tenantClaim };
+  throw fields.wrong('tenant.claim must say which claim chooses among the tenants');
 }
 
 /** The issuers of admin.oauth.issuers.file; none without it. */
@@ -74,7 +86,8 @@ export function adminIssuers(config: IssuerConfig, parts: IssuerParts): Operator
   if (path === null) return [];
   const issuers = issuersIn(path, ADMIN_FILE, (fields) => {
     const { scopeRoles, ...rest } = commonFrom(fields, parts, ADMIN_TOKEN_AGE_SECONDS);
-    if (scopeRoles !== null) return { ...rest, scopeRoles };
+    const bound = boundTenantsFrom(fields);
+    if (scopeRoles !== null) return { ...rest, ...bound, scopeRoles };
     throw fields.wrong('scope.roles must say which scope gives an operator which role');
   });
   refuseShared(config, issuers, parts);

@@ -123,9 +123,8 @@ async function list(options: ListOptions): Promise<void> {
   const filter: Record<string, string> = { ...resourcesOf(options)[0] };
   if (options.principal !== undefined) filter.principal = options.principal;
   if (options.operation !== undefined) filter.operation = operationOf(options.operation);
-  const query = new URLSearchParams(filter).toString();
-  const path = `${pathTo(options.tenant)}${query === '' ? '' : `?${query}`}`;
-  const answer = await withAdmin(options, (client) => client.call('GET', path));
+  const path = pathTo(options.tenant);
+  const answer = await withAdmin(options, (client) => client.all(path, filter, ['acls']));
   if (options.json === true) {
     printJson(answer);
     return;
@@ -143,7 +142,7 @@ async function list(options: ListOptions): Promise<void> {
   const rows = listIn(answer, 'acls').map((rule) => columns.map((column) => cell(rule, column)));
   const header = ['', 'PRINCIPAL', 'OPERATION', 'TYPE', 'PATTERN', 'NAME', 'HOST', 'ORIGIN'];
   const none =
-    query === ''
+    Object.keys(filter).length === 0
       ? 'no rules: everything is denied'
       : 'no such rules; "acl explain" says what all rules together allow';
   printTable(header, rows, none);

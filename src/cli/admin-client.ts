@@ -2,15 +2,20 @@
  * Owns the way from a command to a running broker: the admin API over HTTPS with the operator's
  * certificate, or a token in its place. There is no other.
  *
- * Invariant: the broker is verified against the server CA given, never against the system's, before
+ * A request whose connection was lost is sent once more; a change by POST carries a key, so that it is
+ * done once. Invariant: the broker is verified against the server CA given, never against the system's, before
  * a token is sent; nothing of a token is printed; every failure ends as a CommandError that says what
  * to do next.
  */
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { join, resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { readRequired } from '../base/credential-files.ts';
+import { randomUuid, systemRandom } from '../base/random.ts';
+import { allPages } from './all-pages.ts';
+import { asObject } from './answer-fields.ts';
 import { CommandError } from './command-error.ts';
 
 export interface ConnectionOptions {
@@ -25,6 +30,9 @@ export interface ConnectionOptions {
 const DEFAULT_URL = 'https://127.0.0.1:9643';
 const DEFAULT_CERTS_DIR = 'certs-dev';
 const TIMEOUT_MS = 30_000;
+/** After a lost connection, while the request that was on it is under way. */
+const ASKED_AGAIN_MS = 250;
+const ASKED_AGAIN_MAX = 40;
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
 export function addConnectionOptions(command: Command): Command {
@@ -47,6 +55,8 @@ export function addConnectionOptions(command: Command): Command {
 export function certsDirOf(options: Pick<ConnectionOptions, 'certs'>): string {
   return resolve(options.certs ?? process.env.BREAKWATER_CERTS_DIR ?? DEFAULT_CERTS_DIR);
 }
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 export interface AdminAnswer {
   readonly status: number;
@@ -88,20 +98,32 @@ export class AdminClient {
   }
 
   /** The answer's JSON; throws CommandError when the broker refuses or cannot be reached. */
-  async call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<unknown> {
+  async call(method: Method, path: string, body?: object): Promise<unknown> {
     const answer = await this.callAnyStatus(method, path, body);
     if (answer.status >= 200 && answer.status < 300) return answer.body;
     throw new CommandError(problemText(answer));
   }
 
-  /** As `call`, but a refusal is an answer too. */
-  async callAnyStatus(
-    method: 'GET' | 'POST' | 'DELETE',
+  /** All pages of a listing, as one: `{ [name]: [...] }`. */
+  all<Name extends string>(
     path: string,
-    body?: object,
-  ): Promise<AdminAnswer> {
+    query: Readonly<Record<string, string>>,
+    names: readonly Name[],
+    most?: number,
+  ): ReturnType<typeof allPages<Name>> {
+    return allPages((text) => this.call('GET', path + text), query, names, most);
+  }
+
+  /** As `call`, but a refusal is an answer too. */
+  async callAnyStatus(method: Method, path: string, body?: object): Promise<AdminAnswer> {
+    // The same change under the same key is done once, however often it arrives.
+    const key = method === 'POST' ? randomUuid(systemRandom) : null;
+    const exchange = (): Promise<AdminAnswer> => this.#exchange(method, path, body, key);
     try {
-      return await this.#exchange(method, path, body);
+      return await exchange().catch((cause: unknown) => {
+        if (!isLost(cause)) throw cause;
+        return untilDone(exchange).then((answer) => afterLoss(method, answer));
+      });
     } catch (cause) {
       throw cause instanceof CommandError ? cause : unreachable(this.#url, cause);
     }
@@ -111,7 +133,12 @@ export class AdminClient {
     this.#agent.destroy();
   }
 
-  #exchange(method: string, path: string, body: object | undefined): Promise<AdminAnswer> {
+  #exchange(
+    method: string,
+    path: string,
+    body: object | undefined,
+    key: string | null,
+  ): Promise<AdminAnswer> {
     const content = body === undefined ? undefined : JSON.stringify(body);
     return new Promise((resolvePromise, reject) => {
       const outgoing = request(
@@ -122,6 +149,7 @@ export class AdminClient {
           timeout: TIMEOUT_MS,
           headers: {
             ...this.#authorization,
+            ...(key !== null && { 'idempotency-key': key }),
             ...(content !== undefined && {
               'content-type': 'application/json',
               'content-length': Buffer.byteLength(content),
@@ -202,22 +230,33 @@ async function readAnswer(response: IncomingMessage): Promise<AdminAnswer> {
   }
 }
 
-/** Next steps for the codes on which there is something to do. */
-const NEXT_STEPS: Readonly<Record<string, string>> = {
-  'audit-offline': 'free space for the audit log or look at the log of the broker, then try again',
-  'storage-offline': 'look at the log of the broker; it has to be restarted once the disk is sound',
-  'not-authorized': 'an operator with that right has to do it, or the policy needs a rule for it',
-  'token-expired': 'have the issuer write a new one into the file of --token-file',
-  'insufficient-scope': 'ask the issuer for a scope that scope.roles of its entry names',
-};
-
 function problemText({ status, body }: AdminAnswer): string {
-  const problem: { detail?: unknown; code?: unknown } =
-    typeof body === 'object' && body !== null ? body : {};
-  const detail = typeof problem.detail === 'string' ? problem.detail : `HTTP status ${status}`;
-  const code = typeof problem.code === 'string' ? problem.code : '';
-  const next = Object.hasOwn(NEXT_STEPS, code) ? `\n${NEXT_STEPS[code]}` : '';
-  return `the broker refused: ${detail}${next}`;
+  const { detail, next } = asObject(body);
+  const said = typeof detail === 'string' ? detail : `HTTP status ${status}`;
+  return `the broker refused: ${said}${typeof next === 'string' ? `\n${next}` : ''}`;
+}
+
+/** The connection ended before an answer: the request may have been done, or not. */
+function isLost(cause: unknown): boolean {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  return code === 'ECONNRESET' || code === 'EPIPE';
+}
+
+/** While the first request is still under way, the broker answers the second that it is. */
+async function untilDone(exchange: () => Promise<AdminAnswer>): Promise<AdminAnswer> {
+  const isUnderWay = ({ body }: AdminAnswer): boolean =>
+    asObject(body).code === 'idempotency-key-in-use';
+  let answer = await exchange();
+  for (let asked = 1; asked < ASKED_AGAIN_MAX && isUnderWay(answer); asked += 1) {
+    await setTimeout(ASKED_AGAIN_MS);
+    answer = await exchange();
+  }
+  return answer;
+}
+
+/** What is gone when the second request comes was removed by the first. */
+function afterLoss(method: string, answer: AdminAnswer): AdminAnswer {
+  return method === 'DELETE' && answer.status === 404 ? { status: 204, body: null } : answer;
 }
 
 const NOT_VERIFIED = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|ERR_TLS_CERT_)/;

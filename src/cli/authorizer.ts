@@ -36,7 +36,7 @@ export function registerAuthorizer(program: Command): void {
 
 async function status(options: Options): Promise<void> {
   const path = pathOf('v1', 'authorizer');
-  const answer = await withAdmin(options, (client) => client.call('GET', path));
+  const answer = await withAdmin(options, (client) => client.all(path, {}, ['tenants']));
   const tenants = listIn(answer, 'tenants');
   if (options.json === true) {
     printJson(tenants);

@@ -91,15 +91,16 @@ async function banWhom(options: AddOptions): Promise<void> {
 
 async function remove(options: WhomOptions): Promise<void> {
   const whom = whomOf(options);
-  await withAdmin(options, (client) => client.call('DELETE', BANS, whom));
+  const query = `?${new URLSearchParams(whom)}`;
+  await withAdmin(options, (client) => client.call('DELETE', BANS + query));
   if (options.json === true) printJson({ removed: whom });
   else printLine(`${nameOf(whom)} is not banned any more`);
 }
 
 async function list(options: WhomOptions): Promise<void> {
   const { tenant } = options;
-  const query = tenant === undefined ? '' : `?${new URLSearchParams({ tenant })}`;
-  const answer = await withAdmin(options, (client) => client.call('GET', BANS + query));
+  const query = tenant === undefined ? {} : { tenant };
+  const answer = await withAdmin(options, (client) => client.all(BANS, query, ['bans']));
   const found = listIn(answer, 'bans');
   if (options.json === true) {
     printJson(found);

@@ -46,7 +46,7 @@ async function change(text: string, verb: 'suspend' | 'resume', options: Options
 
 async function list(options: Options): Promise<void> {
   const path = pathOf('v1', 'tenants', options.tenant, 'suspensions');
-  const answer = await withAdmin(options, (client) => client.call('GET', path));
+  const answer = await withAdmin(options, (client) => client.all(path, {}, ['suspensions']));
   const found = listIn(answer, 'suspensions').filter(({ kind }) => kind === 'certificate');
   if (options.json === true) {
     printJson(found);

@@ -133,7 +133,10 @@ function validSerials(pki: Pki, tenant: string, name: string): string[] {
 async function listRevocations(options: Options): Promise<void> {
   asUsage(() => checkTenantName(options.tenant));
   const answer = await withAdmin(options, (client) =>
-    client.call('GET', pathOf('v1', 'tenants', options.tenant, 'revocations')),
+    client.all(pathOf('v1', 'tenants', options.tenant, 'revocations'), {}, [
+      'names',
+      'certificates',
+    ]),
   );
   if (options.json === true) {
     printJson(answer);

@@ -20,7 +20,7 @@ export async function revocationsOf(
 ): Promise<unknown> {
   if (options.from === undefined) {
     const path = pathOf('v1', 'tenants', tenant, 'revocations');
-    return withAdmin(options, (client) => client.call('GET', path));
+    return withAdmin(options, (client) => client.all(path, {}, ['names', 'certificates']));
   }
   try {
     const document: unknown = JSON.parse(readRequired(options.from, 'name a file with --from'));

@@ -55,7 +55,7 @@ async function change(
 
 async function list(kind: Kind, options: Options): Promise<void> {
   const path = pathOf('v1', 'tenants', options.tenant, 'suspensions');
-  const answer = await withAdmin(options, (client) => client.call('GET', path));
+  const answer = await withAdmin(options, (client) => client.all(path, {}, ['suspensions']));
   const found = listIn(answer, 'suspensions').filter((one) => one.kind === kind);
   if (options.json === true) {
     printJson(found);

@@ -128,7 +128,7 @@ async function list(options: Options): Promise<void> {
 
 async function casOf(options: Options): Promise<ReturnType<typeof listIn>> {
   const path = pathOf('v1', 'tenants', options.tenant, 'cas');
-  return listIn(await withAdmin(options, (client) => client.call('GET', path)), 'cas');
+  return listIn(await withAdmin(options, (client) => client.all(path, {}, ['cas'])), 'cas');
 }
 
 async function remove(options: RemoveOptions): Promise<void> {

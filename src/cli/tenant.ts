@@ -89,7 +89,9 @@ async function caCertificateOf(name: string, options: CreateOptions): Promise<st
 }
 
 async function list(options: Options): Promise<void> {
-  const answer = await withAdmin(options, (client) => client.call('GET', pathOf('v1', 'tenants')));
+  const answer = await withAdmin(options, (client) =>
+    client.all(pathOf('v1', 'tenants'), {}, ['tenants']),
+  );
   if (options.json === true) {
     printJson(answer);
     return;

@@ -75,7 +75,9 @@ async function create(topic: string, options: CreateOptions): Promise<void> {
 }
 
 async function list(options: Options): Promise<void> {
-  const answer = await withAdmin(options, (client) => client.call('GET', pathTo(options.tenant)));
+  const answer = await withAdmin(options, (client) =>
+    client.all(pathTo(options.tenant), {}, ['topics']),
+  );
   if (options.json === true) {
     printJson(answer);
     return;

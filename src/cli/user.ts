@@ -20,7 +20,7 @@ import {
   scramMechanismByName,
 } from '../security/scram/scram-mechanism.ts';
 import { addConnectionOptions, type ConnectionOptions, pathOf, withAdmin } from './admin-client.ts';
-import { asObject, cell, listIn } from './answer-fields.ts';
+import { cell, listIn } from './answer-fields.ts';
 import { CommandError, UsageError } from './command-error.ts';
 import { printJson, printLine, printTable } from './output.ts';
 import { askSecret } from './prompt.ts';
@@ -173,23 +173,11 @@ function checked(password: string): string {
 async function list(options: ListOptions): Promise<void> {
   const { after, limit } = options;
   const most = limit === undefined ? Number.POSITIVE_INFINITY : Number(limit);
-  if (!(most >= 1)) throw new UsageError('--limit must be a number from 1 on');
-  const users = await withAdmin(options, async (client) => {
-    const found: ReturnType<typeof listIn>[number][] = [];
-    let next: string | null = after ?? null;
-    do {
-      const size = String(Math.min(1000, most - found.length));
-      const query = new URLSearchParams(
-        next === null ? { limit: size } : { limit: size, after: next },
-      );
-      const path = `${pathOf('v1', 'tenants', options.tenant, 'users')}?${query.toString()}`;
-      const page = await client.call('GET', path);
-      found.push(...listIn(page, 'users'));
-      const following: unknown = asObject(page).next;
-      next = typeof following === 'string' && following !== next ? following : null;
-    } while (next !== null && found.length < most);
-    return found;
-  });
+  if (!(most >= 1) || (limit !== undefined && !Number.isInteger(most)))
+    throw new UsageError('--limit must be a number from 1 on');
+  const path = pathOf('v1', 'tenants', options.tenant, 'users');
+  const query = after === undefined ? {} : { after };
+  const { users } = await withAdmin(options, (client) => client.all(path, query, ['users'], most));
   if (options.json === true) {
     printJson(users);
     return;

@@ -4,12 +4,13 @@
  */
 import { readFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
-import { request } from 'node:https';
+import { type Agent, request } from 'node:https';
 import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import { type AdminServer, startAdminServer } from '../../src/admin/admin-server.ts';
 import type {
   AclView,
+  AdminAbuse,
   AdminDeps,
   AdminLimits,
   BanView,
@@ -20,11 +21,12 @@ import type {
   WantedRevocation,
 } from '../../src/admin/admin-services.ts';
 import { AdminError } from '../../src/admin/problem.ts';
+import { ADMIN_ROUTES } from '../../src/admin/routes/index.ts';
 import type { AccessEvent, AuditSubject, SecurityEvent } from '../../src/audit/audit-event.ts';
 import type { AuditLog } from '../../src/audit/audit-log.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { StorageError } from '../../src/base/errors.ts';
-import { type Logger, silentLogger } from '../../src/base/logger.ts';
+import { silentLogger } from '../../src/base/logger.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { ensureDevCertificates } from '../../src/pki/dev-certificates.ts';
 import { banKey } from '../../src/security/abuse/bans.ts';
@@ -34,6 +36,7 @@ import type { Action, AuthorizationResult } from '../../src/security/authorizer.
 import type { Suspension } from '../../src/security/revocations.ts';
 import { loadTlsMaterial, tlsServerOptions } from '../../src/security/tls-context.ts';
 import { removeDirectory, temporaryDirectory } from '../tools/temporary-directory.ts';
+import { withCheckedAnswers } from './checked-answers.ts';
 
 export interface Recorded {
   readonly kind: 'access' | 'security' | 'durable' | 'acted';
@@ -104,6 +107,8 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Base name of the certificate in the PKI; null for none. */
   readonly as?: string | null;
+  /** To use its connections again; none: a connection of its own. */
+  readonly agent?: Agent;
 }
 
 export interface AdminFixture {
@@ -122,6 +127,8 @@ export interface AdminFixture {
   readonly checks: HealthCheck[];
   /** Who may do what; everything is allowed until a test says otherwise. */
   decide: (tenant: string | null, action: Action) => AuthorizationResult;
+  /** Who of a tenant is shut out. */
+  exclusionOf: AdminDeps['exclusionOf'];
   call(method: string, path: string, options?: CallOptions): Promise<Answer>;
   /** A TLS connection on which a test speaks for itself. */
   connect(as?: string | null): Promise<TLSSocket>;
@@ -146,9 +153,21 @@ const LIMITS: AdminLimits = {
   connectionsMax: 8,
 };
 
-export async function startFixture(
-  options: { limits?: Partial<AdminLimits>; logger?: Logger; tokens?: AdminDeps['tokens'] } = {},
-): Promise<AdminFixture> {
+export interface FixtureOptions
+  extends Partial<Pick<AdminDeps, 'logger' | 'tokens' | 'authorizer' | 'outside'>> {
+  readonly limits?: Partial<AdminLimits>;
+  readonly abuse?: (audit: AuditLog) => AdminAbuse;
+}
+
+const NO_ABUSE: AdminAbuse = {
+  turnsAway: () => null,
+  handshakeFailed: () => {},
+  certificateRefused: () => 0,
+  loginRefused: () => 0,
+  connected: () => () => {},
+};
+
+export async function startFixture(options: FixtureOptions = {}): Promise<AdminFixture> {
   const certsDir = temporaryDirectory('admin');
   const { pki } = await ensureDevCertificates(certsDir);
   const file = (name: string): string => join(certsDir, name);
@@ -169,16 +188,19 @@ export async function startFixture(
         ? admitOperator(peerFactsOf(socket), rules, systemClock.nowMs())
         : { admitted: false, reason: 'revoked', detail: 'by the test' },
     tokens: options.tokens ?? null,
-    authorizer: {
+    exclusionOf: (tenant, name) => fixture.exclusionOf(tenant, name),
+    authorizer: options.authorizer ?? {
       authorizeIn: (tenant, _principal, _host, action) => fixture.decide(tenant, action),
     },
+    outside: options.outside ?? null,
+    abuse: options.abuse?.(state.audit) ?? NO_ABUSE,
     audit: state.audit,
     clock: systemClock,
     random: systemRandom,
     logger: options.logger ?? silentLogger,
     limits,
   };
-  const server = await startAdminServer(deps);
+  const server = await startAdminServer(deps, ADMIN_ROUTES.map(withCheckedAnswers));
   const tlsOptions = (as: string | null) => ({
     host: '127.0.0.1',
     port: server.port,
@@ -195,6 +217,7 @@ export async function startFixture(
     certsDir,
     ...state,
     decide: () => ALLOWED,
+    exclusionOf: () => null,
     call: (method, path, call = {}) =>
       callHttps(
         { ...tlsOptions(call.as === undefined ? 'operator' : call.as) },
@@ -287,9 +310,11 @@ function inMemory() {
       remove: async () => acted('tenant-ca-remove'),
     },
     users: {
-      list: (tenant, after, limit) =>
+      list: (tenant, after) =>
         tenants.has(tenant)
-          ? { users: [{ name: `${after}-${limit}`, credentials: [] }], next: null }
+          ? ['ada', 'bob', 'eve']
+              .filter((name) => after === null || name > after)
+              .map((name) => ({ name, credentials: [] }))
           : undefined,
       set: async (_tenant, { user }) => {
         acted('scram-credential-set');
@@ -301,7 +326,12 @@ function inMemory() {
       },
     },
     topics: {
-      list: () => [...topics.values()],
+      list: () =>
+        [...topics.values()].map(({ name, topicId, partitions }) => ({
+          name,
+          topicId,
+          partitions,
+        })),
       describe: async (_tenant, topic) => {
         const found = topics.get(topic);
         if (found === undefined) throw new AdminError(404, 'no-such-topic', 'There is none.');
@@ -407,7 +437,7 @@ function callHttps(
   tls: object,
   method: string,
   path: string,
-  { body, rawBody, contentType, headers }: CallOptions,
+  { body, rawBody, contentType, headers, agent }: CallOptions,
 ): Promise<Answer> {
   const content = rawBody ?? (body === undefined ? undefined : JSON.stringify(body));
   return new Promise((resolve, reject) => {
@@ -416,7 +446,7 @@ function callHttps(
         ...tls,
         method,
         path,
-        agent: false,
+        agent: agent ?? false,
         headers: {
           ...(content === undefined ? {} : { 'content-type': contentType ?? 'application/json' }),
           ...(content === undefined ? {} : { 'content-length': Buffer.byteLength(content) }),

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ADMIN_ROUTES } from '../../src/admin/routes/index.ts';
 import { type AdminFixture, DENIED, startFixture } from './admin-fixture.ts';
+import { CREDENTIAL, KEY, RULE, sampleCall } from './sample-calls.ts';
 
 let admin: AdminFixture;
 const allowAll = () => ({ allowed: true, rule: 'p, test', origin: 'test.csv:1' });
@@ -14,34 +15,11 @@ afterEach(() => {
   admin.audit.events.length = 0;
 });
 
-const RULE = {
-  principal: 'User:pump-17',
-  permission: 'ALLOW',
-  operation: 'WRITE',
-  resourceType: 'TOPIC',
-  resourceName: 'alarms',
-};
-
-const KEY = Buffer.alloc(32, 7).toString('base64');
-const CREDENTIAL = {
-  user: 'ada',
-  mechanism: 'SCRAM-SHA-256',
-  iterations: 4096,
-  salt: Buffer.alloc(16, 1).toString('base64'),
-  storedKey: KEY,
-  serverKey: KEY,
-};
-const QUERIES: Readonly<Record<string, string>> = {
-  'DELETE /v1/tenants/:tenant/acls': `?${new URLSearchParams(RULE).toString()}`,
-  'DELETE /v1/bans': '?network=%3A%3A1',
-  'DELETE /v1/tenants/:tenant/cas': `?fingerprint=${Array(32).fill('AA').join(':')}`,
-};
-
 describe('the registry', () => {
-  test('every /v1 route asks for an access; only the probes do not, and say why', () => {
-    for (const route of ADMIN_ROUTES) {
-      if (route.path.startsWith('/v1/')) expect(route.openTo, route.name).toBeNull();
-      else expect(route.openTo, route.name).toMatch(/probe/);
+  test('every /v1 route asks for an access; only probes and the document do not, and say why', () => {
+    for (const { path, stance, name } of ADMIN_ROUTES) {
+      if (path.startsWith('/v1/')) expect('of' in stance, name).toBe(true);
+      else expect('none' in stance && stance.none, name).toMatch(/probe|describes the API/);
     }
   });
 
@@ -57,21 +35,15 @@ describe('authorization', () => {
   /** One request a route, all of them in order: the denial must come before anything else. */
   const requests = ADMIN_ROUTES.filter(({ path }) => path.startsWith('/v1/')).map((route) => ({
     route,
-    path: route.path
-      .replace(':tenant', 'acme')
-      .replace(':topic', 'alarms')
-      .replace(':certificate', '0A1B')
-      .replace(/:(device|fleet|user)/, 'pump-17'),
-    body: bodyOf(route.name),
+    ...sampleCall(route),
   }));
 
   test.each(requests)(
     '$route.name is denied, recorded and durable before the answer',
     async ({ route, path, body }) => {
       admin.decide = () => DENIED;
-      const query = route.method === 'DELETE' ? (QUERIES[route.name] ?? '') : '';
       const call = body === undefined ? {} : { body };
-      const answer = await admin.call(route.method, path + query, call);
+      const answer = await admin.call(route.method, path, call);
       expect(answer.status).toBe(403);
       expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
       expect(answer.json.code).toBe('not-authorized');
@@ -82,24 +54,6 @@ describe('authorization', () => {
       expect(story.some((line) => line.startsWith('acted'))).toBe(false);
     },
   );
-
-  function bodyOf(name: string): object | undefined {
-    if (name === 'POST /v1/tenants') return { name: 'initech', caCertificate: 'PEM' };
-    if (name === 'POST /v1/tenants/:tenant/topics') return { name: 'alarms' };
-    if (name === 'POST /v1/tenants/:tenant/acls') return RULE;
-    if (name === 'POST /v1/bans') return { network: '192.0.2.1', durationMs: 1000 };
-    if (name === 'POST /v1/tenants/:tenant/cas') return { caCertificate: 'PEM' };
-    if (name === 'POST /v1/tenants/:tenant/imported-cas') {
-      return { caCertificate: 'PEM', mappingRules: 'RULE:a/b/' };
-    }
-    if (name === 'POST /v1/tenants/:tenant/users') return CREDENTIAL;
-    if (name === 'POST /v1/tenants/:tenant/revocations') return { name: 'pump-17' };
-    if (name === 'POST /v1/tenants/:tenant/acls/explain') {
-      const { principal: _principal, permission: _permission, ...action } = RULE;
-      return { user: 'pump-17', ...action };
-    }
-    return undefined;
-  }
 
   test('an access names operation, resource and tenant as the operators policy does', async () => {
     await admin.call('POST', '/v1/tenants/acme/topics', { body: { name: 'named' } });
@@ -349,8 +303,10 @@ describe('users who log in with a password', () => {
   });
 
   test('are listed a page at a time and removed by name', async () => {
-    const page = await admin.call('GET', `${path}?after=ada&limit=1000`);
-    expect(page.json).toMatchObject({ users: [{ name: 'ada-1000' }] });
+    const page = await admin.call('GET', `${path}?after=ada&limit=1`);
+    expect(page.json).toMatchObject({ users: [{ name: 'bob' }] });
+    const rest = await admin.call('GET', `${path}?cursor=${page.json.next}`);
+    expect(rest.json).toEqual({ users: [{ name: 'eve', credentials: [] }], next: null });
     expect((await admin.call('GET', `${path}?limit=1001`)).status).toBe(400);
     expect((await admin.call('DELETE', `${path}/ada?mechanism=SCRAM-SHA-256`)).status).toBe(204);
     expect((await admin.call('DELETE', `${path}/eve`)).status).toBe(404);

@@ -26,6 +26,8 @@ const tokens = new OperatorTokens(
       principalPrefix: '',
       scopeRoles: { claims: ['scope'], roles: new Map([['ops', ['Role:operator']]]) },
       clockToleranceMs: 0,
+      tenants: null,
+      tenantClaim: null,
       tokenAgeMaxMs: 3_600_000,
     },
   ],

@@ -94,11 +94,29 @@ describe('an issuer of clients', () => {
 describe('an issuer of operators', () => {
   const entry = { ...COMMON, 'scope.roles': { ops: ['operator'] } };
 
-  test('needs a mapping, and has no tenants', () => {
+  test('may be bound to tenants, and then names nobody else', () => {
+    expect(admin(entry)).toMatchObject([{ tenants: null, tenantClaim: null }]);
+    expect(admin({ ...entry, tenants: ['acme'] })).toMatchObject([{ tenants: ['acme'] }]);
+    const two = { ...entry, tenants: ['acme', 'globex'] };
+    expect(() => admin(two)).toThrow(/tenant\.claim must say which claim/);
+    expect(admin({ ...two, 'tenant.claim': 'org' })).toMatchObject([{ tenantClaim: 'org' }]);
+  });
+
+  test.each([
+    ['an empty list', { tenants: [] }],
+    ['null', { tenants: null }],
+    ['a text', { tenants: 'acme' }],
+    ['the domain of the operators', { tenants: ['_operator'] }],
+    ['an empty name', { tenants: [''] }],
+    ['a star', { tenants: ['*'] }],
+  ])('with %s for tenants stops the start', (_what, more) => {
+    expect(() => admin({ ...entry, ...more })).toThrow(/tenants must list/);
+  });
+
+  test('needs a mapping', () => {
     expect(admin(entry)).toMatchObject([{ audience: 'breakwater', tokenAgeMaxMs: 3_600_000 }]);
     expect(() => admin(COMMON)).toThrow(/scope\.roles must say which scope/);
-    expect(() => admin({ ...entry, tenants: ['acme'] })).toThrow(/unknown key tenants/);
-    expect(() => admin({ ...entry, 'tenant.claim': 'tenant' })).toThrow(/unknown key tenant/);
+    expect(() => admin({ ...entry, 'tenant.claim': 'tenant' })).toThrow(/without tenants/);
   });
 
   test('is none without the file, and none of the clients', () => {

@@ -68,7 +68,7 @@ describe('a production set-up', () => {
     const { stdout } = await run(`policy check ${join(dir, 'policies')} --json`);
     expect(JSON.parse(stdout).files).toEqual(['operators.csv']);
     const { stdout: text } = await run(`policy check ${join(dir, 'policies')}`);
-    expect(text).toBe('in order: 6 rules in 1 file: operators.csv\n');
+    expect(text).toBe('in order: 9 rules in 1 file: operators.csv\n');
   });
 
   test.each(['a file', 'a folder', 'a hidden file'])('%s in the way is kept', async (what) => {

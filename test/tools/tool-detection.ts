@@ -44,6 +44,12 @@ export const debianPython = '/usr/bin/python3';
 /** The virtual environment of scripts/fetch-client-tools.mjs. */
 export const cachedPython = join(projectRoot, '.cache', 'kafka-python', 'bin', 'python');
 
+/** schemathesis: of scripts/fetch-client-tools.mjs, or the machine's own. */
+export const schemathesis = ((): string => {
+  const cached = join(projectRoot, '.cache', 'schemathesis', 'bin', 'schemathesis');
+  return existsSync(cached) ? cached : 'schemathesis';
+})();
+
 /** Tool -> how it is found, and what a person does to have it. */
 const tools = {
   kcat: { found: () => onPath('kcat'), advice: 'Debian package kcat' },
@@ -90,6 +96,10 @@ const tools = {
   },
   'confluent-kafka': {
     found: () => startsCleanly(cachedPython, ['-c', 'import confluent_kafka']),
+    advice: 'python3 with venv, then: node scripts/fetch-client-tools.mjs',
+  },
+  schemathesis: {
+    found: () => startsCleanly(schemathesis, ['--version']),
     advice: 'python3 with venv, then: node scripts/fetch-client-tools.mjs',
   },
   'go-consumer': {

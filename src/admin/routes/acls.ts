@@ -21,13 +21,26 @@ import {
   defineRoute,
   type Facts,
   gone,
+  nothing,
   ok,
   type RouteContext,
   tenantCluster,
 } from '../admin-route.ts';
+import type { AclView } from '../admin-services.ts';
+import {
+  anyText,
+  flag,
+  listOf,
+  list as listShape,
+  nullable,
+  object,
+  oneOf,
+  text,
+} from '../json-shape.ts';
+import { pageOf, pageQuery, pageShape } from '../listing-page.ts';
 import { AdminError } from '../problem.ts';
-import { Grammars, type RequestFields } from '../request-fields.ts';
-import { requireTenant } from './tenants.ts';
+import { from, Grammars, invalidField, optional, withDefault } from '../request-fields.ts';
+import { inTenant, requireTenant } from './tenants.ts';
 
 const RESOURCE_TYPES = Object.keys(ResourceType) as ResourceTypeName[];
 const PATTERN_TYPES = Object.keys(PatternType) as PatternTypeName[];
@@ -40,26 +53,52 @@ const PERMISSIONS = ['ALLOW', 'DENY'] as const;
 /** As many as an issuer's scopes can be mapped to. */
 const TOKEN_ROLES_MAX = 64;
 
-const tenantOf = (fields: RequestFields) => ({ tenant: fields.text('tenant', Grammars.tenant) });
+const RESOURCE_TYPE = oneOf(...RESOURCE_TYPES);
+const PATTERN_TYPE = oneOf(...PATTERN_TYPES);
+const OPERATION = oneOf(...RULE_OPERATIONS);
+const PERMISSION = oneOf(...PERMISSIONS);
 
-function bindingOf(fields: RequestFields): AclBinding {
-  const resourceType = fields.oneOf('resourceType', RESOURCE_TYPES);
-  const name = fields.optionalText('resourceName', Grammars.resourceName);
-  if (name === null && resourceType !== 'CLUSTER') {
-    throw new AdminError(400, 'invalid-field', '"resourceName" must be given.');
-  }
-  return {
-    resourceType,
-    resourceName: name ?? CLUSTER_NAME,
-    patternType: fields.optionalOneOf('patternType', PATTERN_TYPES) ?? 'LITERAL',
-    principal: fields.text('principal', Grammars.principal),
-    host: fields.optionalText('host', Grammars.host) ?? '*',
-    operation: fields.oneOf('operation', RULE_OPERATIONS),
-    permission: fields.oneOf('permission', PERMISSIONS),
-  };
+const RULE = object({
+  resourceType: RESOURCE_TYPE,
+  resourceName: anyText,
+  patternType: PATTERN_TYPE,
+  principal: anyText,
+  host: anyText,
+  operation: OPERATION,
+  permission: PERMISSION,
+  origin: anyText,
+});
+
+/** A rule; in the body to add it, in the query to remove it. */
+const RULE_FIELDS = {
+  resourceType: RESOURCE_TYPE,
+  resourceName: optional(text(Grammars.resourceName)),
+  patternType: withDefault(PATTERN_TYPE, 'LITERAL'),
+  principal: text(Grammars.principal),
+  host: withDefault(text(Grammars.host), '*'),
+  operation: OPERATION,
+  permission: PERMISSION,
+} as const;
+
+type RuleFields = Omit<AclBinding, 'resourceName'> & {
+  readonly tenant: string;
+  readonly resourceName: string | null;
+};
+
+/** Of the virtual cluster there is only one, which need not be named. */
+function resourceNameOf({
+  resourceType,
+  resourceName,
+}: Pick<RuleFields, 'resourceType' | 'resourceName'>): string {
+  if (resourceName !== null) return resourceName;
+  if (resourceType === 'CLUSTER') return CLUSTER_NAME;
+  throw invalidField('resourceName', 'given');
 }
 
-const ruleInput = (fields: RequestFields) => ({ ...tenantOf(fields), binding: bindingOf(fields) });
+const ruleOf = ({ tenant, ...fields }: RuleFields) => ({
+  tenant,
+  binding: { ...fields, resourceName: resourceNameOf(fields) },
+});
 
 const ruleFacts = ({ tenant, binding }: { tenant: string; binding: AclBinding }): Facts => ({
   tenant,
@@ -78,34 +117,60 @@ function checkRule(tenant: string, binding: AclBinding, { deps }: RouteContext):
   if (problem !== null) throw new AdminError(400, 'invalid-rule', `${problem}.`);
 }
 
+const orderOf = (rule: AclView): string =>
+  [
+    rule.resourceType,
+    rule.patternType,
+    rule.resourceName,
+    rule.principal,
+    rule.operation,
+    rule.permission,
+    rule.host,
+    rule.origin,
+  ].join('\n');
+
 const list = defineRoute({
   method: 'GET',
   path: '/v1/tenants/:tenant/acls',
+  id: 'listAcls',
+  tag: 'acls',
+  summary: 'The rules that hold in a tenant, with where each stands',
   authorization: tenantCluster('DESCRIBE'),
   change: null,
-  input: (fields) => ({
-    ...tenantOf(fields),
-    filter: {
-      principal: fields.optionalText('principal', Grammars.principal),
-      resourceType: fields.optionalOneOf('resourceType', RESOURCE_TYPES),
-      resourceName: fields.optionalText('resourceName', Grammars.resourceName),
-      patternType: fields.optionalOneOf('patternType', [...PATTERN_TYPES, 'ANY', 'MATCH']) ?? 'ANY',
-      operation: fields.optionalOneOf('operation', RULE_OPERATIONS),
-      permission: fields.optionalOneOf('permission', PERMISSIONS),
+  input: from(
+    {
+      path: inTenant,
+      query: {
+        principal: optional(text(Grammars.principal)),
+        resourceType: optional(RESOURCE_TYPE),
+        resourceName: optional(text(Grammars.resourceName)),
+        patternType: withDefault(oneOf(...PATTERN_TYPES, 'ANY', 'MATCH'), 'ANY'),
+        operation: optional(OPERATION),
+        permission: optional(PERMISSION),
+        ...pageQuery,
+      },
     },
-  }),
-  handle: ({ tenant, filter }, { deps }) => {
+    ({ tenant, limit, cursor, ...filter }) => ({ tenant, page: { limit, cursor }, filter }),
+  ),
+  answers: { 200: pageShape('acls', RULE) },
+  handle: async ({ tenant, page, filter }, { deps }) => {
     requireTenant(tenant, { deps });
-    return ok({ acls: deps.acls.list(tenant, filter) });
+    const all = deps.acls.list(tenant, filter);
+    const { items, next } = await pageOf('acls', all, orderOf, page, deps.clock);
+    return ok({ acls: items, next });
   },
 });
 
 const add = defineRoute({
   method: 'POST',
   path: '/v1/tenants/:tenant/acls',
+  id: 'addAcl',
+  tag: 'acls',
+  summary: 'Add a dynamic rule; 200 when it is there already',
   authorization: tenantCluster('ALTER'),
   change: 'acl-add',
-  input: ruleInput,
+  input: from({ path: inTenant, body: RULE_FIELDS }, ruleOf),
+  answers: { 200: RULE, 201: RULE },
   facts: ruleFacts,
   handle: async ({ tenant, binding }, context) => {
     checkRule(tenant, binding, context);
@@ -118,9 +183,13 @@ const add = defineRoute({
 const remove = defineRoute({
   method: 'DELETE',
   path: '/v1/tenants/:tenant/acls',
+  id: 'removeAcl',
+  tag: 'acls',
+  summary: 'Remove a dynamic rule',
   authorization: tenantCluster('ALTER'),
   change: 'acl-remove',
-  input: ruleInput,
+  input: from({ path: inTenant, query: RULE_FIELDS }, ruleOf),
+  answers: { 204: nothing },
   facts: ruleFacts,
   handle: async ({ tenant, binding }, context) => {
     checkRule(tenant, binding, context);
@@ -132,35 +201,60 @@ const remove = defineRoute({
   },
 });
 
+const EXPLANATION = object({
+  allowed: flag,
+  sentence: anyText,
+  considered: listShape(
+    object({
+      rule: anyText,
+      origin: anyText,
+      effect: oneOf('allow', 'deny'),
+      via: anyText,
+      hostMatches: flag,
+    }),
+  ),
+  external: nullable(
+    object({
+      mode: anyText,
+      pdp: nullable(anyText),
+      answer: nullable(object({ decision: anyText, words: anyText })),
+    }),
+  ),
+});
+
 const explain = defineRoute({
   method: 'POST',
   path: '/v1/tenants/:tenant/acls/explain',
+  id: 'explainAccess',
+  tag: 'acls',
+  summary: 'Whether somebody may do something, and by which rule; nothing is changed',
   authorization: tenantCluster('DESCRIBE'),
   change: null,
-  input: (fields) => {
-    const resourceType = fields.oneOf('resourceType', RESOURCE_TYPES);
-    const operation = fields.oneOf('operation', OPERATIONS);
-    if (!SUPPORTED_OPERATIONS[resourceType].includes(operation)) {
-      const detail = `Operation ${operation} means nothing on a ${resourceType}.`;
-      throw new AdminError(400, 'invalid-field', detail);
-    }
-    const name = fields.optionalText('resourceName', Grammars.resourceName);
-    if (name === null && resourceType !== 'CLUSTER') {
-      throw new AdminError(400, 'invalid-field', '"resourceName" must be given.');
-    }
-    return {
-      ...tenantOf(fields),
-      who: {
-        name: fields.text('user', Grammars.subject),
-        fleet: fields.optionalText('fleet', Grammars.subject),
-        roles: fields
-          .optionalTexts('tokenRoles', Grammars.subject, TOKEN_ROLES_MAX)
-          .map((role) => `Role:${role}`),
+  input: from(
+    {
+      path: inTenant,
+      body: {
+        user: text(Grammars.subject),
+        fleet: optional(text(Grammars.subject)),
+        tokenRoles: withDefault(listOf(text(Grammars.subject), TOKEN_ROLES_MAX), []),
+        host: withDefault(text(Grammars.host), '127.0.0.1'),
+        operation: oneOf(...OPERATIONS),
+        resourceType: RESOURCE_TYPE,
+        resourceName: optional(text(Grammars.resourceName)),
       },
-      host: fields.optionalText('host', Grammars.host) ?? '127.0.0.1',
-      action: { operation, resourceType, resourceName: name ?? CLUSTER_NAME },
-    };
-  },
+    },
+    ({ tenant, user, fleet, tokenRoles, host, ...asked }) => {
+      const { operation, resourceType } = asked;
+      if (!SUPPORTED_OPERATIONS[resourceType].includes(operation)) {
+        const detail = `Operation ${operation} means nothing on a ${resourceType}.`;
+        throw new AdminError(400, 'invalid-field', detail);
+      }
+      const roles = tokenRoles.map((role) => `Role:${role}`);
+      const action = { operation, resourceType, resourceName: resourceNameOf(asked) };
+      return { tenant, who: { name: user, fleet, roles }, host, action };
+    },
+  ),
+  answers: { 200: EXPLANATION },
   handle: async ({ tenant, who, host, action }, { deps }) => {
     requireTenant(tenant, { deps });
     return ok(await deps.acls.explain(tenant, who, host, action));

@@ -4,22 +4,25 @@
  *
  * It is answered once it is durable and in force: open connections are closed then, and new ones
  * refused, those of an address before the TLS handshake. Removing an address also ends an automatic
- * ban of it. The admin listener itself knows no bans.
+ * ban of it.
  */
 
 import type { BanId } from '../../security/abuse/bans.ts';
-import { CLUSTER_NAME, type Operation } from '../../security/acl/operation.ts';
 import {
   type AdminRoute,
-  type Authorization,
+  brokerOrTenant,
   created,
   defineRoute,
   type Facts,
   gone,
+  nothing,
   ok,
 } from '../admin-route.ts';
+import type { BanView } from '../admin-services.ts';
+import { anyText, flag, integer, nullable, object, text, timeMs } from '../json-shape.ts';
+import { pageOf, pageQuery, pageShape } from '../listing-page.ts';
 import { AdminError } from '../problem.ts';
-import { Grammars, type RequestFields } from '../request-fields.ts';
+import { from, Grammars, optional, withDefault } from '../request-fields.ts';
 import { requireTenant } from './tenants.ts';
 
 const DURATION_MS_MAX = 10 * 366 * 24 * 60 * 60 * 1000;
@@ -29,21 +32,30 @@ const NETWORK = {
 };
 const REASON = { pattern: /^\P{C}{0,200}$/u, allowed: 'at most 200 printable characters' };
 
-const clusterOf = (operation: Operation): Authorization<{ readonly tenant: string | null }> => ({
-  kind: 'access',
-  access: ({ tenant }) => ({
-    operation,
-    resourceType: 'CLUSTER',
-    tenant,
-    resourceName: CLUSTER_NAME,
-  }),
+const WHOM = {
+  network: optional(text(NETWORK)),
+  tenant: optional(text(Grammars.tenant)),
+  name: optional(text(Grammars.subject)),
+} as const;
+
+interface Whom {
+  readonly network: string | null;
+  readonly tenant: string | null;
+  readonly name: string | null;
+}
+
+const BAN = object({
+  network: nullable(anyText),
+  tenant: nullable(anyText),
+  name: nullable(anyText),
+  sinceMs: timeMs,
+  untilMs: timeMs,
+  reason: anyText,
+  automatic: flag,
 });
 
 /** Of an address, or of a name and its tenant. */
-function idFrom(fields: RequestFields): { tenant: string | null; id: BanId } {
-  const network = fields.optionalText('network', NETWORK);
-  const tenant = fields.optionalText('tenant', Grammars.tenant);
-  const name = fields.optionalText('name', Grammars.subject);
+function idOf({ network, tenant, name }: Whom): { tenant: string | null; id: BanId } {
   if (network !== null && tenant === null && name === null) {
     return { tenant, id: { kind: 'address', network } };
   }
@@ -56,29 +68,52 @@ function idFrom(fields: RequestFields): { tenant: string | null; id: BanId } {
 const factsOf = (id: BanId): Facts =>
   id.kind === 'address' ? { network: id.network } : { tenant: id.tenant, name: id.name };
 
+/** Those that end first come first. */
+const orderOf = (ban: BanView): string =>
+  [
+    String(ban.untilMs).padStart(16, '0'),
+    ban.automatic ? 1 : 0,
+    ban.network ?? '',
+    ban.tenant ?? '',
+    ban.name ?? '',
+  ].join(' ');
+
 const list = defineRoute({
   method: 'GET',
   path: '/v1/bans',
-  authorization: clusterOf('DESCRIBE'),
+  id: 'listBans',
+  tag: 'bans',
+  summary: "The bans in force: all of them, or those of a tenant's names",
+  authorization: brokerOrTenant('DESCRIBE'),
   change: null,
-  input: (fields) => ({ tenant: fields.optionalText('tenant', Grammars.tenant) }),
-  handle: ({ tenant }, { deps }) => {
+  input: from({ query: { tenant: optional(text(Grammars.tenant)), ...pageQuery } }),
+  answers: { 200: pageShape('bans', BAN) },
+  handle: async ({ tenant, ...page }, { deps }) => {
     if (tenant !== null) requireTenant(tenant, { deps });
-    return ok({ bans: deps.bans.list(tenant) });
+    const { items, next } = await pageOf('bans', deps.bans.list(tenant), orderOf, page, deps.clock);
+    return ok({ bans: items, next });
   },
 });
 
 const add = defineRoute({
   method: 'POST',
   path: '/v1/bans',
-  authorization: clusterOf('ALTER'),
+  id: 'addBan',
+  tag: 'bans',
+  summary: 'Shut an address, or a name of a tenant, out for a time',
+  authorization: brokerOrTenant('ALTER'),
   change: 'ban-add',
-  input: (fields) => {
-    const durationMs = fields.optionalInteger('durationMs', 1, DURATION_MS_MAX);
-    const reason = fields.optionalText('reason', REASON) ?? '';
-    if (durationMs !== null) return { ...idFrom(fields), durationMs, reason };
-    throw new AdminError(400, 'invalid-field', '"durationMs" must be given.');
-  },
+  input: from(
+    {
+      body: {
+        ...WHOM,
+        durationMs: integer(1, DURATION_MS_MAX),
+        reason: withDefault(text(REASON), ''),
+      },
+    },
+    ({ durationMs, reason, ...whom }) => ({ ...idOf(whom), durationMs, reason }),
+  ),
+  answers: { 201: BAN },
   facts: ({ id, durationMs, reason }) => ({ ...factsOf(id), durationMs, reason }),
   handle: async ({ id, durationMs, reason }, { deps }) =>
     created(await deps.bans.add(id, durationMs, reason)),
@@ -87,9 +122,13 @@ const add = defineRoute({
 const remove = defineRoute({
   method: 'DELETE',
   path: '/v1/bans',
-  authorization: clusterOf('ALTER'),
+  id: 'removeBan',
+  tag: 'bans',
+  summary: 'Let an address or a name in again; ends an automatic ban too',
+  authorization: brokerOrTenant('ALTER'),
   change: 'ban-remove',
-  input: idFrom,
+  input: from({ query: WHOM }, idOf),
+  answers: { 204: nothing },
   facts: ({ id }) => factsOf(id),
   handle: async ({ id }, { deps }) => {
     if (await deps.bans.remove(id)) return gone();

@@ -3,6 +3,7 @@ import type { AdminRoute } from '../admin-route.ts';
 import { aclRoutes } from './acls.ts';
 import { authorizerRoutes } from './authorizer.ts';
 import { banRoutes } from './bans.ts';
+import { documentRoutes } from './document.ts';
 import { healthRoutes } from './health.ts';
 import { policyRoutes } from './policy.ts';
 import { revocationRoutes } from './revocations.ts';
@@ -14,6 +15,7 @@ import { userRoutes } from './users.ts';
 
 export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...healthRoutes,
+  ...documentRoutes,
   ...statusRoutes,
   ...tenantRoutes,
   ...tenantCaRoutes,

@@ -13,13 +13,26 @@ import {
   created,
   defineRoute,
   gone,
+  nothing,
   ok,
   tenantCluster,
 } from '../admin-route.ts';
-import { Grammars, type RequestFields } from '../request-fields.ts';
-import { noSuchTenant, requireTenant } from './tenants.ts';
+import type { CaView } from '../admin-services.ts';
+import { anyText, flag, nullable, object, oneOf, text, timeMs } from '../json-shape.ts';
+import { pageOf, pageQuery, pageShape } from '../listing-page.ts';
+import { from, Grammars, withDefault } from '../request-fields.ts';
+import { inTenant, noSuchTenant, requireTenant } from './tenants.ts';
 
-const tenantOf = (fields: RequestFields) => ({ tenant: fields.text('tenant', Grammars.tenant) });
+const CA = object({
+  kind: oneOf('own', 'imported'),
+  fingerprint: anyText,
+  serial: anyText,
+  subject: anyText,
+  expiresAtMs: timeMs,
+  mappingRules: nullable(anyText),
+  isAnnounced: flag,
+  isShared: flag,
+});
 
 /** What the audit log says of a certificate that was given; it may be none. */
 function certificateFacts(pem: string): { fingerprint: string } {
@@ -30,28 +43,38 @@ function certificateFacts(pem: string): { fingerprint: string } {
   }
 }
 
+/** Own ones first, each kind in the order in which they end. */
+const orderOf = ({ kind, expiresAtMs, fingerprint }: CaView): string =>
+  `${kind === 'own' ? 0 : 1} ${String(expiresAtMs).padStart(16, '0')} ${fingerprint}`;
+
 const list = defineRoute({
   method: 'GET',
   path: '/v1/tenants/:tenant/cas',
+  id: 'listTenantCas',
+  tag: 'certificates',
+  summary: 'The CAs that speak for a tenant',
   authorization: tenantCluster('DESCRIBE'),
   change: null,
-  input: tenantOf,
-  handle: ({ tenant }, { deps }) => {
-    const cas = deps.cas.list(tenant);
-    if (cas === undefined) throw noSuchTenant();
-    return ok({ cas });
+  input: from({ path: inTenant, query: pageQuery }),
+  answers: { 200: pageShape('cas', CA) },
+  handle: async ({ tenant, ...page }, { deps }) => {
+    const all = deps.cas.list(tenant);
+    if (all === undefined) throw noSuchTenant();
+    const { items, next } = await pageOf('cas', all, orderOf, page, deps.clock);
+    return ok({ cas: items, next });
   },
 });
 
 const add = defineRoute({
   method: 'POST',
   path: '/v1/tenants/:tenant/cas',
+  id: 'addTenantCa',
+  tag: 'certificates',
+  summary: 'Let one more CA under the client root speak for a tenant',
   authorization: tenantCluster('ALTER'),
   change: 'tenant-ca-add',
-  input: (fields) => ({
-    ...tenantOf(fields),
-    caCertificate: fields.text('caCertificate', Grammars.pem),
-  }),
+  input: from({ path: inTenant, body: { caCertificate: text(Grammars.pem) } }),
+  answers: { 201: CA },
   facts: ({ tenant, caCertificate }) => ({ tenant, ...certificateFacts(caCertificate) }),
   handle: async ({ tenant, caCertificate }, context) => {
     requireTenant(tenant, context);
@@ -62,15 +85,21 @@ const add = defineRoute({
 const importCa = defineRoute({
   method: 'POST',
   path: '/v1/tenants/:tenant/imported-cas',
+  id: 'importCa',
+  tag: 'certificates',
+  summary: 'Trust a CA that is not ours for a tenant, with rules that make names of its subjects',
   authorization: broker('ALTER'),
   change: 'tenant-ca-import',
-  input: (fields) => ({
-    ...tenantOf(fields),
-    caCertificate: fields.text('caCertificate', Grammars.pem),
-    mappingRules: fields.text('mappingRules', Grammars.mappingRules),
-    isAnnounced: fields.optionalFlag('isAnnounced') ?? false,
-    isShared: fields.optionalFlag('isShared') ?? false,
+  input: from({
+    path: inTenant,
+    body: {
+      caCertificate: text(Grammars.pem),
+      mappingRules: text(Grammars.mappingRules),
+      isAnnounced: withDefault(flag, false),
+      isShared: withDefault(flag, false),
+    },
   }),
+  answers: { 201: CA },
   facts: ({ tenant, caCertificate, mappingRules, isAnnounced, isShared }) => ({
     tenant,
     ...certificateFacts(caCertificate),
@@ -87,12 +116,13 @@ const importCa = defineRoute({
 const remove = defineRoute({
   method: 'DELETE',
   path: '/v1/tenants/:tenant/cas',
+  id: 'removeTenantCa',
+  tag: 'certificates',
+  summary: 'Retire a CA of a tenant: connections of its certificates are closed',
   authorization: tenantCluster('ALTER'),
   change: 'tenant-ca-remove',
-  input: (fields) => ({
-    ...tenantOf(fields),
-    fingerprint: fields.text('fingerprint', Grammars.fingerprint),
-  }),
+  input: from({ path: inTenant, query: { fingerprint: text(Grammars.fingerprint) } }),
+  answers: { 204: nothing },
   facts: ({ tenant, fingerprint }) => ({ tenant, fingerprint }),
   handle: async ({ tenant, fingerprint }, context) => {
     requireTenant(tenant, context);

@@ -1,6 +1,7 @@
 /**
- * /v1/tenants: list and create (DESCRIBE, CREATE on the broker), look at one, suspend and resume it
- * (DESCRIBE, ALTER on the tenant's virtual cluster). A tenant's CA certificate comes with its
+ * /v1/tenants: list and create (DESCRIBE, CREATE on the broker), look at one (DESCRIBE on the
+ * tenant's virtual cluster), suspend and resume it (ALTER on the broker: whoever administers a tenant
+ * must not undo what the broker's operator did to it). A tenant's CA certificate comes with its
  * creation; its key never does.
  */
 import {
@@ -12,8 +13,10 @@ import {
   type RouteContext,
   tenantCluster,
 } from '../admin-route.ts';
+import { anyText, object, oneOf, text, timeMs } from '../json-shape.ts';
+import { pageOf, pageQuery, pageShape } from '../listing-page.ts';
 import { AdminError } from '../problem.ts';
-import { Grammars, type RequestFields } from '../request-fields.ts';
+import { from, Grammars } from '../request-fields.ts';
 
 export const noSuchTenant = (): AdminError =>
   new AdminError(404, 'no-such-tenant', 'There is no such tenant: "tenant list" shows them.');
@@ -23,26 +26,45 @@ export function requireTenant(tenant: string, { deps }: Pick<RouteContext, 'deps
   if (deps.tenants.get(tenant) === undefined) throw noSuchTenant();
 }
 
-const tenantOf = (fields: RequestFields) => ({ tenant: fields.text('tenant', Grammars.tenant) });
+/** The path parameter of every route below a tenant. */
+export const inTenant = { tenant: text(Grammars.tenant) } as const;
+
+const TENANT = object({
+  name: anyText,
+  state: oneOf('active', 'suspended'),
+  createdAtMs: timeMs,
+  caFingerprint: anyText,
+  caExpiresAtMs: timeMs,
+});
 
 const list = defineRoute({
   method: 'GET',
   path: '/v1/tenants',
+  id: 'listTenants',
+  tag: 'tenants',
+  summary: 'The tenants of this broker, in order of name',
   authorization: broker('DESCRIBE'),
   change: null,
-  input: () => ({}),
-  handle: (_input, { deps }) => ok({ tenants: deps.tenants.list() }),
+  input: from({ query: pageQuery }),
+  answers: { 200: pageShape('tenants', TENANT) },
+  handle: async (page, { deps }) => {
+    const all = deps.tenants.list();
+    const { items, next } = await pageOf('tenants', all, ({ name }) => name, page, deps.clock);
+    return ok({ tenants: items, next });
+  },
 });
 
 const create = defineRoute({
   method: 'POST',
   path: '/v1/tenants',
+  id: 'createTenant',
+  tag: 'tenants',
+  summary: 'Register a tenant with the certificate of its CA',
+  description: 'Again with the same CA it is the tenant that is there (200).',
   authorization: broker('CREATE'),
   change: 'tenant-create',
-  input: (fields) => ({
-    name: fields.text('name', Grammars.tenant),
-    caCertificate: fields.text('caCertificate', Grammars.pem),
-  }),
+  input: from({ body: { name: text(Grammars.tenant), caCertificate: text(Grammars.pem) } }),
+  answers: { 200: TENANT, 201: TENANT },
   facts: ({ name }) => ({ tenant: name }),
   handle: async ({ name, caCertificate }, { deps }) => {
     const isNew = deps.tenants.get(name) === undefined;
@@ -54,9 +76,13 @@ const create = defineRoute({
 const describe = defineRoute({
   method: 'GET',
   path: '/v1/tenants/:tenant',
+  id: 'describeTenant',
+  tag: 'tenants',
+  summary: 'One tenant',
   authorization: tenantCluster('DESCRIBE'),
   change: null,
-  input: tenantOf,
+  input: from({ path: inTenant }),
+  answers: { 200: TENANT },
   handle: ({ tenant }, { deps }) => {
     const view = deps.tenants.get(tenant);
     if (view === undefined) throw noSuchTenant();
@@ -64,13 +90,21 @@ const describe = defineRoute({
   },
 });
 
-const setState = (verb: 'suspend' | 'resume', state: 'suspended' | 'active'): AdminRoute =>
+const setState = (
+  verb: 'suspend' | 'resume',
+  state: 'suspended' | 'active',
+  summary: string,
+): AdminRoute =>
   defineRoute({
     method: 'POST',
     path: `/v1/tenants/:tenant/${verb}`,
-    authorization: tenantCluster('ALTER'),
+    id: `${verb}Tenant`,
+    tag: 'tenants',
+    summary,
+    authorization: broker('ALTER'),
     change: `tenant-${verb}`,
-    input: tenantOf,
+    input: from({ path: inTenant }),
+    answers: { 200: TENANT },
     facts: ({ tenant }) => ({ tenant }),
     handle: async ({ tenant }, { deps }) => {
       requireTenant(tenant, { deps });
@@ -82,6 +116,6 @@ export const tenantRoutes: readonly AdminRoute[] = [
   list,
   create,
   describe,
-  setState('suspend', 'suspended'),
-  setState('resume', 'active'),
+  setState('suspend', 'suspended', 'Close the connections of a tenant and refuse new ones'),
+  setState('resume', 'active', 'Let a suspended tenant connect again'),
 ];

@@ -15,67 +15,97 @@ import {
   SCRAM_SALT_BYTES_MAX,
   scramMechanismByName,
 } from '../../security/scram/scram-mechanism.ts';
-import { type AdminRoute, created, defineRoute, gone, ok, tenantCluster } from '../admin-route.ts';
+import {
+  type AdminRoute,
+  created,
+  defineRoute,
+  gone,
+  nothing,
+  ok,
+  tenantCluster,
+} from '../admin-route.ts';
+import {
+  anyInteger,
+  anyText,
+  integer,
+  list as listShape,
+  object,
+  oneOf,
+  text,
+} from '../json-shape.ts';
+import { pageOf, pageQuery, pageShape } from '../listing-page.ts';
 import { AdminError } from '../problem.ts';
-import { Grammars, type RequestFields } from '../request-fields.ts';
-import { noSuchTenant, requireTenant } from './tenants.ts';
+import { from, Grammars, invalidField, optional } from '../request-fields.ts';
+import { inTenant, noSuchTenant, requireTenant } from './tenants.ts';
 
-const PAGE_DEFAULT = 100;
-const PAGE = { pattern: /^(?:[1-9]\d{0,2}|1000)$/, allowed: 'a number from 1 to 1000' };
 const BASE64 = { pattern: /^[A-Za-z0-9+/]{4,400}={0,2}$/, allowed: 'Base64' };
 const SALT_BYTES_MIN = 8;
-const MECHANISMS = SCRAM_MECHANISMS.map(({ name }) => name);
+const MECHANISM = oneOf(...SCRAM_MECHANISMS.map(({ name }) => name));
 
-const tenantOf = (fields: RequestFields) => ({ tenant: fields.text('tenant', Grammars.tenant) });
+const USER = object({
+  name: anyText,
+  credentials: listShape(object({ mechanism: MECHANISM, iterations: anyInteger })),
+});
+const CREDENTIAL = object({ name: anyText, mechanism: MECHANISM, iterations: anyInteger });
 
 const list = defineRoute({
   method: 'GET',
   path: '/v1/tenants/:tenant/users',
+  id: 'listUsers',
+  tag: 'users',
+  summary: 'Who may log in with a password, in order of name, with the mechanisms',
+  description: '`after` begins behind a name; with a cursor it is of no use.',
   authorization: tenantCluster('DESCRIBE'),
   change: null,
-  input: (fields) => ({
-    ...tenantOf(fields),
-    after: fields.optionalText('after', Grammars.subject),
-    limit: Number(fields.optionalText('limit', PAGE) ?? PAGE_DEFAULT),
+  input: from({
+    path: inTenant,
+    query: { after: optional(text(Grammars.subject)), ...pageQuery },
   }),
-  handle: ({ tenant, after, limit }, { deps }) => {
-    const page = deps.users.list(tenant, after, limit);
-    if (page === undefined) throw noSuchTenant();
-    return ok(page);
+  answers: { 200: pageShape('users', USER) },
+  handle: async ({ tenant, after, ...page }, { deps }) => {
+    const all = deps.users.list(tenant, after);
+    if (all === undefined) throw noSuchTenant();
+    const { items, next } = await pageOf('users', all, ({ name }) => name, page, deps.clock);
+    return ok({ users: items, next });
   },
 });
 
-function bytesOf(fields: RequestFields, name: string, min: number, max: number): string {
-  const text = fields.text(name, BASE64);
-  const bytes = Buffer.from(text, 'base64');
-  if (bytes.length >= min && bytes.length <= max && bytes.toString('base64') === text) return text;
-  const size = min === max ? `${min}` : `${min} to ${max}`;
-  throw new AdminError(400, 'invalid-field', `"${name}" must be Base64 of ${size} bytes.`);
+function checkBytes(name: string, given: string, min: number, max: number): void {
+  const bytes = Buffer.from(given, 'base64');
+  if (bytes.length >= min && bytes.length <= max && bytes.toString('base64') === given) return;
+  throw invalidField(name, `Base64 of ${min === max ? min : `${min} to ${max}`} bytes`);
 }
 
 const set = defineRoute({
   method: 'POST',
   path: '/v1/tenants/:tenant/users',
+  id: 'setUserCredential',
+  tag: 'users',
+  summary: 'Set what a user logs in with by one mechanism',
   authorization: tenantCluster('ALTER'),
   change: 'scram-credential-set',
-  input: (fields) => {
-    const mechanism = fields.oneOf('mechanism', MECHANISMS);
-    const { digestBytes } = scramMechanismByName(mechanism)!;
-    const range = [SCRAM_ITERATIONS_MIN, SCRAM_ITERATIONS_MAX] as const;
-    const iterations = fields.optionalInteger('iterations', ...range);
-    if (iterations === null || !isScramIterations(iterations)) {
-      throw new AdminError(400, 'invalid-field', '"iterations" must be given.');
-    }
-    return {
-      ...tenantOf(fields),
-      user: fields.text('user', Grammars.subject),
-      mechanism,
-      iterations,
-      salt: bytesOf(fields, 'salt', SALT_BYTES_MIN, SCRAM_SALT_BYTES_MAX),
-      storedKey: bytesOf(fields, 'storedKey', digestBytes, digestBytes),
-      serverKey: bytesOf(fields, 'serverKey', digestBytes, digestBytes),
-    };
-  },
+  input: from(
+    {
+      path: inTenant,
+      body: {
+        user: text(Grammars.subject),
+        mechanism: MECHANISM,
+        iterations: integer(SCRAM_ITERATIONS_MIN, SCRAM_ITERATIONS_MAX),
+        salt: text(BASE64),
+        storedKey: text(BASE64),
+        serverKey: text(BASE64),
+      },
+    },
+    (values) => {
+      const { digestBytes } = scramMechanismByName(values.mechanism)!;
+      if (!isScramIterations(values.iterations)) throw invalidField('iterations', 'in order');
+      checkBytes('salt', values.salt, SALT_BYTES_MIN, SCRAM_SALT_BYTES_MAX);
+      checkBytes('storedKey', values.storedKey, digestBytes, digestBytes);
+      checkBytes('serverKey', values.serverKey, digestBytes, digestBytes);
+      return values;
+    },
+  ),
+  answers: { 200: CREDENTIAL, 201: CREDENTIAL },
   facts: ({ tenant, user, mechanism, iterations }) => ({ tenant, user, mechanism, iterations }),
   handle: async ({ tenant, ...credential }, { deps }) => {
     requireTenant(tenant, { deps });
@@ -89,13 +119,16 @@ const set = defineRoute({
 const remove = defineRoute({
   method: 'DELETE',
   path: '/v1/tenants/:tenant/users/:user',
+  id: 'removeUser',
+  tag: 'users',
+  summary: 'Remove a user, or one mechanism of it; its connections are closed',
   authorization: tenantCluster('ALTER'),
   change: 'scram-credential-delete',
-  input: (fields) => ({
-    ...tenantOf(fields),
-    user: fields.text('user', Grammars.subject),
-    mechanism: fields.optionalOneOf('mechanism', MECHANISMS),
+  input: from({
+    path: { ...inTenant, user: text(Grammars.subject) },
+    query: { mechanism: optional(MECHANISM) },
   }),
+  answers: { 204: nothing },
   facts: (input) => input,
   handle: async ({ tenant, user, mechanism }, { deps }) => {
     requireTenant(tenant, { deps });

@@ -4,7 +4,7 @@ import { KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts';
 
 export const ADMIN_KEYS = {
   'admin.oauth.issuers.file': optionalPath({
-    doc: 'YAML file of the OAuth issuers whose tokens the admin API takes beside certificates of operators, each with its keys, audience and the operator roles that its scopes give; never those of the SASL listener.',
+    doc: 'YAML file of the OAuth issuers whose tokens the admin API takes beside certificates of operators, each with its keys, audience and the roles that its scopes give, of operators or, where it names tenants, of these tenants; never those of the SASL listener.',
   }),
   'admin.request.max.bytes': integer({
     default: 256 * KIB,

@@ -1,16 +1,24 @@
 /**
- * Owns what a token is worth on the admin listener: an operator by the name in it, with the roles
- * that its scopes are mapped to.
+ * Owns what a token is worth on the admin listener: somebody by the name in it, with the roles that
+ * its scopes are mapped to. Of an issuer that is bound to tenants it is one of a tenant, of any other
+ * it is an operator of the broker.
  *
  * Invariant: the issuers are the admin listener's own; a token whose scopes are mapped to no role is
- * refused, so that an issuer's other clients are nobody here, whatever their names.
+ * refused, so that an issuer's other clients are nobody here, whatever their names. No claim and no
+ * scope of an issuer that is bound to tenants leads out of them: its principals belong to a tenant,
+ * which the policy decides in that tenant's domain alone, whatever their roles are called.
  */
+import type { JWTPayload } from 'jose';
 import type { Clock } from '../../base/clock.ts';
 import { type KafkaPrincipal, OPERATOR_TENANT } from '../principal.ts';
 import { type TokenIssuer, type TokenRefusalReason, TokenTrust } from './token-trust.ts';
 
 export type OperatorIssuer = TokenIssuer & {
   readonly scopeRoles: NonNullable<TokenIssuer['scopeRoles']>;
+  /** The tenants that it may speak for; null: for operators of the broker. */
+  readonly tenants: readonly string[] | null;
+  /** The claim that chooses among `tenants`; needed where there are several. */
+  readonly tenantClaim: string | null;
 };
 
 export interface OperatorToken {
@@ -22,7 +30,7 @@ export interface OperatorToken {
 
 /** `reason` is a stable code. */
 export interface OperatorTokenRefusal {
-  readonly reason: TokenRefusalReason | 'no_role';
+  readonly reason: TokenRefusalReason | 'no_role' | 'no_tenant';
   readonly detail: string;
 }
 
@@ -37,7 +45,11 @@ export class OperatorTokens {
   async verify(token: string): Promise<OperatorToken | OperatorTokenRefusal> {
     const verdict = await this.#trust.verify(token);
     if ('reason' in verdict) return verdict;
-    const { settings, name, roles, attributes, expiresAtMs } = verdict;
+    const { settings, payload, name, roles, attributes, expiresAtMs } = verdict;
+    const tenant = tenantIn(payload, settings);
+    if (tenant === null) {
+      return { reason: 'no_tenant', detail: `${settings.issuer} does not speak for that tenant` };
+    }
     if (roles.length === 0) {
       return { reason: 'no_role', detail: `no scope of ${name} is mapped to a role` };
     }
@@ -45,8 +57,8 @@ export class OperatorTokens {
       principal: {
         principalType: 'User',
         name,
-        tenant: OPERATOR_TENANT,
-        kind: 'operator',
+        tenant,
+        kind: tenant === OPERATOR_TENANT ? 'operator' : 'user',
         fleet: null,
         roles,
         ...(Object.keys(attributes).length > 0 && { attributes }),
@@ -58,4 +70,16 @@ export class OperatorTokens {
       usableUntilMs: expiresAtMs + settings.clockToleranceMs,
     };
   }
+}
+
+/** Null where nothing chooses among the issuer's tenants, or something chooses another. */
+function tenantIn(
+  payload: JWTPayload,
+  { tenants, tenantClaim }: Pick<OperatorIssuer, 'tenants' | 'tenantClaim'>,
+): string | null {
+  if (tenants === null) return OPERATOR_TENANT;
+  const claim: unknown =
+    tenantClaim !== null && Object.hasOwn(payload, tenantClaim) ? payload[tenantClaim] : undefined;
+  const chosen = claim ?? (tenants.length === 1 ? tenants[0] : undefined);
+  return tenants.find((tenant) => tenant === chosen) ?? null;
 }
