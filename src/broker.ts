@@ -26,6 +26,8 @@ import { type ClientServers, makeClientServers } from './broker/client-server.ts
 import { CrlFile, type CrlFileOptions } from './broker/crls.ts';
 import { enabledTokens, TokenSweep } from './broker/delegation-tokens.ts';
 import { developmentKcatLine, prepareCertificates, seedTenants } from './broker/development.ts';
+import { healthOf } from './broker/health.ts';
+import { BrokerMetrics } from './broker/metrics.ts';
 import { enabledMechanisms } from './broker/sasl.ts';
 import {
   openAudit,
@@ -88,9 +90,12 @@ async function start(
   makeDirectoriesSync(nodeFileSystem, config['data.dir']);
   const lock = await lockDataDirectory(config['data.dir'], systemRandom);
   undo.push(() => lock.release());
-  const audit = openAudit(config, logger);
+  const metrics = new BrokerMetrics(config, systemClock);
+  undo.push(() => metrics.close());
+  const auditFiles = openAudit(config, logger, metrics.fileSystem(nodeFileSystem, 'audit'));
+  const audit = metrics.auditLog(auditFiles);
   undo.push(() => audit.close());
-  const engine = await openEngine(config, logger);
+  const engine = await openEngine(config, logger, metrics.fileSystem(nodeFileSystem, 'log'));
   undo.push(() => engine.close());
   const authorizer = await openAuthorizer(config, audit, logger);
   undo.push(() => authorizer.close());
@@ -102,6 +107,7 @@ async function start(
     shadow?.authorizer ?? authorizer,
     audit,
     logger,
+    (http) => metrics.pdp(http),
   );
   undo.push(() => external?.close());
 
@@ -163,6 +169,7 @@ async function start(
     authorizer: external?.authorizer ?? shadow?.authorizer ?? authorizer,
     acls,
     logger,
+    metrics: metrics.server,
     certificates: certificates[0],
     registry,
     security: tenantSecurity(state, config, tokens),
@@ -215,12 +222,14 @@ async function start(
     guard,
     external,
     logger,
+    metrics: metrics.registry,
     registry,
     servers,
     state,
     tokens: operatorLogins,
     views,
   };
+  metrics.observe({ ...parts, audit: auditFiles, health: () => healthOf(parts) });
   const admin = await startAdmin(config, { ...parts, mtlsPort, saslPort, startedAtMs });
   undo.push(() => admin.close(config['shutdown.grace.ms']));
 

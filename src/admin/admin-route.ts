@@ -68,6 +68,17 @@ export interface RouteAnswer {
   readonly body: object | null;
 }
 
+/** A body that is no JSON. */
+export class PlainText {
+  readonly contentType: string;
+  readonly text: string;
+
+  constructor(contentType: string, text: string) {
+    this.contentType = contentType;
+    this.text = text;
+  }
+}
+
 export const ok = (body: object): RouteAnswer => ({ status: 200, body });
 export const created = (body: object): RouteAnswer => ({ status: 201, body });
 export const gone = (): RouteAnswer => ({ status: 204, body: null });

@@ -9,7 +9,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { type SecureContextOptions, TLSSocket } from 'node:tls';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
-import type { AdminRoute } from './admin-route.ts';
+import { type AdminRoute, PlainText } from './admin-route.ts';
 import type { AdminDeps } from './admin-services.ts';
 import { type OperatorConnection, OperatorGate } from './operator-gate.ts';
 import { AdminError, PROBLEM_CONTENT_TYPE, problemOf, toProblem } from './problem.ts';
@@ -149,6 +149,9 @@ function register(
       const stillOne = admitted(await gate.stillIs(operator, asTls(request.raw.socket)));
       const answer = await runRoute(route, fields, stillOne, deps);
       reply.code(answer.status);
+      if (answer.body instanceof PlainText) {
+        return reply.header('content-type', answer.body.contentType).send(answer.body.text);
+      }
       return answer.body === null ? reply.send() : reply.send(answer.body);
     },
   });

@@ -6,6 +6,7 @@ import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
+import type { MetricRegistry } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import type { BanId } from '../security/abuse/bans.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
@@ -358,6 +359,7 @@ export interface AdminDeps {
   readonly bans: AdminBans;
   readonly health: () => readonly HealthCheck[];
   readonly status: () => StatusReport;
+  readonly metrics: Pick<MetricRegistry, 'contentType' | 'render'>;
   /** Null while no candidate policy is on trial. */
   readonly shadow: () => ShadowReport | null;
 }

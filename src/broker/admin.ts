@@ -12,6 +12,7 @@ import { StateTenants } from '../admin/state-tenants.ts';
 import { StateUsers } from '../admin/state-users.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
+import type { MetricRegistry } from '../base/metrics.ts';
 import { systemRandom } from '../base/random.ts';
 import type { Config } from '../config/config-schema.ts';
 import { packageVersion } from '../config/package-root.ts';
@@ -36,6 +37,7 @@ import { adminIssuers, type IssuerParts } from './token-issuers.ts';
 
 export interface AdminParts extends HealthParts {
   readonly logger: Logger;
+  readonly metrics: MetricRegistry;
   readonly state: SecurityState;
   readonly guard: AuthenticationGuard;
   readonly acls: StateAcls;
@@ -106,6 +108,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     shadow: () => shadowReport(parts.shadow),
     health: () => healthOf(parts),
     status: () => statusOf(config, parts),
+    metrics: parts.metrics,
   });
 }
 

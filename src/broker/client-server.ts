@@ -30,6 +30,7 @@ import { advertisedApis } from '../server/apis/index.ts';
 import { FetchSessionCache } from '../server/fetch-session.ts';
 import type { SaslSettings } from '../server/reception.ts';
 import { type Liveness, Server, type ServerOptions, type TenantView } from '../server/server.ts';
+import type { ServerMetrics } from '../server/server-metrics.ts';
 import type { TenantSecurity } from '../server/tenant-security.ts';
 import { proxyProtocol } from './abuse.ts';
 import type { ListenerCertificates } from './certificates.ts';
@@ -44,6 +45,7 @@ export interface ClientServerParts {
   readonly authorizer: Authorizer;
   readonly acls: TenantAcls;
   readonly logger: Logger;
+  readonly metrics: ServerMetrics;
   readonly certificates: ListenerCertificates;
   readonly registry: TenantCaRegistry;
   readonly security: TenantSecurity;
@@ -114,7 +116,7 @@ function sharedOptions(
   config: Config,
   parts: ClientServerParts,
 ): Omit<ServerOptions, 'tls' | 'identify' | 'proxy' | 'laneOf' | 'liveness'> {
-  const { audit, authorizer, acls, logger, security, viewOf, bans, guard } = parts;
+  const { audit, authorizer, acls, logger, metrics, security, viewOf, bans, guard } = parts;
   const smallBytes = config['socket.request.small.max.bytes'];
   const largeBytes = config['socket.request.max.bytes'];
   const unsentBudget = new UnsentBudget(config['queued.max.response.bytes']);
@@ -125,6 +127,7 @@ function sharedOptions(
       audit,
       changes: new ChangeRecorder(audit),
       logger,
+      metrics,
       clock: systemClock,
       fetchSessions: new FetchSessionCache(
         config['max.incremental.fetch.session.cache.slots'],

@@ -24,8 +24,15 @@ export type Answer =
   | { readonly frame: readonly Buffer[] | null; readonly muteMs: number }
   | 'close';
 
-/** Handles one request. Calls `ordered` as soon as a later Produce may begin. */
-export type RequestHandler = (frame: Buffer, ordered: () => void) => Answer | Promise<Answer>;
+/**
+ * Handles one request. Calls `ordered` as soon as a later Produce may begin. `arrivedMs` is when its
+ * last byte was read, by the clock of the hooks.
+ */
+export type RequestHandler = (
+  frame: Buffer,
+  ordered: () => void,
+  arrivedMs: number,
+) => Answer | Promise<Answer>;
 
 export interface ConnectionLimits {
   readonly frameLimit: FrameLimit;
@@ -73,6 +80,8 @@ export class Connection {
   readonly #reader: FrameReader;
   readonly #hooks: ConnectionHooks;
   readonly #waiting: Buffer[] = [];
+  /** When each of `#waiting` was read. */
+  readonly #arrivedMs: number[] = [];
   readonly #begun: Slot[] = [];
   #closed = false;
   #draining = false;
@@ -104,6 +113,7 @@ export class Connection {
     this.#lastActiveMs = hooks.nowMs();
     this.#reader = new FrameReader(limits.frameLimit, (frame) => {
       this.#waiting.push(frame);
+      this.#arrivedMs.push(this.#lastActiveMs);
       this.#frameBytes += frame.length;
     });
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
@@ -192,7 +202,7 @@ export class Connection {
     if (this.#pumping) return;
     this.#pumping = true;
     while (!this.#closed && this.#waiting.length > 0 && this.#mayBegin(this.#waiting[0]!)) {
-      this.#begin(this.#waiting.shift()!);
+      this.#begin(this.#waiting.shift()!, this.#arrivedMs.shift()!);
       if (this.#hooks.nowMs() - this.#turnBeganMs > TURN_MS) this.#yield();
     }
     this.#pumping = false;
@@ -240,7 +250,7 @@ export class Connection {
     return last.isProduce && last.ordered && isProduce(frame);
   }
 
-  #begin(frame: Buffer): void {
+  #begin(frame: Buffer, arrivedMs: number): void {
     const slot: Slot = {
       answer: null,
       isProduce: isProduce(frame),
@@ -250,11 +260,12 @@ export class Connection {
     this.#begun.push(slot);
     let begun: Answer | Promise<Answer>;
     try {
-      begun = this.#handle(frame, () => {
+      const ordered = (): void => {
         if (slot.ordered) return;
         slot.ordered = true;
         if (!this.#pumping && this.#waiting.length > 0) this.#schedule();
-      });
+      };
+      begun = this.#handle(frame, ordered, arrivedMs);
     } catch (error) {
       this.#fail(error);
       return;

@@ -48,9 +48,16 @@ export class RequestPipeline {
 
   /**
    * Handles one frame (without its size). Throws ProtocolError where the connection must close;
-   * `ordered` is called once a later Produce of the connection may begin.
+   * `ordered` is called once a later Produce of the connection may begin. `arrivedMs`: monotonic.
    */
-  handle(session: Session, frame: Buffer, ordered: () => void): Answer | Promise<Answer> {
+  handle(
+    session: Session,
+    frame: Buffer,
+    ordered: () => void,
+    arrivedMs: number = this.#services.metrics.nowMs(),
+  ): Answer | Promise<Answer> {
+    const { metrics } = this.#services;
+    const begunMs = metrics.nowMs();
     const header = decodeRequestHeader(frame, 0, frame.length);
     const api = servedApi(header.apiKey);
     if (api === undefined) throw new ProtocolError(`API key ${header.apiKey} is not served`);
@@ -66,7 +73,10 @@ export class RequestPipeline {
     }
     const isAsked = this.#services.authorizer.outside?.concerns(session.principal.tenant) === true;
     const answers = isAsked ? new DraftAnswers() : null;
-    return this.#begin({ session, frame, header, api, ordered, answers });
+    const answer = this.#begin({ session, frame, header, api, ordered, answers });
+    const frameBytes = frame.length;
+    const meter = metrics.api(api.key);
+    return metrics.measured({ api: meter, session, frameBytes, arrivedMs, begunMs }, answer);
   }
 
   #begin(call: Call): Answer | Promise<Answer> {
@@ -127,6 +137,9 @@ export class RequestPipeline {
     ctx: RequestContext,
     outcome: Outcome,
   ): Answer | Promise<Answer> {
+    if (typeof outcome === 'object' && outcome !== null) {
+      this.#services.metrics.api(api.key).countErrors(outcome);
+    }
     if (ctx.unrecorded) {
       return ctx.recorded().then(
         () => encode(api, header, outcome),

@@ -252,6 +252,7 @@ function inMemory() {
     | 'revocations'
     | 'bans'
     | 'health'
+    | 'metrics'
     | 'status'
     | 'shadow'
   > = {
@@ -381,6 +382,7 @@ function inMemory() {
     },
     shadow: () => null,
     health: () => checks,
+    metrics: { contentType: 'text/plain; version=0.0.4', render: async () => 'a_metric 1\n' },
     status: () => ({
       version: '0.0.0',
       nodeVersion: process.versions.node,

@@ -4,6 +4,7 @@ import { aclRoutes } from './acls.ts';
 import { authorizerRoutes } from './authorizer.ts';
 import { banRoutes } from './bans.ts';
 import { healthRoutes } from './health.ts';
+import { metricsRoutes } from './metrics.ts';
 import { policyRoutes } from './policy.ts';
 import { revocationRoutes } from './revocations.ts';
 import { statusRoutes } from './status.ts';
@@ -14,6 +15,7 @@ import { userRoutes } from './users.ts';
 
 export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...healthRoutes,
+  ...metricsRoutes,
   ...statusRoutes,
   ...tenantRoutes,
   ...tenantCaRoutes,
