@@ -119,6 +119,10 @@ export class Listener {
     });
   }
 
+  get isListening(): boolean {
+    return this.#tcp.listening;
+  }
+
   get handshakesWaiting(): number {
     return this.#handshakes.waiting;
   }

@@ -136,6 +136,11 @@ export class Server {
     return this.#live.size;
   }
 
+  /** New connections are accepted. */
+  get isListening(): boolean {
+    return this.#listener.isListening;
+  }
+
   /** Connections that wait for their TLS handshake. */
   get handshakesWaiting(): number {
     return this.#listener.handshakesWaiting;
