@@ -29,7 +29,7 @@ export class BrokerMetrics {
   readonly #syncSeconds: Family<Histogram>;
   readonly #pdpSeconds: Family<Histogram>;
 
-  constructor(config: Config, clock: Clock) {
+  constructor(config: Pick<Config, 'metrics.tenants.max'>, clock: Clock) {
     const { registry } = this;
     this.#clock = clock;
     registry
