@@ -1,18 +1,12 @@
 /**
  * Owns figures about the running broker: counters, gauges and histograms, by name and labels, and
- * their text for Prometheus. prom-client formats and checks the names; the figures are kept here.
+ * their text in Prometheus' exposition format 0.0.4.
  *
  * Invariants: who counts holds the child of its labels (`of`, resolved once), so that counting is an
  * addition and no look-up; a label's value is never what a client says (who registers sees to it);
- * a scrape leaves the event loop between two families and while gauges are collected. Two scrapes at
- * a time are one.
+ * a scrape leaves the event loop every few milliseconds, while it collects and while it writes. Two
+ * scrapes at a time are one.
  */
-import {
-  Counter as PromCounter,
-  Gauge as PromGauge,
-  Histogram as PromHistogram,
-  Registry,
-} from 'prom-client';
 
 /** Only ever goes up. */
 export class Counter {
@@ -57,13 +51,19 @@ export class Histogram {
   }
 }
 
+interface Child<T> {
+  /** `api="Fetch",error="NONE"`; '' without labels. */
+  readonly labelText: string;
+  readonly child: T;
+}
+
 /** All children of one name; `labels` are the names of their labels. */
 export class Family<T> {
   readonly name: string;
   readonly help: string;
   readonly labels: readonly string[];
   readonly #make: () => T;
-  readonly #children = new Map<string, { readonly values: readonly string[]; readonly child: T }>();
+  readonly #children = new Map<string, Child<T>>();
 
   constructor(name: string, help: string, labels: readonly string[], make: () => T) {
     this.name = name;
@@ -81,7 +81,8 @@ export class Family<T> {
     const known = this.#children.get(key);
     if (known !== undefined) return known.child;
     const child = this.#make();
-    this.#children.set(key, { values, child });
+    const pairs = this.labels.map((label, at) => `${label}="${escaped(values[at]!)}"`);
+    this.#children.set(key, { labelText: pairs.join(','), child });
     return child;
   }
 
@@ -93,17 +94,14 @@ export class Family<T> {
     this.#children.clear();
   }
 
-  get size(): number {
-    return this.#children.size;
+  children(): Iterable<Child<T>> {
+    return this.#children.values();
   }
+}
 
-  *entries(): Generator<{ readonly labels: Record<string, string>; readonly child: T }> {
-    for (const { values, child } of this.#children.values()) {
-      const labels: Record<string, string> = {};
-      for (const [at, name] of this.labels.entries()) labels[name] = values[at]!;
-      yield { labels, child };
-    }
-  }
+/** As the format wants the value of a label. */
+function escaped(value: string): string {
+  return value.replace(/[\\"\n]/g, (found) => (found === '\n' ? '\\n' : `\\${found}`));
 }
 
 export type MetricType = 'counter' | 'gauge' | 'histogram';
@@ -126,22 +124,31 @@ export const LATENCY_SECONDS = [
 /** How long a scrape has the event loop at a time. */
 const TURN_MS = 5;
 
+const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+const NAME = /^[a-z][a-z0-9_]*$/;
+
+interface Registered {
+  readonly description: MetricDescription;
+  /** A line or more of text for each child, one after the other. */
+  readonly write: () => Generator<string, void>;
+}
+
 export class MetricRegistry {
-  readonly #prom = new Registry();
-  readonly #descriptions: MetricDescription[] = [];
+  readonly contentType: string = CONTENT_TYPE;
+  readonly #registered = new Map<string, Registered>();
   readonly #collectors: Collector[] = [];
   #rendering: Promise<string> | null = null;
 
   counter(name: string, help: string, labels: readonly string[] = []): Family<Counter> {
-    const family = this.#family('counter', { name, help, labels }, () => new Counter());
-    this.#prom.registerMetric(new CounterText(family));
-    return family;
+    return this.#register(
+      'counter',
+      new Family(name, help, labels, () => new Counter()),
+      plainText,
+    );
   }
 
   gauge(name: string, help: string, labels: readonly string[] = []): Family<Gauge> {
-    const family = this.#family('gauge', { name, help, labels }, () => new Gauge());
-    this.#prom.registerMetric(new GaugeText(family));
-    return family;
+    return this.#register('gauge', new Family(name, help, labels, () => new Gauge()), plainText);
   }
 
   /** `bounds` in ascending order; seconds unless the name says otherwise. */
@@ -151,9 +158,8 @@ export class MetricRegistry {
     labels: readonly string[] = [],
     bounds: readonly number[] = LATENCY_SECONDS,
   ): Family<Histogram> {
-    const family = this.#family('histogram', { name, help, labels }, () => new Histogram(bounds));
-    this.#prom.registerMetric(new HistogramText(family, bounds));
-    return family;
+    const family = new Family(name, help, labels, () => new Histogram(bounds));
+    return this.#register('histogram', family, histogramText);
   }
 
   /** Called before every scrape, one after the other. */
@@ -161,16 +167,12 @@ export class MetricRegistry {
     this.#collectors.push(collector);
   }
 
-  get contentType(): string {
-    return this.#prom.contentType;
-  }
-
   /** What there is, in the order of registration. */
   get descriptions(): readonly MetricDescription[] {
-    return this.#descriptions;
+    return Array.from(this.#registered.values(), ({ description }) => description);
   }
 
-  /** The text format of Prometheus, version 0.0.4. */
+  /** The text for Prometheus. */
   render(): Promise<string> {
     this.#rendering ??= this.#render().finally(() => {
       this.#rendering = null;
@@ -189,20 +191,31 @@ export class MetricRegistry {
       if (turn.isOver) await turn.next();
     }
     const texts: string[] = [];
-    for (const { name } of this.#descriptions) {
-      texts.push(await this.#prom.getSingleMetricAsString(name));
-      if (turn.isOver) await turn.next();
+    for (const { description, write } of this.#registered.values()) {
+      const { name, help, type } = description;
+      texts.push(`# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`);
+      for (const text of write()) {
+        texts.push(text);
+        if (turn.isOver) await turn.next();
+      }
     }
-    return `${texts.join('\n')}\n`;
+    return texts.join('');
   }
 
-  #family<T>(
+  #register<T>(
     type: MetricType,
-    { name, help, labels }: Omit<MetricDescription, 'type'>,
-    make: () => T,
+    family: Family<T>,
+    textOf: (name: string, child: Child<T>) => string,
   ): Family<T> {
-    this.#descriptions.push({ name, type, help, labels });
-    const family = new Family(name, help, labels, make);
+    const { name, help, labels } = family;
+    if (![name, ...labels].every((each) => NAME.test(each)) || /[\\\n]/.test(help)) {
+      throw new Error(`${name} is not in order`);
+    }
+    if (this.#registered.has(name)) throw new Error(`${name} is registered already`);
+    const write = function* (): Generator<string, void> {
+      for (const child of family.children()) yield textOf(name, child);
+    };
+    this.#registered.set(name, { description: { name, type, help, labels }, write });
     // Without labels there is one child, and it is shown from the beginning.
     if (labels.length === 0) family.of();
     return family;
@@ -225,80 +238,29 @@ class Turn {
   }
 }
 
-interface Value {
-  readonly value: number;
-  readonly labels: Record<string, string | number>;
-  readonly metricName?: string;
+function plainText(name: string, { labelText, child }: Child<{ readonly value: number }>): string {
+  return line(name, labelText, child.value);
 }
 
-const described = (family: Family<unknown>) => ({
-  name: family.name,
-  help: family.help,
-  labelNames: [...family.labels],
-  registers: [],
-});
-
-class CounterText extends PromCounter {
-  readonly #family: Family<Counter>;
-
-  constructor(family: Family<Counter>) {
-    super(described(family));
-    this.#family = family;
+function histogramText(name: string, { labelText, child }: Child<Histogram>): string {
+  const prefix = labelText === '' ? '' : `${labelText},`;
+  let text = '';
+  let below = 0;
+  for (const [at, bound] of child.bounds.entries()) {
+    below += child.counts[at]!;
+    text += line(`${name}_bucket`, `${prefix}le="${bound}"`, below);
   }
-
-  override async get() {
-    return { ...(await super.get()), values: plainValues(this.#family) };
-  }
+  text += line(`${name}_bucket`, `${prefix}le="+Inf"`, child.count);
+  text += line(`${name}_sum`, labelText, child.sum);
+  return text + line(`${name}_count`, labelText, child.count);
 }
 
-class GaugeText extends PromGauge {
-  readonly #family: Family<Gauge>;
-
-  constructor(family: Family<Gauge>) {
-    super(described(family));
-    this.#family = family;
-  }
-
-  override async get() {
-    return { ...(await super.get()), values: plainValues(this.#family) };
-  }
+function line(name: string, labelText: string, value: number): string {
+  const labels = labelText === '' ? '' : `{${labelText}}`;
+  return `${name}${labels} ${numberText(value)}\n`;
 }
 
-class HistogramText extends PromHistogram {
-  readonly #family: Family<Histogram>;
-
-  constructor(family: Family<Histogram>, bounds: readonly number[]) {
-    super({ ...described(family), buckets: [...bounds] });
-    this.#family = family;
-  }
-
-  override async get() {
-    return { ...(await super.get()), values: histogramValues(this.#family) };
-  }
-
-  /** What prom-client's registry asks a histogram for. */
-  async getForPromString() {
-    const { name, help } = this.#family;
-    return { name, help, type: 'histogram', values: histogramValues(this.#family) };
-  }
-}
-
-function plainValues(family: Family<{ readonly value: number }>): Value[] {
-  return Array.from(family.entries(), ({ labels, child }) => ({ labels, value: child.value }));
-}
-
-function histogramValues(family: Family<Histogram>): Value[] {
-  const values: Value[] = [];
-  for (const { labels, child } of family.entries()) {
-    const metricName = `${family.name}_bucket`;
-    let below = 0;
-    for (const [at, bound] of child.bounds.entries()) {
-      below += child.counts[at]!;
-      values.push({ metricName, labels: { ...labels, le: bound }, value: below });
-    }
-    values.push({ metricName, labels: { ...labels, le: '+Inf' }, value: child.count });
-    values.push({ metricName: `${family.name}_sum`, labels, value: child.sum });
-    values.push({ metricName: `${family.name}_count`, labels, value: child.count });
-  }
-  return values;
+function numberText(value: number): string {
+  if (value === Number.POSITIVE_INFINITY) return '+Inf';
+  return value === Number.NEGATIVE_INFINITY ? '-Inf' : String(value);
 }

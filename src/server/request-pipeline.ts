@@ -48,16 +48,9 @@ export class RequestPipeline {
 
   /**
    * Handles one frame (without its size). Throws ProtocolError where the connection must close;
-   * `ordered` is called once a later Produce of the connection may begin. `arrivedMs`: monotonic.
+   * `ordered` is called once a later Produce of the connection may begin.
    */
-  handle(
-    session: Session,
-    frame: Buffer,
-    ordered: () => void,
-    arrivedMs: number = this.#services.metrics.nowMs(),
-  ): Answer | Promise<Answer> {
-    const { metrics } = this.#services;
-    const begunMs = metrics.nowMs();
+  handle(session: Session, frame: Buffer, ordered: () => void): Answer | Promise<Answer> {
     const header = decodeRequestHeader(frame, 0, frame.length);
     const api = servedApi(header.apiKey);
     if (api === undefined) throw new ProtocolError(`API key ${header.apiKey} is not served`);
@@ -73,10 +66,7 @@ export class RequestPipeline {
     }
     const isAsked = this.#services.authorizer.outside?.concerns(session.principal.tenant) === true;
     const answers = isAsked ? new DraftAnswers() : null;
-    const answer = this.#begin({ session, frame, header, api, ordered, answers });
-    const frameBytes = frame.length;
-    const meter = metrics.api(api.key);
-    return metrics.measured({ api: meter, session, frameBytes, arrivedMs, begunMs }, answer);
+    return this.#begin({ session, frame, header, api, ordered, answers });
   }
 
   #begin(call: Call): Answer | Promise<Answer> {

@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { Counter, Family, Gauge, Histogram, MetricRegistry } from '../base/metrics.ts';
-import type { Answer, CloseReason } from '../network/connection.ts';
+import type { Answer, CloseReason, RequestMeter } from '../network/connection.ts';
 import type { HandshakeMeter } from '../network/handshake-admission.ts';
 import { apiName } from '../protocol/api-keys.ts';
 import { compileErrorCodeWalk, type ErrorCodeWalk } from '../protocol/error-code-walk.ts';
@@ -127,51 +127,38 @@ export class ServerMetrics {
     this.#closed.of(session.subject.listener, reason).inc();
   }
 
-  /** `answer` leaves as it is; it is measured when it is there. */
-  measured(request: MeasuredRequest, answer: Answer | Promise<Answer>): Answer | Promise<Answer> {
-    const { api, begunMs } = request;
-    api.localSeconds.observe((this.nowMs() - begunMs) / 1000);
-    if (!(answer instanceof Promise)) {
-      this.#answered(request, answer);
-      return answer;
-    }
-    api.inFlight.add(1);
-    return answer.then(
-      (settled) => {
-        api.inFlight.add(-1);
-        this.#answered(request, settled);
-        return settled;
-      },
-      (error: unknown) => {
-        api.inFlight.add(-1);
-        throw error;
-      },
-    );
-  }
-
-  #answered({ api, session, frameBytes, arrivedMs, begunMs }: MeasuredRequest, answer: Answer) {
-    api.queueSeconds.observe((begunMs - arrivedMs) / 1000);
-    api.totalSeconds.observe((this.nowMs() - arrivedMs) / 1000);
+  /** What the connection of the session tells of its requests. */
+  requestsOf(session: Session): RequestMeter {
     const meter = this.meterOf(session);
-    meter.requests.inc();
-    meter.receivedBytes.inc(frameBytes);
-    if (answer === 'close') return;
-    let sentBytes = 0;
-    for (const chunk of answer.frame ?? []) sentBytes += chunk.length;
-    meter.sentBytes.inc(sentBytes);
-    if (answer.muteMs <= 0) return;
-    meter.throttledRequests.inc();
-    meter.throttleSeconds.inc(answer.muteMs / 1000);
+    return {
+      suspended: ({ apiKey }) => this.api(apiKey).inFlight.add(1),
+      answered: (request, answer, wasSuspended) => {
+        const api = this.api(request.apiKey);
+        if (wasSuspended) api.inFlight.add(-1);
+        const { arrivedMs, begunMs, returnedMs } = request;
+        const doneMs = wasSuspended ? this.nowMs() : returnedMs;
+        api.queueSeconds.observe((begunMs - arrivedMs) / 1000);
+        api.localSeconds.observe((returnedMs - begunMs) / 1000);
+        api.totalSeconds.observe((doneMs - arrivedMs) / 1000);
+        countAnswer(meter, request.frameBytes, answer);
+      },
+      failed: ({ apiKey }) => this.api(apiKey).inFlight.add(-1),
+    };
   }
 }
 
-export interface MeasuredRequest {
-  readonly api: ApiMeter;
-  readonly session: Session;
-  readonly frameBytes: number;
-  /** Monotonic: when its last byte was read, and when its turn came. */
-  readonly arrivedMs: number;
-  readonly begunMs: number;
+function countAnswer(meter: TenantMeter, frameBytes: number, answer: Answer): void {
+  meter.requests.inc();
+  meter.receivedBytes.inc(frameBytes);
+  if (answer === 'close') return;
+  if (answer.frame !== null) {
+    let sentBytes = 0;
+    for (const chunk of answer.frame) sentBytes += chunk.length;
+    meter.sentBytes.inc(sentBytes);
+  }
+  if (answer.muteMs <= 0) return;
+  meter.throttledRequests.inc();
+  meter.throttleSeconds.inc(answer.muteMs / 1000);
 }
 
 interface ApiMeterParts {

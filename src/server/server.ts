@@ -287,7 +287,7 @@ export class Server {
     const live: { -readonly [K in keyof Live]?: Live[K] } = { session, recheck, gone };
     const connection = new Connection(
       socket,
-      (frame, ordered, arrivedMs) => this.#pipeline.handle(session, frame, ordered, arrivedMs),
+      (frame, ordered) => this.#pipeline.handle(session, frame, ordered),
       this.#options.connection,
       {
         onClose: (reason, detail) => this.#onClose(live as Live, reason, detail),
@@ -300,6 +300,7 @@ export class Server {
           );
         },
         nowMs: () => clock.monotonicMs(),
+        requests: this.#services.metrics.requestsOf(session),
       },
     );
     socket.off('error', drop);

@@ -48,8 +48,10 @@ describe('a registry of metrics', () => {
     const family = registry.gauge('depth', 'How deep.', ['tenant']);
     expect(() => family.of()).toThrow('depth has the labels tenant');
     expect(() => family.of('a', 'b')).toThrow();
-    expect(() => registry.gauge('de-pth', 'How deep.')).toThrow();
-    expect(() => registry.counter('depth', 'Once more.')).toThrow('already been registered');
+    expect(() => registry.gauge('de-pth', 'How deep.')).toThrow('not in order');
+    expect(() => registry.gauge('deep', 'How deep.', ['ten ant'])).toThrow('not in order');
+    expect(() => registry.gauge('deep', 'How\ndeep.')).toThrow('not in order');
+    expect(() => registry.counter('depth', 'Once more.')).toThrow('depth is registered already');
   });
 
   it('collects before it writes, once for scrapes at the same time', async () => {
@@ -79,7 +81,7 @@ describe('a registry of metrics', () => {
     });
     await expect(registry.render()).rejects.toThrow('not there');
     isBroken = false;
-    await expect(registry.render()).resolves.toBe('\n');
+    await expect(registry.render()).resolves.toBe('');
   });
 
   it('leaves the event loop to others while it collects', async () => {
@@ -101,6 +103,21 @@ describe('a registry of metrics', () => {
     await registry.render();
     isDone = true;
     expect(turns).toBeGreaterThanOrEqual(4);
+  });
+
+  it('writes numbers that are none as Prometheus reads them', async () => {
+    const registry = new MetricRegistry();
+    const odd = registry.gauge('odd', 'Odd.', ['is']);
+    odd.of('inf').set(Number.POSITIVE_INFINITY);
+    odd.of('minus').set(Number.NEGATIVE_INFINITY);
+    odd.of('nan').set(Number.NaN);
+    odd.of('large').set(1e22);
+    expect((await samples(registry)).map((sample) => sample.split(' ')[1])).toEqual([
+      '+Inf',
+      '-Inf',
+      'NaN',
+      '1e+22',
+    ]);
   });
 
   it('has buckets in ascending order', () => {

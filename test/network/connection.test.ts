@@ -133,9 +133,9 @@ describe('Connection', () => {
 
   it('begins at most five requests at a time', async () => {
     const manual = manualHandler();
-    const { receive } = connect((frame, ordered, arrivedMs) => {
+    const { receive } = connect((frame, ordered) => {
       ordered();
-      return manual.handle(frame, ordered, arrivedMs);
+      return manual.handle(frame, ordered);
     });
     await receive(...[1, 2, 3, 4, 5, 6, 7].map((id) => request(PRODUCE, id)));
     expect(manual.begun).toEqual([1, 2, 3, 4, 5]);
