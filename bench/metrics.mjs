@@ -47,6 +47,7 @@ const AT_ONCE = 50;
 const TENANTS = 500;
 const GROUPS_PER_TENANT = 4;
 const SCRAPES = 5;
+const CONFIG = { 'metrics.tenants.max': 1_000, 'slow.request.log.ms': 5_000 };
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
@@ -227,7 +228,7 @@ async function contender(directory, metrics, files) {
 }
 
 async function measureProduce(directory) {
-  const measured = new BrokerMetrics({ 'metrics.tenants.max': 1_000 }, systemClock);
+  const measured = new BrokerMetrics(CONFIG, systemClock, silentLogger);
   const on = await contender(
     join(directory, 'on'),
     measured.server,
@@ -252,7 +253,7 @@ async function measureProduce(directory) {
 }
 
 async function measureScrape(directory) {
-  const metrics = new BrokerMetrics({ 'metrics.tenants.max': 1_000 }, systemClock);
+  const metrics = new BrokerMetrics(CONFIG, systemClock, silentLogger);
   const engine = await openEngine(join(directory, 'many'), nodeFileSystem);
   const tenants = new Map();
   const each = Math.max(1, Math.round(PARTITIONS / TENANTS));

@@ -29,6 +29,7 @@ import { enabledTokens, TokenSweep } from './broker/delegation-tokens.ts';
 import { developmentKcatLine, prepareCertificates, seedTenants } from './broker/development.ts';
 import { healthOf } from './broker/health.ts';
 import { Lifecycle } from './broker/lifecycle.ts';
+import { LogLevelSwitch } from './broker/log-level.ts';
 import { BrokerMetrics } from './broker/metrics.ts';
 import { enabledMechanisms } from './broker/sasl.ts';
 import {
@@ -92,7 +93,7 @@ async function start(
   makeDirectoriesSync(nodeFileSystem, config['data.dir']);
   const lock = await lockDataDirectory(config['data.dir'], systemRandom);
   undo.push(() => lock.release());
-  const metrics = new BrokerMetrics(config, systemClock);
+  const metrics = new BrokerMetrics(config, systemClock, logger);
   undo.push(() => metrics.close());
   const auditFiles = openAudit(config, logger, metrics.fileSystem(nodeFileSystem, 'audit'));
   const audit = metrics.auditLog(auditFiles);
@@ -225,6 +226,8 @@ async function start(
   const mtlsPort = await listen(mtls, config.port, config['advertised.port']);
   const saslPort =
     sasl === null ? null : await listen(sasl, config['sasl.port'], config['sasl.advertised.port']);
+  const logLevel = new LogLevelSwitch(logger, systemClock, config['log.level']);
+  undo.push(() => logLevel.reset());
   const parts = {
     crls: [clientCrl, operatorCrl],
     isOperatorRevoked: operatorCrl.isRevoked,
@@ -240,6 +243,7 @@ async function start(
     process: metrics.process,
     logger,
     metrics: metrics.registry,
+    logLevel,
     registry,
     servers,
     state,

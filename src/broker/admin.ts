@@ -41,6 +41,7 @@ import type { ListenerCertificates } from './certificates.ts';
 import type { ClientServers } from './client-server.ts';
 import type { ExternalAuthorizerFile } from './external-authorizer.ts';
 import { type HealthParts, healthOf } from './health.ts';
+import type { LogLevelSwitch } from './log-level.ts';
 import type { ShadowPolicy } from './storage.ts';
 import { adminIssuers, type IssuerParts } from './token-issuers.ts';
 
@@ -51,6 +52,7 @@ export interface AdminParts extends HealthParts {
   readonly external: ExternalAuthorizerFile | null;
   readonly logger: Logger;
   readonly metrics: MetricRegistry;
+  readonly logLevel: LogLevelSwitch;
   readonly state: SecurityState;
   readonly guard: AuthenticationGuard;
   readonly acls: StateAcls;
@@ -145,6 +147,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     health: () => healthOf(parts),
     status: () => statusOf(config, parts),
     metrics: parts.metrics,
+    logLevel: parts.logLevel,
   });
 }
 

@@ -11,6 +11,7 @@ import type { FileAuditLog } from '../audit/file-audit-log.ts';
 import { MeasuredAuditLog } from '../audit/measured-audit-log.ts';
 import type { Clock } from '../base/clock.ts';
 import type { FileSystem } from '../base/file-system.ts';
+import type { Logger } from '../base/logger.ts';
 import { measuredFileSystem } from '../base/measured-file-system.ts';
 import { type Family, type Histogram, MetricRegistry } from '../base/metrics.ts';
 import { ProcessFigures } from '../base/process-figures.ts';
@@ -18,6 +19,7 @@ import type { Config } from '../config/config-schema.ts';
 import { packageVersion } from '../config/package-root.ts';
 import type { LaneParts } from '../security/external/pdp-lane.ts';
 import { PdpError } from '../security/external/pdp-protocol.ts';
+import { RequestLog } from '../server/request-log.ts';
 import { ServerMetrics } from '../server/server-metrics.ts';
 import { type ObservedParts, registerObserved } from './observed-metrics.ts';
 
@@ -29,7 +31,11 @@ export class BrokerMetrics {
   readonly #syncSeconds: Family<Histogram>;
   readonly #pdpSeconds: Family<Histogram>;
 
-  constructor(config: Pick<Config, 'metrics.tenants.max'>, clock: Clock) {
+  constructor(
+    config: Pick<Config, 'metrics.tenants.max' | 'slow.request.log.ms'>,
+    clock: Clock,
+    logger: Logger,
+  ) {
     const { registry } = this;
     this.#clock = clock;
     registry
@@ -40,7 +46,8 @@ export class BrokerMetrics {
       .of(packageVersion(), process.version)
       .set(1);
     this.process = new ProcessFigures(registry, clock);
-    this.server = new ServerMetrics(registry, clock, config['metrics.tenants.max']);
+    const log = new RequestLog(logger, clock, config['slow.request.log.ms']);
+    this.server = new ServerMetrics(registry, clock, config['metrics.tenants.max'], log);
     this.#syncSeconds = registry.histogram(
       'breakwater_disk_sync_seconds',
       'How long the disk took to make written data durable; area: log or audit.',

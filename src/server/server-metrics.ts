@@ -14,6 +14,7 @@ import { compileErrorCodeWalk, type ErrorCodeWalk } from '../protocol/error-code
 import { ErrorCode } from '../protocol/error-codes.ts';
 import { apiSchema } from '../protocol/schemas/index.ts';
 import { HandshakeFamilies } from './handshake-metrics.ts';
+import type { RequestLog } from './request-log.ts';
 import type { Session } from './session.ts';
 import { type TenantMeter, TenantMeters } from './tenant-meters.ts';
 
@@ -28,6 +29,7 @@ const ERROR_NAMES = new Map<number, string>(
 export class ServerMetrics {
   readonly tenants: TenantMeters;
   readonly #clock: Clock;
+  readonly #log: RequestLog | null;
   readonly #queueSeconds: Family<Histogram>;
   readonly #localSeconds: Family<Histogram>;
   readonly #totalSeconds: Family<Histogram>;
@@ -39,8 +41,14 @@ export class ServerMetrics {
   readonly #allowed: Readonly<Record<DecidedBy, Counter>>;
   readonly #denied: Readonly<Record<DecidedBy, Counter>>;
 
-  constructor(registry: MetricRegistry, clock: Clock, tenantsMax = TENANT_LABELS_MAX_DEFAULT) {
+  constructor(
+    registry: MetricRegistry,
+    clock: Clock,
+    tenantsMax = TENANT_LABELS_MAX_DEFAULT,
+    log: RequestLog | null = null,
+  ) {
     this.#clock = clock;
+    this.#log = log;
     const seconds = (name: string, help: string): Family<Histogram> =>
       registry.histogram(`breakwater_request_${name}seconds`, help, ['api']);
     this.#totalSeconds = seconds('', 'From the last byte of a request to its answer being ready.');
@@ -141,6 +149,7 @@ export class ServerMetrics {
         api.localSeconds.observe((returnedMs - begunMs) / 1000);
         api.totalSeconds.observe((doneMs - arrivedMs) / 1000);
         countAnswer(meter, request.frameBytes, answer);
+        this.#log?.answered(session, request, doneMs);
       },
       failed: ({ apiKey }) => this.api(apiKey).inFlight.add(-1),
     };

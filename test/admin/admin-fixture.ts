@@ -253,6 +253,7 @@ function inMemory() {
     | 'bans'
     | 'health'
     | 'metrics'
+    | 'logLevel'
     | 'status'
     | 'shadow'
   > = {
@@ -382,6 +383,13 @@ function inMemory() {
     },
     shadow: () => null,
     health: () => checks,
+    logLevel: {
+      get: () => ({ level: 'info', configured: 'info', untilMs: null }),
+      set: (level, durationMs) => {
+        acted(`log-level ${level} ${durationMs}`);
+        return { level, configured: 'info', untilMs: 1 };
+      },
+    },
     metrics: { contentType: 'text/plain; version=0.0.4', render: async () => 'a_metric 1\n' },
     status: () => ({
       version: '0.0.0',

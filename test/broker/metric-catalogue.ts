@@ -1,13 +1,18 @@
 /** What /metrics can show, as the registry of a broker knows it, without a broker that runs. */
 import type { FileAuditLog } from '../../src/audit/file-audit-log.ts';
 import { systemClock } from '../../src/base/clock.ts';
+import { silentLogger } from '../../src/base/logger.ts';
 import type { MetricDescription } from '../../src/base/metrics.ts';
 import { BrokerMetrics } from '../../src/broker/metrics.ts';
 import type { ObservedParts } from '../../src/broker/observed-metrics.ts';
 
 /** By name. */
 export function metricCatalogue(): ReadonlyMap<string, MetricDescription> {
-  const metrics = new BrokerMetrics({ 'metrics.tenants.max': 10 }, systemClock);
+  const metrics = new BrokerMetrics(
+    { 'metrics.tenants.max': 10, 'slow.request.log.ms': 0 },
+    systemClock,
+    silentLogger,
+  );
   // Nothing is scraped: the parts are only registered.
   metrics.auditLog({} as FileAuditLog);
   metrics.observe({ state: { onChange: () => () => {} } } as unknown as ObservedParts);

@@ -14,6 +14,13 @@ describeRequiring(['built-broker'], 'readiness', () => {
       const identity = clientIdentity(broker.certsDir, 'acme', 'service-1');
       const client = await WireClient.connect(broker.port, identity);
       expect((await adminRequest(broker, 'GET', '/readyz')).status).toBe(200);
+      const level = { level: 'debug', durationMs: 60_000 };
+      expect(await adminRequest(broker, 'POST', '/v1/log-level', level)).toMatchObject({
+        status: 200,
+        body: { level: 'debug', configured: 'info' },
+      });
+      await client.call(ApiKey.ApiVersions, 0, {});
+      await expect.poll(() => broker.stderr()).toMatch(/"code":"request","api":"ApiVersions"/);
       const stopped = broker.stop();
       await expect
         .poll(() => adminRequest(broker, 'GET', '/readyz').then(({ status }) => status))

@@ -4,6 +4,7 @@ import { aclRoutes } from './acls.ts';
 import { authorizerRoutes } from './authorizer.ts';
 import { banRoutes } from './bans.ts';
 import { healthRoutes } from './health.ts';
+import { logLevelRoutes } from './log-level.ts';
 import { metricsRoutes } from './metrics.ts';
 import { policyRoutes } from './policy.ts';
 import { revocationRoutes } from './revocations.ts';
@@ -16,6 +17,7 @@ import { userRoutes } from './users.ts';
 export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...healthRoutes,
   ...metricsRoutes,
+  ...logLevelRoutes,
   ...statusRoutes,
   ...tenantRoutes,
   ...tenantCaRoutes,

@@ -1,0 +1,34 @@
+/**
+ * GET and POST /v1/log-level: the level of the broker's own log, changed for a time while it runs.
+ * DESCRIBE_CONFIGS and ALTER_CONFIGS on the broker. The audit log knows no level: it is complete.
+ */
+import { LOG_LEVELS } from '../../base/logger.ts';
+import { type AdminRoute, broker, defineRoute, ok } from '../admin-route.ts';
+
+const MINUTE_MS = 60_000;
+const DURATION_MS_DEFAULT = 15 * MINUTE_MS;
+const DURATION_MS_MAX = 24 * 60 * MINUTE_MS;
+
+const describe = defineRoute({
+  method: 'GET',
+  path: '/v1/log-level',
+  authorization: broker('DESCRIBE_CONFIGS'),
+  change: null,
+  input: () => ({}),
+  handle: (_input, { deps }) => ok(deps.logLevel.get()),
+});
+
+const set = defineRoute({
+  method: 'POST',
+  path: '/v1/log-level',
+  authorization: broker('ALTER_CONFIGS'),
+  change: 'log-level-set',
+  input: (fields) => ({
+    level: fields.oneOf('level', LOG_LEVELS),
+    durationMs: fields.optionalInteger('durationMs', 1_000, DURATION_MS_MAX) ?? DURATION_MS_DEFAULT,
+  }),
+  facts: ({ level, durationMs }) => ({ level, durationMs }),
+  handle: ({ level, durationMs }, { deps }) => ok(deps.logLevel.set(level, durationMs)),
+});
+
+export const logLevelRoutes: readonly AdminRoute[] = [describe, set];
