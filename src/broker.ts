@@ -2,17 +2,18 @@
  * The composition root: makes every part, gives each what it needs, and takes them down in reverse.
  * This file and src/broker/ are the only ones that may import every floor.
  *
- * Order of the start: data folder locked, audit log, engine (recovery), policy, certificates,
- * security state, listeners. Nothing listens before everything it relies on is there; what fails
- * stops the start with a sentence and undoes what was begun.
+ * Order of the start: data folder locked, audit log, certificates, a first answer on the admin port,
+ * engine (recovery), policy, security state, listeners. Nothing listens before everything it relies
+ * on is there; what fails stops the start with a sentence and undoes what was begun.
  */
+import type { AdminServer } from './admin/admin-server.ts';
 import { systemClock } from './base/clock.ts';
 import { lockDataDirectory } from './base/data-directory-lock.ts';
 import { makeDirectoriesSync, nodeFileSystem } from './base/file-system.ts';
 import type { Logger } from './base/logger.ts';
 import { systemRandom } from './base/random.ts';
 import { authenticationGuard } from './broker/abuse.ts';
-import { operatorTokens, startAdmin } from './broker/admin.ts';
+import { operatorTokens, startAdmin, startWaiting } from './broker/admin.ts';
 import { AnnouncedCas } from './broker/announced-cas.ts';
 import { watchCertificateNetworks } from './broker/certificate-alarm.ts';
 import {
@@ -26,6 +27,10 @@ import { type ClientServers, makeClientServers } from './broker/client-server.ts
 import { CrlFile, type CrlFileOptions } from './broker/crls.ts';
 import { enabledTokens, TokenSweep } from './broker/delegation-tokens.ts';
 import { developmentKcatLine, prepareCertificates, seedTenants } from './broker/development.ts';
+import { healthOf } from './broker/health.ts';
+import { Lifecycle } from './broker/lifecycle.ts';
+import { LogLevelSwitch } from './broker/log-level.ts';
+import { BrokerMetrics } from './broker/metrics.ts';
 import { enabledMechanisms } from './broker/sasl.ts';
 import {
   openAudit,
@@ -88,9 +93,45 @@ async function start(
   makeDirectoriesSync(nodeFileSystem, config['data.dir']);
   const lock = await lockDataDirectory(config['data.dir'], systemRandom);
   undo.push(() => lock.release());
-  const audit = openAudit(config, logger);
+  const metrics = new BrokerMetrics(config, systemClock, logger);
+  undo.push(() => metrics.close());
+  const auditFiles = openAudit(config, logger, metrics.fileSystem(nodeFileSystem, 'audit'));
+  const audit = metrics.auditLog(auditFiles);
   undo.push(() => audit.close());
-  const engine = await openEngine(config, logger);
+  const devTenants = dev ? await prepareCertificates(config, audit) : null;
+  const certificates = listenerCertificates(config, dev);
+  const operatorLogins = operatorTokens(config, { audit, logger });
+  const crlFile = (
+    key: CrlFileOptions['key'],
+    issuers: CrlFileOptions['issuers'],
+    onTaken: () => void,
+  ): CrlFile => {
+    const intervalMs = config['ssl.reload.interval.ms'];
+    const parts = { clock: systemClock, intervalMs, audit, logger, onTaken };
+    const file = new CrlFile({ key, path: config[key], issuers, ...parts });
+    undo.push(() => file.stop());
+    return file;
+  };
+  const operatorCrl = crlFile(
+    'ssl.operator.crl',
+    () => certificates[1].material.clientCas.map(issuerOf),
+    () => {},
+  );
+  await operatorCrl.start();
+  const guard = authenticationGuard(config, systemClock);
+  const waiting = await startWaiting(config, {
+    audit,
+    certificates: certificates[1],
+    isOperatorRevoked: operatorCrl.isRevoked,
+    tokens: operatorLogins,
+    guard,
+    // The security state, which says who is banned and which tenants there are, is not read yet.
+    banOfAddress: () => null,
+    exclusionOf: () => ({ reason: 'starting', detail: 'the tenants are not known yet' }),
+  });
+  undo.push(() => waiting?.close());
+
+  const engine = await openEngine(config, logger, metrics.fileSystem(nodeFileSystem, 'log'));
   undo.push(() => engine.close());
   const authorizer = await openAuthorizer(config, audit, logger);
   undo.push(() => authorizer.close());
@@ -102,11 +143,10 @@ async function start(
     shadow?.authorizer ?? authorizer,
     audit,
     logger,
+    (http) => metrics.pdp(http),
   );
   undo.push(() => external?.close());
 
-  const devTenants = dev ? await prepareCertificates(config, audit) : null;
-  const certificates = listenerCertificates(config, dev);
   const log = await engine.openStateLog(SECURITY_METADATA_LOG);
   const state = await SecurityState.open({
     log,
@@ -133,36 +173,19 @@ async function start(
     },
   });
   const acls = new StateAcls(state, authorizer);
-  const operatorLogins = operatorTokens(config, { audit, logger });
-  const crlFile = (
-    key: CrlFileOptions['key'],
-    issuers: CrlFileOptions['issuers'],
-    onTaken: () => void,
-  ): CrlFile => {
-    const intervalMs = config['ssl.reload.interval.ms'];
-    const parts = { clock: systemClock, intervalMs, audit, logger, onTaken };
-    const file = new CrlFile({ key, path: config[key], issuers, ...parts });
-    undo.push(() => file.stop());
-    return file;
-  };
   const clientCrl = crlFile(
     'ssl.client.crl',
     () => registry.issuers(),
     () => recheck(servers, null, logger),
   );
-  const operatorCrl = crlFile(
-    'ssl.operator.crl',
-    () => certificates[1].material.clientCas.map(issuerOf),
-    () => {},
-  );
   const work = new PasswordWork();
   const tokens = enabledTokens(config, state, { work, registry, isRevoked: clientCrl.isRevoked });
-  const guard = authenticationGuard(config, systemClock);
   const servers: ClientServers = makeClientServers(config, {
     audit,
     authorizer: external?.authorizer ?? shadow?.authorizer ?? authorizer,
     acls,
     logger,
+    metrics: metrics.server,
     certificates: certificates[0],
     registry,
     security: tenantSecurity(state, config, tokens),
@@ -184,7 +207,7 @@ async function start(
   announced.update();
   state.onChange(() => announced.update());
   if (devTenants !== null) await seedTenants(devTenants, state, views, audit);
-  for (const crl of [clientCrl, operatorCrl]) await crl.start();
+  await clientCrl.start();
   const sweep = new TokenSweep(state, {
     ...{ clock: systemClock, audit, logger },
     intervalMs: config['delegation.token.expiry.check.interval.ms'],
@@ -192,6 +215,10 @@ async function start(
   undo.push(() => sweep.stop());
   sweep.start();
 
+  // Closed after the listeners of clients: while they drain, /readyz says so.
+  const lifecycle = new Lifecycle();
+  let admin: AdminServer | undefined;
+  undo.push(() => admin?.close(config['shutdown.grace.ms']));
   const { mtls, sasl } = servers;
   const host = config['advertised.host'] ?? config.host;
   const listen = async (server: Server, port: number, advertised: number): Promise<number> => {
@@ -203,6 +230,8 @@ async function start(
   const mtlsPort = await listen(mtls, config.port, config['advertised.port']);
   const saslPort =
     sasl === null ? null : await listen(sasl, config['sasl.port'], config['sasl.advertised.port']);
+  const logLevel = new LogLevelSwitch(logger, systemClock, config['log.level']);
+  undo.push(() => logLevel.reset());
   const parts = {
     crls: [clientCrl, operatorCrl],
     isOperatorRevoked: operatorCrl.isRevoked,
@@ -214,15 +243,21 @@ async function start(
     engine,
     guard,
     external,
+    lifecycle,
+    process: metrics.process,
     logger,
+    metrics: metrics.registry,
+    logLevel,
     registry,
     servers,
     state,
     tokens: operatorLogins,
     views,
   };
-  const admin = await startAdmin(config, { ...parts, mtlsPort, saslPort, startedAtMs });
-  undo.push(() => admin.close(config['shutdown.grace.ms']));
+  metrics.observe({ ...parts, audit: auditFiles, health: () => healthOf(parts) });
+  await waiting?.close();
+  const adminServer = await startAdmin(config, { ...parts, mtlsPort, saslPort, startedAtMs });
+  admin = adminServer;
 
   const watching = { intervalMs: config['ssl.reload.interval.ms'], audit, logger };
   const watches = [
@@ -239,7 +274,7 @@ async function start(
         namedOnly: announced.pems,
       },
     ),
-    watchCertificates(certificates[1], [admin], watching),
+    watchCertificates(certificates[1], [adminServer], watching),
   ];
   undo.push(() => {
     for (const watch of watches) watch.stop();
@@ -248,14 +283,15 @@ async function start(
     type: 'server',
     outcome: 'success',
     reason: 'started',
-    facts: { version: packageVersion(), mtlsPort, saslPort, adminPort: admin.port },
+    facts: { version: packageVersion(), mtlsPort, saslPort, adminPort: adminServer.port },
   });
   await audit.durable();
   return {
-    ports: { mtls: mtlsPort, sasl: saslPort, admin: admin.port },
+    ports: { mtls: mtlsPort, sasl: saslPort, admin: adminServer.port },
     kcatLine: dev ? developmentKcatLine(config, mtlsPort) : null,
     async close() {
       audit.security(null, { type: 'server', outcome: 'success', reason: 'stopping' });
+      await lifecycle.drain(config['shutdown.notice.ms'], systemClock);
       await takeDown();
     },
   };

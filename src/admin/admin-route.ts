@@ -133,6 +133,16 @@ export const gone = (): RouteAnswer<null> => ({ status: 204, body: null });
 
 /** The answer without a body, 204. */
 export const nothing: Shape<null> = { schema: { type: 'null', description: 'done' } };
+/** A body that is no JSON. */
+export class PlainText {
+  readonly contentType: string;
+  readonly text: string;
+
+  constructor(contentType: string, text: string) {
+    this.contentType = contentType;
+    this.text = text;
+  }
+}
 
 export type Facts = Readonly<Record<string, string | number | boolean | null>>;
 

@@ -10,7 +10,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { type SecureContextOptions, TLSSocket } from 'node:tls';
 import swagger from '@fastify/swagger';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
-import type { AdminRoute } from './admin-route.ts';
+import { type AdminRoute, PlainText } from './admin-route.ts';
 import type { AdminDeps } from './admin-services.ts';
 import { IdempotencyKeys } from './idempotency.ts';
 import type { JsonSchema } from './json-shape.ts';
@@ -193,6 +193,9 @@ function register(app: FastifyInstance, route: AdminRoute, deps: AdminDeps, part
       );
       if (isReplay) reply.header('idempotency-replayed', 'true');
       reply.code(answer.status);
+      if (answer.body instanceof PlainText) {
+        return reply.header('content-type', answer.body.contentType).send(answer.body.text);
+      }
       return answer.body === null ? reply.send() : reply.send(answer.body);
     },
   });

@@ -6,7 +6,8 @@ import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { AuditSubject } from '../audit/audit-event.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { Clock } from '../base/clock.ts';
-import type { Logger } from '../base/logger.ts';
+import type { Logger, LogLevel } from '../base/logger.ts';
+import type { MetricRegistry } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import type { BanId } from '../security/abuse/bans.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
@@ -346,6 +347,19 @@ export interface AdminAbuse {
   ): () => void;
 }
 
+export interface LogLevelView {
+  readonly level: LogLevel;
+  readonly configured: LogLevel;
+  /** When the configured level comes back; null where it is in force. */
+  readonly untilMs: number | null;
+}
+
+/** The level of the broker's own log. */
+export interface AdminLogLevel {
+  get(): LogLevelView;
+  set(level: LogLevel, durationMs: number): LogLevelView;
+}
+
 export interface AdminLimits {
   readonly bodyMaxBytes: number;
   readonly requestTimeoutMs: number;
@@ -383,6 +397,8 @@ export interface AdminDeps {
   readonly bans: AdminBans;
   readonly health: () => readonly HealthCheck[];
   readonly status: () => StatusReport;
+  readonly logLevel: AdminLogLevel;
+  readonly metrics: Pick<MetricRegistry, 'contentType' | 'render'>;
   /** Null while no candidate policy is on trial. */
   readonly shadow: () => ShadowReport | null;
 }

@@ -9,6 +9,8 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 
 export interface Shape<out T> {
   readonly schema: JsonSchema;
+  /** Of an answer that is no JSON. */
+  readonly contentType?: string;
   /** The type alone; there is never such a value. */
   readonly holds?: T;
 }

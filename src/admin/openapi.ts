@@ -153,7 +153,10 @@ function responsesOf({ answers, method }: AdminRoute): JsonSchema {
     responses[status] =
       status === '204'
         ? { description: words, type: 'null' }
-        : { description: words, content: { 'application/json': { schema } } };
+        : {
+            description: words,
+            content: { [shape.contentType ?? 'application/json']: { schema } },
+          };
   }
   for (const [status, description] of Object.entries(PROBLEMS)) {
     if (method === 'GET' && WITH_BODY.has(Number(status))) continue;

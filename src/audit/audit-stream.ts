@@ -35,6 +35,15 @@ export interface AuditStreamOptions {
   readonly onLoss: (lines: number) => void;
 }
 
+/** Of this run; `lostRecords` did not fit into the queue. */
+export interface AuditStreamFigures {
+  readonly records: number;
+  readonly lostRecords: number;
+  readonly queuedRecords: number;
+  readonly queuedBytes: number;
+  readonly isHealthy: boolean;
+}
+
 interface Deferred {
   readonly promise: Promise<void>;
   readonly resolve: () => void;
@@ -61,6 +70,8 @@ export class AuditStream {
   #queue: string[] = [];
   #queuedBytes = 0;
   #lost = 0;
+  #lostInAll = 0;
+  #appended = 0;
   #handle: FileHandle | null = null;
   /** The newest file of the stream; null before there is any. */
   #file: AuditFileName | null;
@@ -103,6 +114,16 @@ export class AuditStream {
     return this.#committing || this.#queue.length > 0 || this.#lost > 0;
   }
 
+  get figures(): AuditStreamFigures {
+    return {
+      records: this.#appended,
+      lostRecords: this.#lostInAll,
+      queuedRecords: this.#queue.length,
+      queuedBytes: this.#queuedBytes,
+      isHealthy: this.healthy,
+    };
+  }
+
   /** The name of the file that is being written, or null before the first line. */
   get fileName(): string | null {
     return this.#file === null ? null : formatAuditFile(this.#file);
@@ -118,9 +139,11 @@ export class AuditStream {
     const closed = this.#closed;
     if (closed || this.#queuedBytes + line.length > this.#options.queueBytesMax) {
       this.#lost += 1;
+      this.#lostInAll += 1;
       return;
     }
     this.#queue.push(line);
+    this.#appended += 1;
     this.#queuedBytes += line.length;
     this.#schedule();
   }

@@ -23,7 +23,7 @@ import {
   type Repeats,
   securityFields,
 } from './audit-record.ts';
-import { AuditStream } from './audit-stream.ts';
+import { AuditStream, type AuditStreamFigures } from './audit-stream.ts';
 import { type FloodBudget, FloodGuard } from './flood-guard.ts';
 import { RepeatCounter } from './repeat-counter.ts';
 
@@ -129,6 +129,11 @@ export class FileAuditLog implements AuditLog {
 
   get healthy(): boolean {
     return this.#security.healthy && this.#access.healthy && !this.#closed;
+  }
+
+  /** Of the streams, for metrics. */
+  get figures(): Readonly<Record<'security' | 'access', AuditStreamFigures>> {
+    return { security: this.#security.figures, access: this.#access.figures };
   }
 
   get pending(): boolean {

@@ -30,6 +30,9 @@ export interface Logger {
   /** A logger that adds `fields` to every line. */
   child(fields: LogFields): Logger;
   isLevelEnabled(level: LogLevel): boolean;
+  level(): LogLevel;
+  /** From now on, for this logger, its children and whom it is a child of. */
+  setLevel(level: LogLevel): void;
 }
 
 /** Where lines go; tests pass an array-backed one. */
@@ -107,18 +110,38 @@ export const silentLogger: Logger = {
   fatal: () => {},
   child: () => silentLogger,
   isLevelEnabled: () => false,
+  level: () => 'silent',
+  setLevel: () => {},
 };
 
-/** Narrows pino's logger to our interface, so that nobody comes to lean on the rest of pino. */
-function wrap(logger: PinoLogger): Logger {
+/**
+ * Narrows pino's logger to our interface, so that nobody comes to lean on the rest of pino. Children
+ * are the same logger with fields of their own: a change of level is for all of them.
+ */
+function wrap(logger: PinoLogger, bound: LogFields = {}): Logger {
+  const method =
+    (level: Exclude<LogLevel, 'silent'>): LogMethod =>
+    (fields: string | LogFields, message?: string) => {
+      // Looked up at each call: pino exchanges its methods with the level.
+      if (typeof fields === 'string') logger[level](bound, fields);
+      else logger[level]({ ...bound, ...fields }, message);
+    };
   return {
-    trace: logger.trace.bind(logger),
-    debug: logger.debug.bind(logger),
-    info: logger.info.bind(logger),
-    warn: logger.warn.bind(logger),
-    error: logger.error.bind(logger),
-    fatal: logger.fatal.bind(logger),
-    child: (fields) => wrap(logger.child(fields)),
+    trace: method('trace'),
+    debug: method('debug'),
+    info: method('info'),
+    warn: method('warn'),
+    error: method('error'),
+    fatal: method('fatal'),
+    child: (fields) => wrap(logger, { ...bound, ...fields }),
     isLevelEnabled: (level) => logger.isLevelEnabled(level),
+    level: () => levelNamed(logger.level),
+    setLevel: (level) => {
+      logger.level = level;
+    },
   };
+}
+
+function levelNamed(name: string): LogLevel {
+  return LOG_LEVELS.find((level) => level === name) ?? 'info';
 }

@@ -5,18 +5,17 @@
  */
 import type { AdminAbuse } from '../admin/admin-services.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
-import { systemClock } from '../base/clock.ts';
 import { inNetworks, type Network, parseNetworks } from '../base/ip-address.ts';
 import type { Config } from '../config/config-schema.ts';
-import type { SecurityState } from '../metadata/security-state.ts';
 import type { AuthenticationGuard } from '../security/abuse/authentication-guard.ts';
+import type { BanExclusion } from '../security/abuse/bans.ts';
 import { AbuseGate } from '../server/abuse-gate.ts';
 
 const LOOPBACK = '127.0.0.0/8,::1/128';
 
 export interface AdminAbuseParts {
   readonly guard: AuthenticationGuard;
-  readonly state: SecurityState;
+  readonly banOfAddress: (address: string) => BanExclusion | null;
   readonly audit: AuditLog;
 }
 
@@ -27,18 +26,18 @@ export type AbuseConfig = Pick<
 
 export function adminAbuse(
   config: AbuseConfig,
-  { guard, state, audit }: AdminAbuseParts,
+  { guard, banOfAddress, audit }: AdminAbuseParts,
 ): AdminAbuse {
   const trusted = [LOOPBACK, config['failed.authentication.exempt.addresses'] ?? ''].flatMap(
     (text): readonly Network[] => parseNetworks(text) ?? [],
   );
-  const banOfAddress = (address: string) =>
-    state.image.bans.ofAddress(address, systemClock.nowMs());
   const delayMs = config['connection.failed.authentication.delay.ms'];
   const gate = new AbuseGate({ guard, banOfAddress }, audit, delayMs);
   return {
     turnsAway: (subject) =>
-      inNetworks(trusted, subject.remoteAddress) ? null : gate.turnsAway(subject),
+      inNetworks(trusted, subject.remoteAddress)
+        ? null
+        : gate.turnsAway(subject.remoteAddress, () => subject),
     handshakeFailed: (subject, code) => gate.handshakeFailed(subject, code),
     certificateRefused: (subject, reason) => gate.certificateRefused(subject, reason),
     loginRefused: (subject, claim) => gate.loginRefused(subject, claim),

@@ -1,6 +1,7 @@
 /** Starts the admin listener on the parts of a running broker. */
 import { type AdminServer, startAdminServer } from '../admin/admin-server.ts';
 import type {
+  AdminDeps,
   Exclusion,
   ListenerStatus,
   ShadowReport,
@@ -10,13 +11,20 @@ import { EngineTopics } from '../admin/engine-topics.ts';
 import { ExternalDecisions } from '../admin/external-decisions.ts';
 import { PolicyAcls } from '../admin/policy-acls.ts';
 import { AdminError } from '../admin/problem.ts';
+import {
+  type StartingDeps,
+  type StartingServer,
+  startStartingServer,
+} from '../admin/starting-server.ts';
 import { StateBans } from '../admin/state-bans.ts';
 import { StateRevocations } from '../admin/state-revocations.ts';
 import { StateTenantCas } from '../admin/state-tenant-cas.ts';
 import { StateTenants } from '../admin/state-tenants.ts';
 import { StateUsers } from '../admin/state-users.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
+import type { MetricRegistry } from '../base/metrics.ts';
 import { systemRandom } from '../base/random.ts';
 import type { Config } from '../config/config-schema.ts';
 import { packageVersion } from '../config/package-root.ts';
@@ -29,19 +37,29 @@ import {
   peerFactsOf,
   type RevocationCheck,
 } from '../security/admission.ts';
+import type { CasbinAuthorizer } from '../security/casbin-authorizer.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import { tlsServerOptions } from '../security/tls-context.ts';
 import { OperatorTokens } from '../security/token/operator-tokens.ts';
 import type { Server } from '../server/server.ts';
 import type { TenantViews } from '../server/tenant-views.ts';
-import { adminAbuse } from './admin-abuse.ts';
+import { type AdminAbuseParts, adminAbuse } from './admin-abuse.ts';
+import type { ListenerCertificates } from './certificates.ts';
 import type { ClientServers } from './client-server.ts';
+import type { ExternalAuthorizerFile } from './external-authorizer.ts';
 import { type HealthParts, healthOf } from './health.ts';
+import type { LogLevelSwitch } from './log-level.ts';
 import type { ShadowPolicy } from './storage.ts';
 import { adminIssuers, type IssuerParts } from './token-issuers.ts';
 
 export interface AdminParts extends HealthParts {
+  readonly audit: AuditLog;
+  readonly authorizer: CasbinAuthorizer;
+  readonly certificates: readonly ListenerCertificates[];
+  readonly external: ExternalAuthorizerFile | null;
   readonly logger: Logger;
+  readonly metrics: MetricRegistry;
+  readonly logLevel: LogLevelSwitch;
   readonly state: SecurityState;
   readonly guard: AuthenticationGuard;
   readonly acls: StateAcls;
@@ -63,36 +81,68 @@ export function operatorTokens(config: Config, parts: IssuerParts): OperatorToke
   return issuers.length === 0 ? null : new OperatorTokens(issuers, systemClock);
 }
 
-export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServer> {
-  const { audit, authorizer, logger, state, registry, views } = parts;
-  const [, operators] = parts.certificates;
-  return startAdminServer({
+/** How the admin port knows operators, from the first moment on. */
+export interface OperatorParts {
+  readonly audit: AuditLog;
+  /** Of the admin listener. */
+  readonly certificates: ListenerCertificates;
+  readonly isOperatorRevoked: RevocationCheck;
+  /** Null: operators come with certificates only. */
+  readonly tokens: OperatorTokens | null;
+  readonly guard: AuthenticationGuard;
+  readonly banOfAddress: AdminAbuseParts['banOfAddress'];
+  /** Why an administrator of a tenant is shut out. */
+  readonly exclusionOf: AdminDeps['exclusionOf'];
+}
+
+/** What answers on the admin port until `startAdmin` does; null where that port is not fixed. */
+export async function startWaiting(
+  config: Config,
+  parts: OperatorParts,
+): Promise<StartingServer | null> {
+  if (config['admin.port'] === 0) return null;
+  return await startStartingServer(gateParts(config, parts));
+}
+
+function gateParts(config: Config, parts: OperatorParts): StartingDeps {
+  const { audit, certificates, isOperatorRevoked, tokens } = parts;
+  return {
     host: config['admin.host'],
     port: config['admin.port'],
-    tls: tlsServerOptions(operators!.material, config['handshake.timeout.ms']),
+    tls: tlsServerOptions(certificates.material, config['handshake.timeout.ms']),
     admit: (socket) => {
-      const rules = operatorRulesOf(
-        operators!.material.clientCas,
-        config['trust.domain'],
-        parts.isOperatorRevoked,
-      );
+      const { clientCas } = certificates.material;
+      const rules = operatorRulesOf(clientCas, config['trust.domain'], isOperatorRevoked);
       return admitOperator(peerFactsOf(socket), rules, systemClock.nowMs());
     },
-    tokens: parts.tokens,
-    exclusionOf: (tenant, name) => exclusionIn(state, tenant, name),
+    tokens,
+    exclusionOf: parts.exclusionOf,
     abuse: adminAbuse(config, parts),
-    authorizer: parts.shadow?.authorizer ?? authorizer,
-    outside: parts.external?.authorizer ?? null,
     audit,
     clock: systemClock,
     random: systemRandom,
-    logger,
     limits: {
       bodyMaxBytes: config['admin.request.max.bytes'],
       requestTimeoutMs: config['admin.request.timeout.ms'],
       handshakeTimeoutMs: config['handshake.timeout.ms'],
       connectionsMax: config['admin.max.connections'],
     },
+  };
+}
+
+export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServer> {
+  const { authorizer, logger, state, registry, views } = parts;
+  const [, operators] = parts.certificates;
+  return startAdminServer({
+    ...gateParts(config, {
+      ...parts,
+      certificates: operators!,
+      banOfAddress: (address) => state.image.bans.ofAddress(address, systemClock.nowMs()),
+      exclusionOf: (tenant, name) => exclusionIn(state, tenant, name),
+    }),
+    authorizer: parts.shadow?.authorizer ?? authorizer,
+    outside: parts.external?.authorizer ?? null,
+    logger,
     tenants: new StateTenants(state, registry),
     cas: new StateTenantCas({
       state,
@@ -115,6 +165,8 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     shadow: () => shadowReport(parts.shadow),
     health: () => healthOf(parts),
     status: () => statusOf(config, parts),
+    metrics: parts.metrics,
+    logLevel: parts.logLevel,
   });
 }
 

@@ -29,6 +29,7 @@ import { advertisedApis } from '../server/apis/index.ts';
 import { FetchSessionCache } from '../server/fetch-session.ts';
 import type { SaslSettings } from '../server/reception.ts';
 import { type Liveness, Server, type ServerOptions, type TenantView } from '../server/server.ts';
+import type { ServerMetrics } from '../server/server-metrics.ts';
 import type { TenantSecurity } from '../server/tenant-security.ts';
 import { proxyProtocol } from './abuse.ts';
 import type { ListenerCertificates } from './certificates.ts';
@@ -43,6 +44,7 @@ export interface ClientServerParts {
   readonly authorizer: Authorizer;
   readonly acls: TenantAcls;
   readonly logger: Logger;
+  readonly metrics: ServerMetrics;
   readonly certificates: ListenerCertificates;
   readonly registry: TenantCaRegistry;
   readonly security: TenantSecurity;
@@ -113,7 +115,7 @@ function sharedOptions(
   config: Config,
   parts: ClientServerParts,
 ): Omit<ServerOptions, 'tls' | 'identify' | 'proxy' | 'laneOf' | 'liveness'> {
-  const { audit, authorizer, acls, logger, security, viewOf, bans, guard } = parts;
+  const { audit, authorizer, acls, logger, metrics, security, viewOf, bans, guard } = parts;
   const smallBytes = config['socket.request.small.max.bytes'];
   const largeBytes = config['socket.request.max.bytes'];
   const shares = new TenantShares({
@@ -128,6 +130,7 @@ function sharedOptions(
       audit,
       changes: new ChangeRecorder(audit),
       logger,
+      metrics,
       clock: systemClock,
       fetchSessions: new FetchSessionCache(
         config['max.incremental.fetch.session.cache.slots'],

@@ -10,6 +10,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { readRequired } from '../base/credential-files.ts';
 import { ConfigError, PkiError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
+import type { Crl } from '../pki/crl-reader.ts';
 import { type CrlJudgement, type CrlProblem, CrlSet } from '../security/crl-set.ts';
 import type { Issuer } from '../security/tenant-ca-registry.ts';
 import { workInTurns } from '../server/work-in-turns.ts';
@@ -47,6 +48,14 @@ export class CrlFile {
 
   get isRevoked(): CrlSet['isRevoked'] {
     return this.#set.isRevoked;
+  }
+
+  get key(): CrlFileOptions['key'] {
+    return this.#options.key;
+  }
+
+  get inUse(): readonly Pick<Crl, 'thisUpdateMs' | 'nextUpdateMs'>[] {
+    return this.#set.crls;
   }
 
   /** What an operator has to look at; null when nothing. */

@@ -39,6 +39,8 @@ export interface ExternalAuthorizerFileOptions {
   readonly intervalMs: number;
   readonly audit: AuditLog;
   readonly logger: Logger;
+  /** Puts a meter around the way to a PDP. */
+  readonly measured: (http: PdpParts['http']) => PdpParts['http'];
 }
 
 /** A file as it was read: its settings, and what the certificates in it hold. */
@@ -122,7 +124,7 @@ export class ExternalAuthorizerFile {
   }
 
   async #take({ settings, tls, fingerprint }: Loaded): Promise<void> {
-    const { audit, clock, random, logger } = this.#options;
+    const { audit, clock, random, logger, measured } = this.#options;
     audit.security(null, {
       type: 'policy',
       outcome: 'success',
@@ -138,7 +140,7 @@ export class ExternalAuthorizerFile {
       const connectionsMax = pdp.lane.concurrency;
       const own = tls.get(pdp) ?? null;
       return {
-        http: new PdpHttp({ url: pdp.url, tls: own, connectionsMax, clock, random }),
+        http: measured(new PdpHttp({ url: pdp.url, tls: own, connectionsMax, clock, random })),
         protocol:
           pdp.protocol === 'opa'
             ? opa(pdp.path)

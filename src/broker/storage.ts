@@ -1,9 +1,10 @@
 /** Opens what the broker keeps: the audit log, the engine on the data folder, and the policy. */
 import { join } from 'node:path';
+import type { AuditLog } from '../audit/audit-log.ts';
 import { type FileAuditLog, openFileAuditLog } from '../audit/file-audit-log.ts';
 import { systemClock } from '../base/clock.ts';
 import { ConfigError } from '../base/errors.ts';
-import { nodeFileSystem } from '../base/file-system.ts';
+import { type FileSystem, nodeFileSystem } from '../base/file-system.ts';
 import type { Logger } from '../base/logger.ts';
 import { systemRandom } from '../base/random.ts';
 import type { Config } from '../config/config-schema.ts';
@@ -17,15 +18,23 @@ import type { Authorizer } from '../security/authorizer.ts';
 import { type CasbinAuthorizer, createCasbinAuthorizer } from '../security/casbin-authorizer.ts';
 import { ShadowAuthorizer } from '../security/shadow-authorizer.ts';
 import { shownBrokerSettings } from './broker-settings.ts';
-import { ExternalAuthorizerFile } from './external-authorizer.ts';
+import {
+  ExternalAuthorizerFile,
+  type ExternalAuthorizerFileOptions,
+} from './external-authorizer.ts';
 
 const AUDIT_FOLDER = 'audit';
 const MINUTE_MS = 60_000;
 /** What a compressed batch may inflate to while its records are checked, over message.max.bytes. */
 const INFLATION_FACTOR_MAX = 64;
 
-export function openAudit(config: Config, logger: Logger): FileAuditLog {
+export function openAudit(
+  config: Config,
+  logger: Logger,
+  files: FileSystem = nodeFileSystem,
+): FileAuditLog {
   return openFileAuditLog({
+    files,
     directory: config['audit.dir'] ?? join(config['data.dir'], AUDIT_FOLDER),
     logger,
     repeatWindowMs: config['audit.access.window.ms'],
@@ -34,10 +43,14 @@ export function openAudit(config: Config, logger: Logger): FileAuditLog {
   });
 }
 
-export function openEngine(config: Config, logger: Logger): Promise<EmbeddedEngine> {
+export function openEngine(
+  config: Config,
+  logger: Logger,
+  fileSystem: FileSystem = nodeFileSystem,
+): Promise<EmbeddedEngine> {
   return EmbeddedEngine.open({
     directory: config['data.dir'],
-    fileSystem: nodeFileSystem,
+    fileSystem,
     clock: systemClock,
     random: systemRandom,
     logger,
@@ -91,7 +104,7 @@ export function openEngine(config: Config, logger: Logger): Promise<EmbeddedEngi
 /** The policy of `policy.dir`; a new one takes force only after its audit record is durable. */
 export function openAuthorizer(
   config: Config,
-  audit: FileAuditLog,
+  audit: AuditLog,
   logger: Logger,
 ): Promise<CasbinAuthorizer> {
   return createCasbinAuthorizer({
@@ -138,8 +151,9 @@ export async function openShadow(
 export async function openExternalAuthorizer(
   config: Config,
   local: Authorizer,
-  audit: FileAuditLog,
+  audit: AuditLog,
   logger: Logger,
+  measured: ExternalAuthorizerFileOptions['measured'],
 ): Promise<ExternalAuthorizerFile | null> {
   const path = config['authorizer.external.file'];
   if (path === null) return null;
@@ -151,5 +165,6 @@ export async function openExternalAuthorizer(
     intervalMs: config['policy.reload.interval.ms'],
     audit,
     logger,
+    measured,
   });
 }

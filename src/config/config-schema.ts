@@ -9,6 +9,7 @@ import { ADMIN_KEYS } from './keys/admin-keys.ts';
 import { AUDIT_KEYS } from './keys/audit-keys.ts';
 import { GROUP_KEYS } from './keys/group-keys.ts';
 import { LISTENER_KEYS } from './keys/listener-keys.ts';
+import { METRICS_KEYS } from './keys/metrics-keys.ts';
 import { NETWORK_KEYS } from './keys/network-keys.ts';
 import { NODE_KEYS } from './keys/node-keys.ts';
 import { POLICY_KEYS } from './keys/policy-keys.ts';
@@ -29,6 +30,7 @@ export const CONFIG_SECTIONS = {
   Abuse: ABUSE_KEYS,
   Audit: AUDIT_KEYS,
   'Admin API': ADMIN_KEYS,
+  'Metrics and logs': METRICS_KEYS,
 } as const;
 
 export const CONFIG_KEYS = {
@@ -43,6 +45,7 @@ export const CONFIG_KEYS = {
   ...ABUSE_KEYS,
   ...AUDIT_KEYS,
   ...ADMIN_KEYS,
+  ...METRICS_KEYS,
 } as const;
 
 export type ConfigKey = keyof typeof CONFIG_KEYS;

@@ -133,6 +133,8 @@ export interface EngineCall {
    * nothing is changed then. Absent where nobody's right can go.
    */
   readonly isStillPermitted?: () => boolean | Promise<boolean>;
+  /** Told of every record batch that a Produce appends; one that was there already is none. */
+  readonly appended?: (sizeBytes: number, recordCount: number) => void;
 }
 
 /** A topic as the engine's metadata knows it. */

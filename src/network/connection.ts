@@ -26,6 +26,25 @@ export type Answer =
 /** Handles one request. Calls `ordered` as soon as a later Produce may begin. */
 export type RequestHandler = (frame: Buffer, ordered: () => void) => Answer | Promise<Answer>;
 
+/** A request that was begun; times by the clock of the hooks. */
+export interface BegunRequest {
+  readonly apiKey: number;
+  readonly frameBytes: number;
+  /** When its last byte was read, when its turn came, and when the handler had no more to do at once. */
+  readonly arrivedMs: number;
+  readonly begunMs: number;
+  readonly returnedMs: number;
+}
+
+/** Told of every request that is answered. */
+export interface RequestMeter {
+  /** It is not answered at once; `answered` or `failed` follows. */
+  suspended(request: BegunRequest): void;
+  answered(request: BegunRequest, answer: Answer, wasSuspended: boolean): void;
+  /** A suspended one ended without an answer. */
+  failed(request: BegunRequest): void;
+}
+
 export interface ConnectionLimits {
   readonly frameLimit: FrameLimit;
   /** Requests begun at a time; Kafka's clients keep at most five in flight. */
@@ -61,13 +80,13 @@ export interface ConnectionHooks {
   onInternalError(error: unknown): void;
   /** Monotonic. */
   nowMs(): number;
+  readonly requests?: RequestMeter;
 }
 
-interface Slot {
+interface Slot extends BegunRequest {
   answer: Answer | null;
-  readonly isProduce: boolean;
-  readonly frameBytes: number;
   ordered: boolean;
+  returnedMs: number;
 }
 
 export class Connection {
@@ -78,6 +97,8 @@ export class Connection {
   readonly #reader: FrameReader;
   readonly #hooks: ConnectionHooks;
   readonly #waiting: Buffer[] = [];
+  /** When each of `#waiting` was read. */
+  readonly #arrivedMs: number[] = [];
   readonly #begun: Slot[] = [];
   #closed = false;
   #draining = false;
@@ -109,6 +130,7 @@ export class Connection {
     this.#lastActiveMs = hooks.nowMs();
     this.#reader = new FrameReader(limits.frameLimit, (frame) => {
       this.#waiting.push(frame);
+      this.#arrivedMs.push(this.#lastActiveMs);
       this.#frameBytes += frame.length;
     });
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
@@ -182,7 +204,7 @@ export class Connection {
       this.#fail(error);
       return;
     }
-    this.#pump();
+    this.#pump(this.#lastActiveMs);
   }
 
   #onDrain(): void {
@@ -201,15 +223,18 @@ export class Connection {
   }
 
   /** Begins what may begin, then sends what is ready and reads or stops reading. */
-  #pump(): void {
+  #pump(sinceMs: number = this.#hooks.nowMs()): void {
     if (this.#pumping) return;
     this.#pumping = true;
     const { lane, receive } = this.#shares;
     let isHeld = false;
+    let nowMs = sinceMs;
     while (!this.#closed && this.#waiting.length > 0 && this.#mayBegin(this.#waiting[0]!)) {
       isHeld = !lane.mayWork;
       if (isHeld) break;
-      lane.charge(() => this.#begin(this.#waiting.shift()!));
+      const beganMs = nowMs;
+      nowMs = this.#begin(this.#waiting.shift()!, this.#arrivedMs.shift()!, beganMs);
+      lane.spend(nowMs - beganMs);
     }
     this.#pumping = false;
     if (this.#closed) return;
@@ -243,40 +268,54 @@ export class Connection {
     const last = this.#begun.at(-1);
     if (last === undefined) return true;
     if (this.#begun.length >= this.#limits.maxBegun) return false;
-    return last.isProduce && last.ordered && isProduce(frame);
+    return last.apiKey === ApiKey.Produce && last.ordered && isProduce(frame);
   }
 
-  #begin(frame: Buffer): void {
+  /** When the handler had no more to do at once. */
+  #begin(frame: Buffer, arrivedMs: number, begunMs: number): number {
+    const { requests } = this.#hooks;
     const slot: Slot = {
       answer: null,
-      isProduce: isProduce(frame),
+      apiKey: frame.readInt16BE(0),
       frameBytes: frame.length,
       ordered: false,
+      arrivedMs,
+      begunMs,
+      returnedMs: 0,
     };
     this.#begun.push(slot);
     let begun: Answer | Promise<Answer>;
     try {
-      begun = this.#handle(frame, () => {
+      const ordered = (): void => {
         if (slot.ordered) return;
         slot.ordered = true;
         if (!this.#pumping && this.#waiting.length > 0) this.#schedule();
-      });
+      };
+      begun = this.#handle(frame, ordered);
     } catch (error) {
       this.#fail(error);
-      return;
+      return begunMs;
     }
+    slot.returnedMs = this.#hooks.nowMs();
     if (!(begun instanceof Promise)) {
       slot.answer = begun;
+      requests?.answered(slot, begun, false);
       if (this.#begun[0] === slot) this.#collect();
-      return;
+      return slot.returnedMs;
     }
+    requests?.suspended(slot);
     begun.then(
       (answer) => {
         slot.answer = answer;
+        requests?.answered(slot, answer, true);
         if (this.#begun[0] === slot) this.#schedule();
       },
-      (error: unknown) => this.#fail(error),
+      (error: unknown) => {
+        requests?.failed(slot);
+        this.#fail(error);
+      },
     );
+    return slot.returnedMs;
   }
 
   /** Coalesces: whatever else completes in this turn goes out in the same write. */

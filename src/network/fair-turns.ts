@@ -185,6 +185,11 @@ export class FairLane {
     this.#turns.spend(this, this.#turns.nowMs - beganMs);
   }
 
+  /** Charges for work that took so long. */
+  spend(tookMs: number): void {
+    this.#turns.spend(this, tookMs);
+  }
+
   /** Charges for bytes that were read. */
   received(bytes: number): void {
     this.#turns.spend(this, CHUNK_MS + bytes * BYTE_MS);

@@ -31,6 +31,8 @@ export interface HandshakeHooks {
   /** Its turn has come; nothing of what it sent has been consumed. */
   start(socket: Socket): void;
   refused(refusal: HandshakeRefusal, peer: HandshakePeer, detail: string): void;
+  /** Its turn came after so long a wait. */
+  begun?(waitedMs: number): void;
   /**
    * The lane of a connection among those of its address, by the server name that it asks for: one of
    * few, whatever the name.
@@ -49,6 +51,17 @@ export interface FinishedHandshake extends HandshakePeer {
    * what the peer sent, since the handshake covers it.
    */
   readonly serverName: string | null;
+  /** Since its turn came. */
+  readonly tookMs: number;
+}
+
+/** Told of every handshake; durations in milliseconds. */
+export interface HandshakeMeter {
+  /** Its turn came, so long after the connection was accepted. */
+  begun(waitedMs: number): void;
+  succeeded(tookMs: number, isResumed: boolean): void;
+  /** `reason`: one of few codes of ours. */
+  failed(reason: string): void;
 }
 
 /** What happened since the last look. */
@@ -84,6 +97,7 @@ interface Pending {
   readonly socket: Socket;
   readonly peer: HandshakePeer;
   readonly acceptedAtMs: number;
+  begunAtMs: number;
   place: Waiting<Pending> | null;
   hello: Buffer;
   /** It is not worth a look before there are so many. */
@@ -128,6 +142,7 @@ export class HandshakeAdmission {
       socket,
       peer,
       acceptedAtMs: performance.now(),
+      begunAtMs: 0,
       place: null,
       hello: EMPTY,
       helloBytesNeeded: 0,
@@ -170,7 +185,8 @@ export class HandshakeAdmission {
     const pending = socket && this.#pending.get(socket);
     if (pending === undefined) return null;
     this.#forget(pending);
-    return { ...pending.peer, serverName: pending.serverName };
+    const tookMs = performance.now() - pending.begunAtMs;
+    return { ...pending.peer, serverName: pending.serverName, tookMs };
   }
 
   /** The socket has closed, whatever became of it. */
@@ -204,6 +220,10 @@ export class HandshakeAdmission {
     if (this.#paceTimer !== null) clearTimeout(this.#paceTimer);
     if (this.#hearing !== null) clearTimeout(this.#hearing as NodeJS.Timeout);
     for (const { socket } of [...this.#pending.values()]) socket.destroy();
+  }
+
+  get waiting(): number {
+    return this.#queue.size;
   }
 
   takeFigures(): HandshakeFigures {
@@ -267,7 +287,9 @@ export class HandshakeAdmission {
     const { socket } = pending;
     this.#inTurn++;
     pending.hasBegun = true;
-    const waitedMs = performance.now() - pending.acceptedAtMs;
+    pending.begunAtMs = performance.now();
+    const waitedMs = pending.begunAtMs - pending.acceptedAtMs;
+    this.#hooks.begun?.(waitedMs);
     const { started, refused, longestWaitMs } = this.#figures;
     this.#figures = {
       started: started + 1,

@@ -18,6 +18,7 @@ import {
   HandshakeAdmission,
   type HandshakeFigures,
   type HandshakeLimits,
+  type HandshakeMeter,
   type HandshakePeer,
   type HandshakeRefusal,
 } from './handshake-admission.ts';
@@ -54,6 +55,7 @@ export interface ListenerHooks {
   ): void;
   /** In which lane of its address a handshake waits; absent: one for all. */
   laneOf?(serverName: string | null): string;
+  readonly handshakes?: HandshakeMeter;
 }
 
 export class Listener {
@@ -84,7 +86,11 @@ export class Listener {
         socket.setKeepAlive(true);
         this.#tls.emit('connection', socket);
       },
-      refused: (refusal, peer, detail) => this.#refuse(refusal, peer, detail),
+      refused: (refusal, peer, detail) => {
+        hooks.handshakes?.failed(refusal === 'handshake-failed' ? 'malformed' : refusal);
+        this.#refuse(refusal, peer, detail);
+      },
+      begun: (waitedMs) => hooks.handshakes?.begun(waitedMs),
       laneOf: (serverName) => hooks.laneOf?.(serverName) ?? '',
     });
     // libuv accepts one connection a round of the loop: what is not needed yet is not done yet. Only
@@ -116,6 +122,14 @@ export class Listener {
         resolve(typeof address === 'object' && address !== null ? address.port : port);
       });
     });
+  }
+
+  get isListening(): boolean {
+    return this.#tcp.listening;
+  }
+
+  get handshakesWaiting(): number {
+    return this.#handshakes.waiting;
   }
 
   /** Handshakes since the last call. */
@@ -205,6 +219,7 @@ export class Listener {
     if (finished === null) socket.destroy();
     else {
       const { remoteAddress: address, remotePort: port, serverName } = finished;
+      this.#hooks.handshakes?.succeeded(finished.tookMs, socket.isSessionReused());
       this.#hooks.onSecure(socket, { address, port }, serverName);
     }
     this.#handshakes.startNext();
@@ -213,7 +228,10 @@ export class Listener {
   #onTlsError(error: Error, socket: TLSSocket): void {
     const peer = this.#handshakes.finished(rawSocketOf(socket));
     socket.destroy();
-    if (peer !== null) this.#refuse('handshake-failed', peer, errorCode(error));
+    if (peer !== null) {
+      this.#hooks.handshakes?.failed(failureOf(errorCode(error)));
+      this.#refuse('handshake-failed', peer, errorCode(error));
+    }
     this.#handshakes.startNext();
   }
 
@@ -243,4 +261,19 @@ export function plainAddress(address: string): string {
 function errorCode(error: Error): string {
   const { code } = error as Error & { code?: string };
   return code ?? 'TLS handshake failed';
+}
+
+/** What OpenSSL and the socket call a failure, and what it comes to. */
+const FAILURES: readonly (readonly [RegExp, string])[] = [
+  [/HTTP_REQUEST|WRONG_VERSION_NUMBER/, 'malformed'],
+  [/PROTOCOL|VERSION/, 'protocol-version'],
+  [/CIPHER|SIGNATURE_ALGORITHM|GROUP|CURVE/, 'no-shared-algorithm'],
+  [/CERT|VERIFY|UNKNOWN_CA|SIGNATURE/, 'certificate'],
+  [/RECORD|LENGTH|UNEXPECTED|DECODE/, 'malformed'],
+  [/^E[A-Z]+$/, 'peer-gone'],
+];
+
+/** One of few codes for the reason why a handshake failed. */
+export function failureOf(code: string): string {
+  return FAILURES.find(([pattern]) => pattern.test(code))?.[1] ?? 'other';
 }

@@ -49,6 +49,10 @@ export class CrlSet {
   readonly isRevoked = (issuerKeyId: string, serial: string): boolean =>
     this.#inUse.get(issuerKeyId)?.crl.serials.has(serial) ?? false;
 
+  get crls(): readonly Crl[] {
+    return Array.from(this.#inUse.values(), ({ crl }) => crl);
+  }
+
   get size(): number {
     return this.#inUse.size;
   }

@@ -131,7 +131,13 @@ export class Reception {
       const delayMs = wasJudged
         ? this.#options.gate.loginRefused(subject, result.claimed)
         : this.#options.failedAuthenticationDelayMs;
-      await this.#refuseLogin(socket, subject, { ...result, delayMs }, result.claimed);
+      const { mechanismName } = login;
+      await this.#refuseLogin(
+        socket,
+        subject,
+        { ...result, delayMs, mechanismName },
+        result.claimed,
+      );
       login.refuse();
       return null;
     }
@@ -145,7 +151,8 @@ export class Reception {
     if (shutOut !== null) {
       const answerInMs =
         refusal === null ? this.#options.gate.loginRefused(subject, identity) : delayMs;
-      await this.#refuseLogin(socket, subject, { ...shutOut, delayMs: answerInMs }, identity);
+      const said = { ...shutOut, delayMs: answerInMs, mechanismName: mechanism.name };
+      await this.#refuseLogin(socket, subject, said, identity);
       login.refuse();
       return null;
     }
@@ -157,10 +164,10 @@ export class Reception {
   #refuseLogin(
     socket: TLSSocket,
     subject: AuditSubject,
-    refusal: Refusal,
+    refusal: Refusal & { readonly mechanismName: string | null },
     claim: Claim,
   ): Promise<void> {
-    return this.refuse(socket, subject, refusal, claimFacts(claim));
+    return this.refuse(socket, subject, refusal, claimFacts(claim, refusal.mechanismName));
   }
 
   async refuse(
@@ -180,10 +187,13 @@ export class Reception {
   }
 }
 
-/** Whom a login claimed to be. */
-export function claimFacts({ tenant, name }: Claim): NonNullable<SecurityEvent['facts']> {
+/** Whom a login claimed to be, and by which mechanism (null: it chose none). */
+export function claimFacts(
+  { tenant, name }: Claim,
+  mechanism: string | null,
+): NonNullable<SecurityEvent['facts']> {
   const claimed = name === null ? null : formatPrincipal({ principalType: 'User', name });
-  return { claimedTenant: tenant, claimed };
+  return { claimedTenant: tenant, claimed, ...(mechanism !== null && { mechanism }) };
 }
 
 /** Milliseconds that a login lasts: the credential's time or the operator's, 0 when neither ends. */

@@ -22,6 +22,7 @@ import {
 import type { TenantAcls } from '../security/acl/tenant-acls.ts';
 import type { Action, AuthorizationResult, Authorizer } from '../security/authorizer.ts';
 import type { FetchSessionCache } from './fetch-session.ts';
+import type { ServerMetrics } from './server-metrics.ts';
 import type { Session } from './session.ts';
 import type { TenantSecurity } from './tenant-security.ts';
 import { workInTurns } from './work-in-turns.ts';
@@ -33,6 +34,7 @@ export interface ServerServices {
   readonly audit: AuditLog;
   readonly changes: ChangeRecorder;
   readonly logger: Logger;
+  readonly metrics: ServerMetrics;
   readonly clock: Clock;
   readonly fetchSessions: FetchSessionCache;
   readonly security: TenantSecurity;
@@ -103,6 +105,11 @@ export class RequestContext {
       clientHost: `/${session.host}`,
       ordered,
       isStillPermitted: () => this.isStillPermitted(),
+      appended: (sizeBytes, recordCount) => {
+        const meter = this.services.metrics.meterOf(this.session);
+        meter.producedBytes.inc(sizeBytes);
+        meter.producedRecords.inc(recordCount);
+      },
     };
   }
 
@@ -119,6 +126,7 @@ export class RequestContext {
     const known = session.recall(epoch, slot, resourceName);
     if (known !== undefined && known.clientId === this.clientId && audit.healthy) {
       audit.access(session.subject, known);
+      this.services.metrics.decided(session, true, 'session');
       this.granted(epoch, known);
       return true;
     }
@@ -360,6 +368,8 @@ export class RequestContext {
   /** Records an access. */
   protected note(event: AccessEvent): void {
     this.services.audit.access(this.session.subject, event);
+    const by = event.origin?.startsWith('external:') === true ? 'external' : 'policy';
+    this.services.metrics.decided(this.session, event.allowed, by);
     if (!event.allowed) this.#denied = true;
   }
 

@@ -127,6 +127,9 @@ export class RequestPipeline {
     ctx: RequestContext,
     outcome: Outcome,
   ): Answer | Promise<Answer> {
+    if (typeof outcome === 'object' && outcome !== null) {
+      this.#services.metrics.api(api.key).countErrors(outcome);
+    }
     if (ctx.unrecorded) {
       return ctx.recorded().then(
         () => encode(api, header, outcome),

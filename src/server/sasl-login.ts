@@ -94,6 +94,7 @@ export class SaslLogin {
     this.#isGone = true;
     this.#wake?.();
   };
+  #mechanismName: string | null = null;
   /** How the request that ended the exchange is answered; undefined in the form of version 0. */
   #last: RequestHeader | undefined;
   #finalToken: Buffer = Buffer.alloc(0);
@@ -101,6 +102,11 @@ export class SaslLogin {
   constructor(socket: Duplex, options: SaslLoginOptions) {
     this.#socket = socket;
     this.#options = options;
+  }
+
+  /** What the client chose; null before it has. */
+  get mechanismName(): string | null {
+    return this.#mechanismName;
   }
 
   /** Leads the exchange to its end. Then either `welcome` or `refuse` is to be called. */
@@ -202,6 +208,7 @@ export class SaslLogin {
 
   async #exchange(chosen: { mechanism: SaslMechanism; isBare: boolean }): Promise<SaslLoginResult> {
     const { mechanism, isBare } = chosen;
+    this.#mechanismName = mechanism.name;
     const exchange: SaslExchange = mechanism.begin(this.#options.peer);
     for (;;) {
       const frame = await this.#nextFrame();

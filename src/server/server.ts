@@ -111,6 +111,7 @@ export class Server {
     const hooks: ConstructorParameters<typeof Listener>[2] = {
       onSecure: (socket, peer, asked) => void this.#onSecure(socket, peer, asked),
       laneOf: options.laneOf,
+      handshakes: options.services.metrics.handshakes(this.#listenerName),
       turnsAway: (remoteAddress, remotePort) =>
         this.#gate.turnsAway(remoteAddress, () => this.#unknownPeer(remoteAddress, remotePort)),
       onRefused: (refusal, remoteAddress, remotePort, detail) => {
@@ -136,6 +137,16 @@ export class Server {
 
   get connectionCount(): number {
     return this.#live.size;
+  }
+
+  /** New connections are accepted. */
+  get isListening(): boolean {
+    return this.#listener.isListening;
+  }
+
+  /** Connections that wait for their TLS handshake. */
+  get handshakesWaiting(): number {
+    return this.#listener.handshakesWaiting;
   }
 
   /** Binds; resolves with the port. `advertise` tells the endpoint for the port that was bound. */
@@ -292,6 +303,7 @@ export class Server {
           );
         },
         nowMs: () => clock.monotonicMs(),
+        requests: this.#services.metrics.requestsOf(session),
       },
     );
     socket.off('error', drop);
@@ -299,6 +311,7 @@ export class Server {
     live.expiry = null;
     this.#live.add(live as Live);
     this.#options.liveness?.opened(subject, principal);
+    this.#services.metrics.opened(session);
     if (login === null) this.#expireIn(live as Live, (principal.expiresAtMs ?? 0) - clock.nowMs());
     else this.#welcome(live as Live, login);
   }
@@ -328,7 +341,7 @@ export class Server {
       },
       onRefused: async ({ reason, detail, claimed }) => {
         if (reason !== 'sasl_busy') this.#gate.loginRefused(live.session.subject, claimed);
-        const facts = claimFacts(claimed);
+        const facts = claimFacts(claimed, mechanism.name);
         await this.#recordLogin(live, { outcome: 'failure', reason, detail, facts });
         // No longer than this: until then the connection is served as before.
         const delayMs = this.#options.failedAuthenticationDelayMs;
@@ -361,6 +374,7 @@ export class Server {
     this.#live.delete(live);
     const { subject, principal } = live.session;
     this.#options.liveness?.closed(subject, principal);
+    this.#services.metrics.closed(live.session, reason);
     if (ORDINARY_ENDS.has(reason) || reason === 'socket-error') return;
     this.#services.audit.security(live.session.subject, {
       type: reason === 'protocol-error' ? 'protocol' : 'connection',
@@ -417,10 +431,14 @@ export class Server {
     }
   }
 
+  get #listenerName(): 'sasl' | 'mtls' {
+    return this.#options.identify.by === 'sasl' ? 'sasl' : 'mtls';
+  }
+
   #unknownPeer(remoteAddress: string, remotePort: number): AuditSubject {
     return {
       connectionId: this.#options.random.bytes(9).toString('base64url'),
-      listener: this.#options.identify.by === 'sasl' ? 'sasl' : 'mtls',
+      listener: this.#listenerName,
       remoteAddress,
       remotePort,
       tenant: null,

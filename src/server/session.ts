@@ -10,6 +10,7 @@ import type { AccessEvent, AuditSubject } from '../audit/audit-event.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { KafkaPrincipal } from '../security/principal.ts';
 import type { SaslReauthentication } from './sasl-reauthentication.ts';
+import type { TenantMeter } from './tenant-meters.ts';
 
 /** Resources remembered for a connection before its memory starts afresh. */
 const CACHED_DECISIONS_MAX = 8192;
@@ -30,6 +31,8 @@ export class Session {
   readonly advertised: Endpoint;
   /** How a login is renewed; null where a certificate was the proof. */
   reauthentication: SaslReauthentication | null = null;
+  /** The figures of its tenant; resolved at their first use. */
+  meter: TenantMeter | null = null;
   readonly #closing = new AbortController();
   #isGone = false;
   #epoch = -1;

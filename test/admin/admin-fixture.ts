@@ -275,6 +275,8 @@ function inMemory() {
     | 'revocations'
     | 'bans'
     | 'health'
+    | 'metrics'
+    | 'logLevel'
     | 'status'
     | 'shadow'
   > = {
@@ -411,6 +413,14 @@ function inMemory() {
     },
     shadow: () => null,
     health: () => checks,
+    logLevel: {
+      get: () => ({ level: 'info', configured: 'info', untilMs: null }),
+      set: (level, durationMs) => {
+        acted(`log-level ${level} ${durationMs}`);
+        return { level, configured: 'info', untilMs: 1 };
+      },
+    },
+    metrics: { contentType: 'text/plain; version=0.0.4', render: async () => 'a_metric 1\n' },
     status: () => ({
       version: '0.0.0',
       nodeVersion: process.versions.node,

@@ -230,7 +230,7 @@ describe('HTTP', () => {
     expect(answer.headers.allow).toMatch(/GET|POST/);
   });
 
-  test.each(['/', '/v1', '/v2/tenants', '//healthz', '/HEALTHZ', '/metrics', '/../'])(
+  test.each(['/', '/v1', '/v2/tenants', '//healthz', '/HEALTHZ', '/metrics/', '/../'])(
     '%s is 404',
     async (path) => {
       const answer = await admin.call('GET', path);

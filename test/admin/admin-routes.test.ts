@@ -18,8 +18,9 @@ afterEach(() => {
 describe('the registry', () => {
   test('every /v1 route asks for an access; only probes and the document do not, and say why', () => {
     for (const { path, stance, name } of ADMIN_ROUTES) {
-      if (path.startsWith('/v1/')) expect('of' in stance, name).toBe(true);
-      else expect('none' in stance && stance.none, name).toMatch(/probe|describes the API/);
+      if (path.startsWith('/v1/') || path === '/metrics') {
+        expect('of' in stance, name).toBe(true);
+      } else expect('none' in stance && stance.none, name).toMatch(/probe|describes the API/);
     }
   });
 
@@ -33,7 +34,7 @@ describe('the registry', () => {
 
 describe('authorization', () => {
   /** One request a route, all of them in order: the denial must come before anything else. */
-  const requests = ADMIN_ROUTES.filter(({ path }) => path.startsWith('/v1/')).map((route) => ({
+  const requests = ADMIN_ROUTES.filter(({ stance }) => 'of' in stance).map((route) => ({
     route,
     ...sampleCall(route),
   }));
@@ -269,6 +270,30 @@ describe('probes', () => {
     const failed = await admin.call('GET', '/readyz');
     expect([failed.status, failed.json.status]).toEqual([503, 'failed']);
     expect(failed.text).toContain('it is offline');
+  });
+});
+
+describe('metrics', () => {
+  test('are text, for whoever has that one right', async () => {
+    admin.decide = (tenant, { operation, resourceType, resourceName }) =>
+      tenant === null &&
+      `${operation} ${resourceType} ${resourceName}` === 'DESCRIBE CLUSTER metrics'
+        ? { allowed: true, rule: 'p, scraper', origin: 'operators.csv:1' }
+        : DENIED;
+    const answer = await admin.call('GET', '/metrics');
+    expect([answer.status, answer.text]).toEqual([200, 'a_metric 1\n']);
+    expect(answer.headers['content-type']).toBe('text/plain; version=0.0.4');
+    expect(admin.audit.story()).toContain('access GET /metrics DESCRIBE CLUSTER metrics allow');
+    expect((await admin.call('GET', '/v1/status')).status).toBe(403);
+  });
+
+  test('are not for who may describe the broker', async () => {
+    admin.decide = (_tenant, { resourceName }) =>
+      resourceName === 'kafka-cluster'
+        ? { allowed: true, rule: 'p, reader', origin: 'operators.csv:1' }
+        : DENIED;
+    expect((await admin.call('GET', '/v1/status')).status).toBe(200);
+    expect((await admin.call('GET', '/metrics')).status).toBe(403);
   });
 });
 

@@ -50,6 +50,7 @@ const SAMPLES: Readonly<Record<string, (tenant: string) => Sample>> = {
     const { principal: _principal, permission: _permission, ...action } = RULE;
     return { body: { user: 'pump-17', ...action } };
   },
+  setLogLevel: () => ({ body: { level: 'debug' } }),
   // Of a name, so that it is the tenant's own matter.
   listBans: (tenant) => ({ query: { tenant } }),
   addBan: (tenant) => ({ body: { tenant, name: 'pump-17', durationMs: 1000 } }),

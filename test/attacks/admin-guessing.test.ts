@@ -5,7 +5,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { AdminAbuse } from '../../src/admin/admin-services.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { adminAbuse } from '../../src/broker/admin-abuse.ts';
 import { AuthenticationGuard } from '../../src/security/abuse/authentication-guard.ts';
@@ -29,7 +28,7 @@ const noTokens: Pick<OperatorTokens, 'verify'> = {
 
 let admin: AdminFixture;
 let guard: AuthenticationGuard;
-let gate: AdminAbuse;
+let gate: AbuseGate;
 
 /** A guard that knows nothing yet, for the listener that stands. */
 function begin(rules: Partial<AbuseRules> = {}, delayMs = SETTINGS.delayMs): void {
@@ -42,7 +41,7 @@ beforeAll(async () => {
   admin = await startFixture({
     tokens: noTokens,
     abuse: () => ({
-      turnsAway: (subject) => gate.turnsAway(subject),
+      turnsAway: (subject) => gate.turnsAway(subject.remoteAddress, () => subject),
       handshakeFailed: (subject, code) => gate.handshakeFailed(subject, code),
       certificateRefused: (subject, reason) => gate.certificateRefused(subject, reason),
       loginRefused: (subject, claim) => gate.loginRefused(subject, claim),
@@ -134,13 +133,13 @@ describe('a ban can be taken back', () => {
     ['192.0.3.7', true],
     ['2001:db8::1', true],
   ])('%s: turned away %s, though everybody is banned', async (address, isTurnedAway) => {
-    const bans = { ofAddress: () => ({ reason: 'banned', detail: 'all' }) };
+    const ban = { reason: 'banned', detail: 'all' } as const;
     const abuse = adminAbuse(
       {
         'failed.authentication.exempt.addresses': '192.0.2.0/24',
         'connection.failed.authentication.delay.ms': 0,
       },
-      { guard, state: { image: { bans } } as never, audit: new RecordingAudit() },
+      { guard, banOfAddress: () => ban, audit: new RecordingAudit() },
     );
     expect(abuse.turnsAway(subjectAt(address)) !== null).toBe(isTurnedAway);
   });

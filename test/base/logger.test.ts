@@ -63,4 +63,22 @@ describe('the log', () => {
     const [line] = logged('info', (logger) => logger.child({ connectionId: 'c1' }).error('x'));
     expect(line).toMatchObject({ connectionId: 'c1', level: 'error' });
   });
+
+  test('changes its level while it runs, for its children too', () => {
+    const lines: string[] = [];
+    const logger = createLogger('warn', { write: (line) => lines.push(line) });
+    const child = logger.child({ part: 'child' }).child({ deeper: 1 });
+    const { debug } = child;
+    debug('no');
+    expect([logger.level(), child.isLevelEnabled('debug')]).toEqual(['warn', false]);
+    logger.setLevel('debug');
+    debug({ deeper: 2 }, 'yes');
+    expect([child.level(), child.isLevelEnabled('debug')]).toEqual(['debug', true]);
+    child.setLevel('silent');
+    logger.fatal('no');
+    expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
+      { level: 'debug', message: 'yes', part: 'child', deeper: 2 },
+    ]);
+    expect(lines).toHaveLength(1);
+  });
 });

@@ -8,6 +8,7 @@ import { ChangeRecorder } from '../../src/audit/change-recorder.ts';
 import { type FileAuditLog, openFileAuditLog } from '../../src/audit/file-audit-log.ts';
 import { makeDirectoriesSync } from '../../src/base/file-system.ts';
 import { silentLogger } from '../../src/base/logger.ts';
+import { MetricRegistry } from '../../src/base/metrics.ts';
 import type { Random } from '../../src/base/random.ts';
 import { tenantSecurity } from '../../src/broker/tenant-security.ts';
 import type { Config } from '../../src/config/config-schema.ts';
@@ -25,6 +26,7 @@ import { formatPrincipal, type KafkaPrincipal } from '../../src/security/princip
 import { advertisedApis } from '../../src/server/apis/index.ts';
 import { FetchSessionCache } from '../../src/server/fetch-session.ts';
 import { RequestPipeline } from '../../src/server/request-pipeline.ts';
+import { ServerMetrics } from '../../src/server/server-metrics.ts';
 import { Session } from '../../src/server/session.ts';
 import { TenantNamespace } from '../../src/tenancy/tenant-namespace.ts';
 import { seededRandom } from '../crash/power-cut-file-system.ts';
@@ -112,6 +114,7 @@ export class World {
       audit,
       changes: new ChangeRecorder(audit),
       logger: silentLogger,
+      metrics: new ServerMetrics(new MetricRegistry(), clock),
       clock,
       fetchSessions: new FetchSessionCache(FETCH_SESSION_SLOTS, clock, random),
       security: tenantSecurity(state, config, null),

@@ -126,6 +126,7 @@ const tools = {
     found: () => onPath('haproxy') || existsSync('/usr/sbin/haproxy'),
     advice: 'Debian package haproxy',
   },
+  promtool: { found: () => onPath('promtool'), advice: 'Debian package prometheus' },
   'linux-proc': { found: () => existsSync('/proc/self/io'), advice: 'Linux, with /proc' },
   tmpfs: {
     found: () => process.getuid?.() === 0 && onPath('mount') && canMountTmpfs(),

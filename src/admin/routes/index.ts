@@ -5,6 +5,8 @@ import { authorizerRoutes } from './authorizer.ts';
 import { banRoutes } from './bans.ts';
 import { documentRoutes } from './document.ts';
 import { healthRoutes } from './health.ts';
+import { logLevelRoutes } from './log-level.ts';
+import { metricsRoutes } from './metrics.ts';
 import { policyRoutes } from './policy.ts';
 import { revocationRoutes } from './revocations.ts';
 import { statusRoutes } from './status.ts';
@@ -16,6 +18,8 @@ import { userRoutes } from './users.ts';
 export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...healthRoutes,
   ...documentRoutes,
+  ...metricsRoutes,
+  ...logLevelRoutes,
   ...statusRoutes,
   ...tenantRoutes,
   ...tenantCaRoutes,

@@ -19,6 +19,12 @@ export const NODE_KEYS = {
     default: 'info',
     doc: "Level of the broker's own log on stderr; the access log is always complete.",
   }),
+  'shutdown.notice.ms': integer({
+    default: 0,
+    min: 0,
+    max: 10 * 60 * SECOND_MS,
+    doc: 'How long /readyz says 503 before a shutdown begins to end connections, for load balancers that have to notice.',
+  }),
   'shutdown.grace.ms': integer({
     default: 10 * SECOND_MS,
     min: 0,

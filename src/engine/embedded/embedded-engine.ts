@@ -10,7 +10,7 @@
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import type { StorageError } from '../../base/errors.ts';
-import { type FileSystem, makeDirectoriesSync } from '../../base/file-system.ts';
+import { type DiskSpace, type FileSystem, makeDirectoriesSync } from '../../base/file-system.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Random } from '../../base/random.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
@@ -55,6 +55,7 @@ import type { ControllerSettings } from './controller/controller-settings.ts';
 import { DeletingRecords } from './delete-records.ts';
 import { describeProducers } from './describe-producers.ts';
 import { describeQuorum, type MetadataQuorum } from './describe-quorum.ts';
+import { type EngineFigures, engineFigures } from './engine-figures.ts';
 import { Fetching } from './fetch.ts';
 import { GroupCoordinator } from './group/group-coordinator.ts';
 import { DEFAULT_GROUP_SETTINGS, type GroupSettings } from './group/group-settings.ts';
@@ -173,6 +174,16 @@ export class EmbeddedEngine implements Engine {
       failure: failure?.message ?? null,
       offlinePartitions: [...this.#logs.offlinePartitions.keys(), ...this.#groups.offline],
     };
+  }
+
+  /** Of the file system of the data folder. */
+  diskSpace(): Promise<DiskSpace> {
+    return this.#options.fileSystem.space(this.#options.directory);
+  }
+
+  /** What there is, counted in turns: see engine-figures. */
+  figures(): Generator<void, EngineFigures> {
+    return engineFigures(this.#logs, this.#groups.all());
   }
 
   topicByName(name: string): TopicIdentity | undefined {

@@ -11,6 +11,7 @@ import type { Clock, Timer } from '../../base/clock.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
 import { type ValidationResult, validateProduced } from '../../protocol/records/batch-validator.ts';
 import { runInSlices } from '../../protocol/records/event-loop-slices.ts';
+import { recordCount } from '../../protocol/records/record-batch.ts';
 import { EMPTY_BYTES } from '../../protocol/schema.ts';
 import type {
   PartitionProduceData,
@@ -150,7 +151,7 @@ export class Producing {
     items: readonly Item[],
     call: EngineCall,
   ): ProduceResponse | Promise<ProduceResponse> {
-    for (const item of items) appendOne(item);
+    for (const item of items) appendOne(item, call);
     call.ordered?.();
     const waiting = items.filter(({ append }) => append !== null);
     if (waiting.length === 0) return response;
@@ -191,7 +192,7 @@ export class Producing {
 }
 
 /** Appends a batch that was found good; anything else is answered at once. */
-function appendOne(item: Item): void {
+function appendOne(item: Item, call: EngineCall): void {
   const { led, validation, answer } = item;
   if (led === null || validation === null) return;
   if (!validation.ok) {
@@ -211,6 +212,8 @@ function appendOne(item: Item): void {
     return;
   }
   answer.baseOffset = append.baseOffset;
+  if (!append.isDuplicate)
+    call.appended?.(validation.batch.length, recordCount(validation.batch, 0));
   if (append.isDuplicate || config.messageTimestampType === 'LogAppendTime') {
     answer.logAppendTimeMs = append.timestampMs;
   }

@@ -72,6 +72,7 @@ function fetchAuthorised(
     for (const topic of refused) answer.responses.push(topic);
     answer.errorCode = ErrorCode.NONE;
     answer.sessionId = 0;
+    countFetched(ctx, answer);
     return context.finish(answer);
   };
   if (!(fetched instanceof Promise)) return merge(fetched);
@@ -79,6 +80,14 @@ function fetchAuthorised(
     refuseIn(answer, await recheck(ctx, read, epoch));
     return merge(answer);
   });
+}
+
+function countFetched(ctx: RequestContext, { responses }: FetchResponse): void {
+  let sizeBytes = 0;
+  for (const { partitions } of responses) {
+    for (const { records } of partitions) sizeBytes += records?.length ?? 0;
+  }
+  ctx.services.metrics.meterOf(ctx.session).fetchedBytes.inc(sizeBytes);
 }
 
 /** A topic that is being read, as it was when the read began. */

@@ -75,6 +75,11 @@ export class GroupCoordinator {
     return this.#parts.logs.offline;
   }
 
+  /** All groups of this node, in no particular order. */
+  all(): Iterable<Group> {
+    return this.#parts.groups.all();
+  }
+
   joinGroup(request: JoinGroupRequest, call: EngineCall) {
     return this.#membership.joinGroup(request, call);
   }
