@@ -194,7 +194,8 @@ function register(app: FastifyInstance, route: AdminRoute, deps: AdminDeps, part
       if (isReplay) reply.header('idempotency-replayed', 'true');
       reply.code(answer.status);
       if (answer.body instanceof PlainText) {
-        return reply.header('content-type', answer.body.contentType).send(answer.body.text);
+        const { contentType, text } = answer.body;
+        return reply.header('content-type', contentType).serializer(String).send(text);
       }
       return answer.body === null ? reply.send() : reply.send(answer.body);
     },

@@ -3,7 +3,7 @@
  * out what no schema names, and would make something up for what is missing.
  */
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import type { AdminRoute, RouteAnswer } from '../../src/admin/admin-route.ts';
+import { type AdminRoute, PlainText, type RouteAnswer } from '../../src/admin/admin-route.ts';
 import type { JsonSchema } from '../../src/admin/json-shape.ts';
 
 const ajv = new Ajv2020({ strict: false });
@@ -27,7 +27,8 @@ export function withCheckedAnswers(route: AdminRoute): AdminRoute {
   );
   const checked = (answer: RouteAnswer): RouteAnswer => {
     const check = checks.get(String(answer.status));
-    const body: unknown = JSON.parse(JSON.stringify(answer.body));
+    const sent = answer.body instanceof PlainText ? answer.body.text : answer.body;
+    const body: unknown = JSON.parse(JSON.stringify(sent));
     if (check?.(body) === true) return answer;
     const why = JSON.stringify(check?.errors ?? `status ${answer.status} is not declared`);
     throw new Error(`${route.name} answers otherwise than it says: ${why}`);

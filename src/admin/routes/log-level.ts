@@ -1,6 +1,6 @@
 /**
  * GET and POST /v1/log-level: the level of the broker's own log, changed for a time while it runs.
- * DESCRIBE_CONFIGS and ALTER_CONFIGS on the broker. The audit log knows no level: it is complete.
+ * DESCRIBE and ALTER_CONFIGS on the broker. The audit log knows no level: it is complete.
  */
 import { LOG_LEVELS } from '../../base/logger.ts';
 import { type AdminRoute, broker, defineRoute, ok } from '../admin-route.ts';
@@ -19,7 +19,7 @@ const describe = defineRoute({
   id: 'logLevel',
   tag: 'broker',
   summary: "The level of the broker's own log",
-  authorization: broker('DESCRIBE_CONFIGS'),
+  authorization: broker('DESCRIBE'),
   change: null,
   input: from({}),
   answers: { 200: LOG_LEVEL },
