@@ -6,6 +6,8 @@
  * security state, listeners. Nothing listens before everything it relies on is there; what fails
  * stops the start with a sentence and undoes what was begun.
  */
+
+import { TenantDeletion } from './admin/tenant-deletion.ts';
 import { systemClock } from './base/clock.ts';
 import { lockDataDirectory } from './base/data-directory-lock.ts';
 import { makeDirectoriesSync, nodeFileSystem } from './base/file-system.ts';
@@ -174,6 +176,11 @@ async function start(
     isRevoked: clientCrl.isRevoked,
     liveness: watchCertificateNetworks(config, { state, audit, logger }),
   });
+  const deletions = new TenantDeletion({
+    ...{ state, store: engine, audit, clock: systemClock, logger },
+    hooks: [],
+  });
+  undo.push(() => deletions.stop());
   const announced = new AnnouncedCas({
     registry,
     certificates: certificates[0],
@@ -183,6 +190,8 @@ async function start(
   follow(state, views, policies, servers, logger);
   announced.update();
   state.onChange(() => announced.update());
+  await deletions.purgeLeftOvers(state.image.deleted.all().map(({ tenant }) => tenant));
+  deletions.resume();
   if (devTenants !== null) await seedTenants(devTenants, state, views, audit);
   for (const crl of [clientCrl, operatorCrl]) await crl.start();
   const sweep = new TokenSweep(state, {
@@ -211,6 +220,7 @@ async function start(
     authorizer,
     shadow,
     certificates,
+    deletions,
     engine,
     guard,
     external,
@@ -298,6 +308,10 @@ function follow(
         continue;
       }
       const tenant = image.tenants.get(change.tenant);
+      if (change.type === 'tenant-deleted') {
+        views.remove(change.tenant);
+        tell(policies, logger, (policy) => policy.setDynamicRules(change.tenant, []));
+      }
       if (tenant === undefined) continue;
       const { name, acls } = tenant;
       if (change.type === 'acls-added') {
@@ -316,7 +330,7 @@ function follow(
       } else if (change.type !== 'client-quotas') {
         // Quotas are read from the image: they change no rule and no connection.
         views.update(tenant);
-        if (change.type !== 'tenant' && change.type !== 'tenant-state') {
+        if (!['tenant', 'tenant-state', 'tenant-deleting'].includes(change.type)) {
           recheck(servers, name, logger);
         }
       }

@@ -25,7 +25,7 @@ import type { OperatorTokens } from '../security/token/operator-tokens.ts';
 
 export interface TenantView {
   readonly name: string;
-  readonly state: 'active' | 'suspended';
+  readonly state: 'active' | 'suspended' | 'deleting';
   readonly createdAtMs: number;
   /** SHA-256 of the tenant's CA certificate, as openssl prints it. */
   readonly caFingerprint: string;
@@ -42,7 +42,29 @@ export interface AdminTenants {
    */
   create(name: string, caCertificatePem: string): Promise<TenantView>;
   /** A suspended tenant's connections are closed and new ones refused. */
-  setState(name: string, state: TenantView['state']): Promise<TenantView>;
+  setState(name: string, state: 'active' | 'suspended'): Promise<TenantView>;
+}
+
+/** A tenant on its way out, or one that is gone and whose name is free. */
+export interface DeletionView {
+  readonly tenant: string;
+  readonly state: 'deleting' | 'deleted';
+  readonly begunAtMs: number | null;
+  readonly deletedAtMs: number | null;
+  /** What there was when the deletion began. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** Why the last attempt to purge its data failed; it is tried again. */
+  readonly failure: string | null;
+}
+
+export interface AdminDeletions {
+  /**
+   * Resolves once the deletion is durable: nobody of the tenant is connected any more, and its data
+   * goes in the background. AdminError for what is refused.
+   */
+  begin(tenant: string): Promise<DeletionView>;
+  /** Undefined when there is no such deletion. */
+  view(tenant: string): DeletionView | undefined;
 }
 
 export interface CaView {
@@ -349,6 +371,7 @@ export interface AdminDeps {
   readonly logger: Logger;
   readonly limits: AdminLimits;
   readonly tenants: AdminTenants;
+  readonly deletions: AdminDeletions;
   readonly cas: AdminCas;
   readonly users: AdminUsers;
   readonly topics: AdminTopics;

@@ -15,6 +15,8 @@ const STATUS: Readonly<Record<MetadataRefusal, number>> = {
   'private-key': 400,
   'no-such-tenant': 404,
   'tenant-exists': 409,
+  'tenant-deleting': 409,
+  'ca-retired': 409,
   'ca-taken': 409,
   'no-such-ca': 404,
   'last-ca': 409,
@@ -26,10 +28,17 @@ const STATUS: Readonly<Record<MetadataRefusal, number>> = {
 export class StateTenants implements AdminTenants {
   readonly #state: SecurityState;
   readonly #registry: TenantCaRegistry;
+  readonly #hasData: (name: string) => boolean;
 
-  constructor(state: SecurityState, registry: TenantCaRegistry) {
+  /** `hasData`: whether anything is stored under the name of a tenant that is not there. */
+  constructor(
+    state: SecurityState,
+    registry: TenantCaRegistry,
+    hasData: (name: string) => boolean,
+  ) {
     this.#state = state;
     this.#registry = registry;
+    this.#hasData = hasData;
   }
 
   list(): readonly TenantView[] {
@@ -43,6 +52,12 @@ export class StateTenants implements AdminTenants {
 
   async create(name: string, caCertificatePem: string): Promise<TenantView> {
     const existing = this.#state.image.tenants.has(name);
+    if (!existing && this.#hasData(name)) {
+      const detail =
+        'Data lies under this name, of a tenant that is not known here: a new tenant must not see ' +
+        'it. Restore the security metadata that belongs to the data, or choose another name.';
+      throw new AdminError(409, 'name-holds-data', detail);
+    }
     try {
       if (!existing) this.#registry.register(name, caCertificatePem);
       return viewOf(await this.#state.createTenant(name, caCertificatePem));
@@ -52,7 +67,7 @@ export class StateTenants implements AdminTenants {
     }
   }
 
-  async setState(name: string, state: TenantView['state']): Promise<TenantView> {
+  async setState(name: string, state: 'active' | 'suspended'): Promise<TenantView> {
     try {
       return viewOf(await this.#state.setTenantState(name, state));
     } catch (error) {

@@ -10,6 +10,7 @@ import { StateRevocations } from '../admin/state-revocations.ts';
 import { StateTenantCas } from '../admin/state-tenant-cas.ts';
 import { StateTenants } from '../admin/state-tenants.ts';
 import { StateUsers } from '../admin/state-users.ts';
+import type { TenantDeletion } from '../admin/tenant-deletion.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { systemRandom } from '../base/random.ts';
@@ -48,6 +49,7 @@ export interface AdminParts extends HealthParts {
   /** Null: operators come with certificates only. */
   readonly tokens: OperatorTokens | null;
   readonly shadow: ShadowPolicy | null;
+  readonly deletions: TenantDeletion;
   readonly startedAtMs: number;
 }
 
@@ -84,7 +86,8 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       handshakeTimeoutMs: config['handshake.timeout.ms'],
       connectionsMax: config['admin.max.connections'],
     },
-    tenants: new StateTenants(state, registry),
+    tenants: new StateTenants(state, registry, (name) => parts.deletions.hasLeftOvers(name)),
+    deletions: parts.deletions,
     cas: new StateTenantCas({
       state,
       registry,

@@ -1,5 +1,5 @@
 /**
- * `breakwater tenant create|list|describe|suspend|resume|ca`. `create` makes the tenant's CA here, in
+ * `breakwater tenant create|list|describe|suspend|resume|delete|ca`. `create` makes the tenant's CA here, in
  * the PKI folder, and sends the broker its certificate; the key stays where it was made.
  */
 import { join } from 'node:path';
@@ -16,6 +16,7 @@ import { asObject, cell, dateCell, listIn } from './answer-fields.ts';
 import { CommandError, UsageError } from './command-error.ts';
 import { printJson, printLine, printTable } from './output.ts';
 import { registerTenantCa } from './tenant-ca.ts';
+import { registerTenantDelete } from './tenant-delete.ts';
 
 interface Options extends ConnectionOptions {
   readonly json?: boolean;
@@ -49,6 +50,7 @@ export function registerTenant(program: Command): void {
   add(group.command('resume').argument('<name>'))
     .description('let a suspended tenant connect again')
     .action((name: string, options: Options) => show('POST', name, ['resume'], options));
+  registerTenantDelete(group);
   registerTenantCa(group);
 }
 

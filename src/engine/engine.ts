@@ -265,6 +265,28 @@ export interface Engine {
   close(): Promise<void>;
 }
 
+/** What is stored under one namespace. */
+export interface NamespaceContents {
+  readonly topics: number;
+  readonly partitions: number;
+  /** Of the partitions' logs. */
+  readonly bytes: number;
+  readonly groups: number;
+  /** Of brokers and groups. */
+  readonly configs: number;
+}
+
+/** Removal of all that a tenant ever stored; for the broker itself, never for a tenant's view. */
+export interface NamespaceStore {
+  namespaceContents(namespace: string): NamespaceContents;
+  /**
+   * Removes topics, groups with their members, offsets and configs; answers what there was. It
+   * resolves when the files of the partitions are unlinked, and rejects with a StorageError when
+   * something stays. Nobody of the namespace is connected.
+   */
+  purgeNamespace(namespace: string): Promise<NamespaceContents>;
+}
+
 /** One event of a state log: a type, its version, and plain JSON data. */
 export interface StateRecord {
   readonly type: string;

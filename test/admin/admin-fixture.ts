@@ -14,6 +14,7 @@ import type {
   AdminLimits,
   BanView,
   CaView,
+  DeletionView,
   HealthCheck,
   TenantView,
   TopicDetails,
@@ -139,6 +140,11 @@ const tenantView = (name: string): TenantView => ({
   caExpiresAtMs: 1_800_000_000_000,
 });
 
+const deletionView = (tenant: string): DeletionView => ({
+  ...{ tenant, state: 'deleting', begunAtMs: 1_700_000_000_000, deletedAtMs: null },
+  ...{ counts: { topics: 1 }, failure: null },
+});
+
 const LIMITS: AdminLimits = {
   bodyMaxBytes: 16 * 1024,
   requestTimeoutMs: 1_000,
@@ -244,6 +250,7 @@ function inMemory() {
   const services: Pick<
     AdminDeps,
     | 'tenants'
+    | 'deletions'
     | 'cas'
     | 'users'
     | 'topics'
@@ -273,6 +280,15 @@ function inMemory() {
         tenants.set(name, view);
         return view;
       },
+    },
+    deletions: {
+      begin: async (tenant) => {
+        acted('tenant-delete');
+        tenants.set(tenant, { ...tenantView(tenant), state: 'deleting' });
+        return deletionView(tenant);
+      },
+      view: (tenant) =>
+        tenants.get(tenant)?.state === 'deleting' ? deletionView(tenant) : undefined,
     },
     cas: {
       list: (tenant) => (tenants.has(tenant) ? [] : undefined),

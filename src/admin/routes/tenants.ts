@@ -1,7 +1,8 @@
 /**
  * /v1/tenants: list and create (DESCRIBE, CREATE on the broker), look at one, suspend and resume it
  * (DESCRIBE, ALTER on the tenant's virtual cluster). A tenant's CA certificate comes with its
- * creation; its key never does.
+ * creation; its key never does. A deletion (DELETE on the broker) names the tenant twice, since it
+ * cannot be taken back, and is looked at until it has ended.
  */
 import {
   type AdminRoute,
@@ -78,10 +79,45 @@ const setState = (verb: 'suspend' | 'resume', state: 'suspended' | 'active'): Ad
     },
   });
 
+const remove = defineRoute({
+  method: 'DELETE',
+  path: '/v1/tenants/:tenant',
+  authorization: broker('DELETE'),
+  change: 'tenant-delete',
+  input: (fields) => {
+    const confirm = fields.text('confirm', Grammars.tenant);
+    return { ...tenantOf(fields), confirm };
+  },
+  facts: ({ tenant }) => ({ tenant }),
+  handle: async ({ tenant, confirm }, { deps }) => {
+    if (confirm !== tenant) {
+      const detail = 'A deletion is confirmed with the name of the tenant in "confirm".';
+      throw new AdminError(400, 'not-confirmed', detail);
+    }
+    requireTenant(tenant, { deps });
+    return ok(await deps.deletions.begin(tenant));
+  },
+});
+
+const deletion = defineRoute({
+  method: 'GET',
+  path: '/v1/tenants/:tenant/deletion',
+  authorization: broker('DESCRIBE'),
+  change: null,
+  input: tenantOf,
+  handle: ({ tenant }, { deps }) => {
+    const view = deps.deletions.view(tenant);
+    if (view !== undefined) return ok(view);
+    throw new AdminError(404, 'no-such-deletion', 'No tenant of this name is deleted.');
+  },
+});
+
 export const tenantRoutes: readonly AdminRoute[] = [
   list,
   create,
   describe,
   setState('suspend', 'suspended'),
   setState('resume', 'active'),
+  remove,
+  deletion,
 ];

@@ -48,7 +48,14 @@ import type { DescribeQuorumRequest } from '../../protocol/schemas/55-describe-q
 import type { DescribeProducersRequest } from '../../protocol/schemas/61-describe-producers.ts';
 import type { ListConfigResourcesRequest } from '../../protocol/schemas/74-list-config-resources.ts';
 import type { DescribeTopicPartitionsRequest } from '../../protocol/schemas/75-describe-topic-partitions.ts';
-import type { Engine, EngineCall, EngineFeatures, StateLog, TopicIdentity } from '../engine.ts';
+import type {
+  Engine,
+  EngineCall,
+  EngineFeatures,
+  NamespaceStore,
+  StateLog,
+  TopicIdentity,
+} from '../engine.ts';
 import { CLUSTER_METADATA_LOG } from './controller/cluster-records.ts';
 import { Controller } from './controller/controller.ts';
 import type { ControllerSettings } from './controller/controller-settings.ts';
@@ -62,6 +69,7 @@ import type { LogDirectoryConfig } from './log/log-config.ts';
 import { LogManager } from './log/log-manager.ts';
 import { LogDirectories } from './log-directories.ts';
 import { ManagedPartitionLogs } from './managed-partition-logs.ts';
+import { contentsOf, deletionOf, type NamespaceParts, purgeNamespace } from './namespace-purge.ts';
 import { Offsets } from './offsets.ts';
 import { PartitionLookup } from './partition-lookup.ts';
 import { type ProduceLimits, Producing } from './produce.ts';
@@ -91,7 +99,7 @@ export interface StorageHealth {
   readonly offlinePartitions: readonly string[];
 }
 
-export class EmbeddedEngine implements Engine {
+export class EmbeddedEngine implements Engine, NamespaceStore {
   readonly features: EngineFeatures = { name: 'embedded', acksAllIsDurable: true };
   readonly #options: EmbeddedEngineOptions;
   readonly #logs: LogManager;
@@ -322,6 +330,19 @@ export class EmbeddedEngine implements Engine {
 
   describeProducers(request: DescribeProducersRequest) {
     return describeProducers(this.#lookup, request);
+  }
+
+  namespaceContents(namespace: string) {
+    return contentsOf(this.#namespaceParts, namespace);
+  }
+
+  purgeNamespace(namespace: string) {
+    return purgeNamespace(this.#namespaceParts, namespace);
+  }
+
+  get #namespaceParts(): NamespaceParts {
+    const deleteTopics = (names: readonly string[]) => this.deleteTopics(deletionOf(names));
+    return { controller: this.#controller, groups: this.#groups, logs: this.#logs, deleteTopics };
   }
 
   async openStateLog(name: string): Promise<StateLog> {

@@ -113,6 +113,11 @@ export class CompactedLog {
     this.#working ??= this.#work();
   }
 
+  /** The next append is followed by a compaction, however small the log is. */
+  compactSoon(): void {
+    this.#compactAtBytes = 0;
+  }
+
   /** Ends what was begun and closes the files; later appends are refused. */
   async close(): Promise<void> {
     this.#isClosing = true;

@@ -126,6 +126,12 @@ export class GroupLogs {
     });
   }
 
+  /** With its next append the group's log is rewritten, so that what was removed leaves the disk. */
+  compactSoon(groupId: string): void {
+    const log = this.#logs[partitionOfGroup(groupId)]!;
+    if (!(log instanceof StorageError)) log.compactSoon();
+  }
+
   async close(): Promise<void> {
     for (const log of this.#logs) if (!(log instanceof StorageError)) await log.close();
   }
