@@ -8,6 +8,7 @@
  */
 
 import { TenantDeletion } from './admin/tenant-deletion.ts';
+import { RestoredMarker } from './backup/restored-marker.ts';
 import { systemClock } from './base/clock.ts';
 import { lockDataDirectory } from './base/data-directory-lock.ts';
 import { makeDirectoriesSync, nodeFileSystem } from './base/file-system.ts';
@@ -16,6 +17,7 @@ import { systemRandom } from './base/random.ts';
 import { authenticationGuard } from './broker/abuse.ts';
 import { operatorTokens, startAdmin } from './broker/admin.ts';
 import { AnnouncedCas } from './broker/announced-cas.ts';
+import { afterRestore, openBackups, openWatermark } from './broker/backup.ts';
 import { watchCertificateNetworks } from './broker/certificate-alarm.ts';
 import {
   developmentFiles,
@@ -92,6 +94,7 @@ async function start(
   undo.push(() => lock.release());
   const audit = openAudit(config, logger);
   undo.push(() => audit.close());
+  const restored = RestoredMarker.open(nodeFileSystem, config['data.dir']);
   const engine = await openEngine(config, logger);
   undo.push(() => engine.close());
   const authorizer = await openAuthorizer(config, audit, logger);
@@ -110,8 +113,10 @@ async function start(
   const devTenants = dev ? await prepareCertificates(config, audit) : null;
   const certificates = listenerCertificates(config, dev);
   const log = await engine.openStateLog(SECURITY_METADATA_LOG);
+  const watermark = await openWatermark(config, log, restored);
   const state = await SecurityState.open({
     log,
+    onStored: () => watermark.advance(),
     clock: systemClock,
     random: systemRandom,
     logger,
@@ -191,7 +196,10 @@ async function start(
   announced.update();
   state.onChange(() => announced.update());
   await deletions.purgeLeftOvers(state.image.deleted.all().map(({ tenant }) => tenant));
+  await afterRestore(restored, { engine, audit, logger });
   deletions.resume();
+  const backups = await openBackups(config, { engine, audit, watermark, logger });
+  undo.push(() => backups.stop());
   if (devTenants !== null) await seedTenants(devTenants, state, views, audit);
   for (const crl of [clientCrl, operatorCrl]) await crl.start();
   const sweep = new TokenSweep(state, {
@@ -221,6 +229,8 @@ async function start(
     shadow,
     certificates,
     deletions,
+    backups,
+    restored,
     engine,
     guard,
     external,

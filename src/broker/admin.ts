@@ -11,6 +11,8 @@ import { StateTenantCas } from '../admin/state-tenant-cas.ts';
 import { StateTenants } from '../admin/state-tenants.ts';
 import { StateUsers } from '../admin/state-users.ts';
 import type { TenantDeletion } from '../admin/tenant-deletion.ts';
+import type { BackupJobs } from '../backup/backup-jobs.ts';
+import type { RestoredMarker } from '../backup/restored-marker.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { systemRandom } from '../base/random.ts';
@@ -30,6 +32,7 @@ import { tlsServerOptions } from '../security/tls-context.ts';
 import { OperatorTokens } from '../security/token/operator-tokens.ts';
 import type { Server } from '../server/server.ts';
 import type { TenantViews } from '../server/tenant-views.ts';
+import { adminBackups } from './backup.ts';
 import type { ClientServers } from './client-server.ts';
 import { type HealthParts, healthOf } from './health.ts';
 import type { ShadowPolicy } from './storage.ts';
@@ -50,6 +53,8 @@ export interface AdminParts extends HealthParts {
   readonly tokens: OperatorTokens | null;
   readonly shadow: ShadowPolicy | null;
   readonly deletions: TenantDeletion;
+  readonly backups: BackupJobs;
+  readonly restored: RestoredMarker;
   readonly startedAtMs: number;
 }
 
@@ -86,7 +91,12 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       handshakeTimeoutMs: config['handshake.timeout.ms'],
       connectionsMax: config['admin.max.connections'],
     },
-    tenants: new StateTenants(state, registry, (name) => parts.deletions.hasLeftOvers(name)),
+    tenants: new StateTenants(state, registry, {
+      isLeft: (name) => parts.deletions.hasLeftOvers(name),
+      isUnproven: (name) => parts.restored.isUnproven(name),
+      accept: (name) => parts.restored.accept(name),
+    }),
+    backups: adminBackups(parts.backups),
     deletions: parts.deletions,
     cas: new StateTenantCas({
       state,

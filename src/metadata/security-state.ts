@@ -105,6 +105,8 @@ export interface SecurityStateOptions {
   readonly limits?: SecurityLimits;
   /** A snapshot is taken once the log has grown by this much. */
   readonly snapshotAfterBytes?: number;
+  /** Called after each record that is durable; nothing is confirmed before it has resolved. */
+  readonly onStored?: () => Promise<void>;
 }
 
 /** `isPermitted` is asked when the change's turn has come; false: MetadataError 'denied'. */
@@ -125,6 +127,7 @@ export class SecurityState {
   readonly #limits: SecurityLimits;
   readonly #snapshotAfterBytes: number;
   readonly #state: MetadataState;
+  readonly #onStored: () => Promise<void>;
   readonly #listeners = new Set<MetadataListener>();
   readonly #changes: ChangeQueue;
   /** The last append failed. */
@@ -138,6 +141,7 @@ export class SecurityState {
     this.#limits = options.limits ?? DEFAULT_SECURITY_LIMITS;
     this.#snapshotAfterBytes = options.snapshotAfterBytes ?? SNAPSHOT_AFTER_BYTES;
     this.#state = state;
+    this.#onStored = options.onStored ?? (async () => {});
     this.#changes = new ChangeQueue(options.clock, this.#limits.waitingChangesMax);
   }
 
@@ -481,9 +485,11 @@ export class SecurityState {
   async #store(record: MetadataRecord): Promise<void> {
     this.#isUncertain = true;
     await this.#log.append([toStateRecord(record)]);
-    this.#isUncertain = false;
     this.#state.apply(record);
     for (const listener of this.#listeners) listener(this.image, [record]);
+    // In force, and not confirmed: an older log could still take this one's place unnoticed.
+    await this.#onStored();
+    this.#isUncertain = false;
     if (this.#log.bytesSinceSnapshot >= this.#snapshotAfterBytes) await this.#takeSnapshot();
   }
 

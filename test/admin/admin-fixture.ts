@@ -12,6 +12,7 @@ import type {
   AclView,
   AdminDeps,
   AdminLimits,
+  BackupReport,
   BanView,
   CaView,
   DeletionView,
@@ -138,6 +139,12 @@ const tenantView = (name: string): TenantView => ({
   createdAtMs: 1_700_000_000_000,
   caFingerprint: 'AA:BB',
   caExpiresAtMs: 1_800_000_000_000,
+  isUnproven: false,
+});
+
+const backupReport = (name: string): BackupReport => ({
+  ...{ name, state: 'running', startedAtMs: 1_700_000_000_000, finishedAtMs: null },
+  ...{ parts: 1, files: 2, bytes: 3, skipped: [], sha256: null, failure: null },
 });
 
 const deletionView = (tenant: string): DeletionView => ({
@@ -251,6 +258,7 @@ function inMemory() {
     AdminDeps,
     | 'tenants'
     | 'deletions'
+    | 'backups'
     | 'cas'
     | 'users'
     | 'topics'
@@ -280,6 +288,15 @@ function inMemory() {
         tenants.set(name, view);
         return view;
       },
+    },
+    backups: {
+      directory: '/backups',
+      list: async () => ['before'],
+      start: async ({ name }) => {
+        acted('backup-create');
+        return backupReport(name);
+      },
+      view: (name) => (name === 'before' ? backupReport(name) : undefined),
     },
     deletions: {
       begin: async (tenant) => {

@@ -71,11 +71,17 @@ const setState = (verb: 'suspend' | 'resume', state: 'suspended' | 'active'): Ad
     path: `/v1/tenants/:tenant/${verb}`,
     authorization: tenantCluster('ALTER'),
     change: `tenant-${verb}`,
-    input: tenantOf,
-    facts: ({ tenant }) => ({ tenant }),
-    handle: async ({ tenant }, { deps }) => {
+    input: (fields) => ({
+      ...tenantOf(fields),
+      isRestoredAccepted: state === 'active' && fields.optionalFlag('acceptRestored') === true,
+    }),
+    facts: ({ tenant, isRestoredAccepted }) => ({
+      tenant,
+      ...(isRestoredAccepted && { acceptRestored: true }),
+    }),
+    handle: async ({ tenant, isRestoredAccepted }, { deps }) => {
       requireTenant(tenant, { deps });
-      return ok(await deps.tenants.setState(tenant, state));
+      return ok(await deps.tenants.setState(tenant, state, isRestoredAccepted));
     },
   });
 

@@ -49,6 +49,9 @@ import type { DescribeProducersRequest } from '../../protocol/schemas/61-describ
 import type { ListConfigResourcesRequest } from '../../protocol/schemas/74-list-config-resources.ts';
 import type { DescribeTopicPartitionsRequest } from '../../protocol/schemas/75-describe-topic-partitions.ts';
 import type {
+  BackupSource,
+  DataCut,
+  DataPart,
   Engine,
   EngineCall,
   EngineFeatures,
@@ -59,6 +62,7 @@ import type {
 import { CLUSTER_METADATA_LOG } from './controller/cluster-records.ts';
 import { Controller } from './controller/controller.ts';
 import type { ControllerSettings } from './controller/controller-settings.ts';
+import { dataPartsOf, dataSummaryOf } from './data-cuts.ts';
 import { DeletingRecords } from './delete-records.ts';
 import { describeProducers } from './describe-producers.ts';
 import { describeQuorum, type MetadataQuorum } from './describe-quorum.ts';
@@ -99,7 +103,7 @@ export interface StorageHealth {
   readonly offlinePartitions: readonly string[];
 }
 
-export class EmbeddedEngine implements Engine, NamespaceStore {
+export class EmbeddedEngine implements Engine, NamespaceStore, BackupSource {
   readonly features: EngineFeatures = { name: 'embedded', acksAllIsDurable: true };
   readonly #options: EmbeddedEngineOptions;
   readonly #logs: LogManager;
@@ -340,12 +344,21 @@ export class EmbeddedEngine implements Engine, NamespaceStore {
     return purgeNamespace(this.#namespaceParts, namespace);
   }
 
+  dataParts() {
+    const parts = { logs: this.#logs, groups: this.#groups, stateLogs: this.#stateLogs };
+    return dataPartsOf(parts, this.#options.directory);
+  }
+
+  dataSummary(cuts: ReadonlyMap<DataPart, DataCut>) {
+    return dataSummaryOf(cuts);
+  }
+
   get #namespaceParts(): NamespaceParts {
     const deleteTopics = (names: readonly string[]) => this.deleteTopics(deletionOf(names));
     return { controller: this.#controller, groups: this.#groups, logs: this.#logs, deleteTopics };
   }
 
-  async openStateLog(name: string): Promise<StateLog> {
+  async openStateLog(name: string): Promise<StateLog & { readonly endOffset: number }> {
     if (this.#stateLogNames.has(name)) throw new Error(`state log ${name} is open already`);
     this.#stateLogNames.add(name);
     const log = await openNamedStateLog(this.#options, name, this.#stateFailures);

@@ -115,6 +115,11 @@ export class GroupCoordinator {
     return this.#administration.delete(request);
   }
 
+  /** The logs of groups and offsets, for a backup. */
+  get cuts() {
+    return this.#parts.logs.cuts;
+  }
+
   groupsIn(namespace: string): Group[] {
     return [...this.#parts.groups.inNamespace(namespace)];
   }
