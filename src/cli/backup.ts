@@ -15,13 +15,14 @@ import {
 import { asObject, cell } from './answer-fields.ts';
 import { CommandError, UsageError } from './command-error.ts';
 import { counted, printJson, printLine } from './output.ts';
+import { backupPki, type PkiArchiveOptions } from './pki-archive.ts';
+import { told } from './restore.ts';
 
-interface Options extends ConnectionOptions {
+interface Options extends ConnectionOptions, PkiArchiveOptions {
   readonly out?: string;
   readonly since?: string;
   readonly rate?: string;
   readonly list?: boolean;
-  readonly json?: boolean;
 }
 
 type Json = Readonly<Record<string, unknown>>;
@@ -39,11 +40,21 @@ export function registerBackup(program: Command): void {
     .option('--since <name>', 'share with this earlier backup what cannot have changed')
     .option('--rate <bytes>', 'bytes a second, such as 16MiB (default: backup.rate.max.bytes)')
     .option('--list', 'list the backups that are there instead')
+    .option(
+      '--pki <dir>',
+      'back up a PKI folder instead, into the file --out; no broker takes part',
+    )
+    .option('--include-keys', 'with --pki: its private keys too, encrypted')
+    .option('--passphrase-file <file>', 'with --include-keys: its first line encrypts them')
     .option('--json', 'print JSON');
   addConnectionOptions(command).action((options: Options) => backup(options));
 }
 
 async function backup(options: Options): Promise<void> {
+  if (options.pki !== undefined) {
+    await told(() => backupPki(options.out, options));
+    return;
+  }
   const bytesPerSecond = options.rate === undefined ? null : rateOf(options.rate);
   await withAdmin(options, async (client) => {
     const known = asObject(await client.call('GET', pathOf('v1', 'backups')));
@@ -115,6 +126,6 @@ function report(view: Json, { directory }: Json, options: Options): void {
   );
   for (const part of skipped) printLine(`NOT in it, since it is offline: ${part}`);
   printLine(
-    'it holds no private keys: keep the PKI folder and the configuration apart (docs/backup.md)',
+    'it holds neither keys nor configuration: "backup --pki" takes the PKI (docs/backup.md)',
   );
 }

@@ -14,8 +14,9 @@ import { nodeFileSystem } from '../base/file-system.ts';
 import { systemRandom } from '../base/random.ts';
 import { CommandError, UsageError } from './command-error.ts';
 import { counted, printJson, printLine } from './output.ts';
+import { type PkiArchiveOptions, restorePkiFrom } from './pki-archive.ts';
 
-interface Options {
+interface Options extends PkiArchiveOptions {
   readonly from: string;
   readonly dataDir?: string;
   readonly auditDir?: string;
@@ -23,28 +24,37 @@ interface Options {
   readonly watermark?: string;
   readonly key?: string;
   readonly verify?: boolean;
-  readonly json?: boolean;
 }
 
 export function registerRestore(program: Command): void {
   program
     .command('restore')
     .description('restore a backup into a new data folder; nothing revoked since comes back')
-    .requiredOption('--from <dir>', 'the folder of the backup')
+    .requiredOption('--from <path>', 'the folder of the backup, or the archive of a PKI')
     .option('--data-dir <dir>', 'the new data folder: empty, or not there')
     .option('--audit-dir <dir>', 'where the access log goes, if audit.dir says so')
     .option('--current-data-dir <dir>', 'the data folder of before: its security metadata is taken')
     .option('--watermark <file>', 'the file of security.watermark.file')
     .option('--key <file>', 'public key (PEM) that must have signed the manifest')
     .option('--verify', 'only check every hash of the backup')
+    .option('--pki <dir>', 'restore an archive of a PKI instead, into this new folder')
+    .option('--include-keys', 'with --pki: its private keys too')
+    .option('--passphrase-file <file>', 'with --include-keys: its first line decrypts them')
     .option('--json', 'print JSON')
     .action((options: Options) => run(options));
 }
 
 async function run(options: Options): Promise<void> {
+  await told(() => {
+    if (options.pki !== undefined) return restorePkiFrom(options.from, options);
+    return options.verify === true ? verify(options) : restoreTo(options);
+  });
+}
+
+/** What is refused, as an error of a command. */
+export async function told(run: () => Promise<void>): Promise<void> {
   try {
-    if (options.verify === true) await verify(options);
-    else await restoreTo(options);
+    await run();
   } catch (error) {
     const isTold = error instanceof BackupError || error instanceof StorageError;
     throw isTold ? new CommandError(error.message, { cause: error }) : error;
