@@ -44,12 +44,6 @@ describeRequiring(['built-broker', 'kcat'], 'kcat at work in a tenant that is de
     expect(begun.status).toBe(200);
     await expect.poll(() => said, { timeout: 10_000 }).toMatch(/[Dd]isconnect|SSL|down/);
     await fixture.audited('security', ({ reason }) => reason === 'tenant-purged', 10_000);
-    // It tries again and again, and is refused each time.
-    await fixture.audited(
-      'security',
-      ({ type, decision }) => type === 'authentication' && decision === 'deny',
-      10_000,
-    );
     consumer.kill('SIGTERM');
     await awaitExit(consumer, 10_000).catch(() => undefined);
     expect(read).toBe('before\n');
@@ -60,5 +54,9 @@ describeRequiring(['built-broker', 'kcat'], 'kcat at work in a tenant that is de
       { input: 'after\n' },
     );
     expect(late.code).not.toBe(0);
+    const refused = fixture
+      .audit('security')
+      .filter(({ type, decision }) => type === 'authentication' && decision === 'deny');
+    expect(refused.length).toBeGreaterThan(0);
   });
 });
