@@ -33,6 +33,7 @@ const CREDENTIAL = {
 };
 const QUERIES: Readonly<Record<string, string>> = {
   'DELETE /v1/tenants/:tenant/acls': `?${new URLSearchParams(RULE).toString()}`,
+  'DELETE /v1/tenants/:tenant': '?confirm=acme',
   'DELETE /v1/bans': '?network=%3A%3A1',
   'DELETE /v1/tenants/:tenant/cas': `?fingerprint=${Array(32).fill('AA').join(':')}`,
 };
@@ -61,6 +62,7 @@ describe('authorization', () => {
       .replace(':tenant', 'acme')
       .replace(':topic', 'alarms')
       .replace(':certificate', '0A1B')
+      .replace(':backup', 'before')
       .replace(/:(device|fleet|user)/, 'pump-17'),
     body: bodyOf(route.name),
   }));
@@ -87,6 +89,7 @@ describe('authorization', () => {
     if (name === 'POST /v1/tenants') return { name: 'initech', caCertificate: 'PEM' };
     if (name === 'POST /v1/tenants/:tenant/topics') return { name: 'alarms' };
     if (name === 'POST /v1/tenants/:tenant/acls') return RULE;
+    if (name === 'POST /v1/backups') return { name: 'monday' };
     if (name === 'POST /v1/bans') return { network: '192.0.2.1', durationMs: 1000 };
     if (name === 'POST /v1/tenants/:tenant/cas') return { caCertificate: 'PEM' };
     if (name === 'POST /v1/tenants/:tenant/imported-cas') {
