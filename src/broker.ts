@@ -183,7 +183,8 @@ async function start(
   });
   const deletions = new TenantDeletion({
     ...{ state, store: engine, audit, clock: systemClock, logger },
-    hooks: [],
+    // What a decision point said of its names must not be taken for a later tenant's.
+    hooks: [(tenant) => void external?.authorizer.invalidate(tenant)],
   });
   undo.push(() => deletions.stop());
   const announced = new AnnouncedCas({

@@ -145,7 +145,7 @@ export class BackupJobs {
     if ((await statOf(join(folder, MANIFEST_FILE))) === undefined) {
       throw new BackupError(`There is no backup ${name}.`, { code: 'no-such-backup' });
     }
-    return { folder, manifest: readManifest(join(folder, MANIFEST_FILE)) };
+    return { folder, manifest: await readManifest(join(folder, MANIFEST_FILE)) };
   }
 
   async #run(writer: BackupWriter, begun: BackupView): Promise<void> {

@@ -4,10 +4,10 @@
  * where the broker has a key for it, an Ed25519 signature over that hash.
  *
  * Invariants: a manifest without its last line is none; a path leads to a place inside the backup and
- * nowhere else, whatever the file says; a line is bounded. Pure, but for the reading of lines.
+ * nowhere else, whatever the file says; a line is bounded.
  */
 import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
-import { forEachLine } from '../base/credential-files.ts';
+import { forEachLineInTurns, isMissing } from '../base/bulk-files.ts';
 import { BackupError } from './backup-error.ts';
 
 export const MANIFEST_FILE = 'manifest.ndjson';
@@ -101,25 +101,73 @@ export class ManifestWriter {
 /** What is signed is of this use alone. */
 const signedText = (sha256: string): Buffer => Buffer.from(`breakwater backup manifest ${sha256}`);
 
-/** Throws BackupError unless the file is a whole manifest of a format that is known. */
-export function readManifest(path: string): Manifest {
-  const hash = createHash('sha256');
-  const lines: Fields[] = [];
-  let last: Fields | null = null;
-  forEachLine(path, (text) => {
-    if (last !== null) throw damaged(path, 'something follows its end');
+/**
+ * Rejects with BackupError unless the file is a whole manifest of a format that is known. Long ones are
+ * read in turns of the event loop.
+ */
+export async function readManifest(path: string): Promise<Manifest> {
+  const reader = new ManifestReader(path);
+  try {
+    await forEachLineInTurns(path, (text) => reader.line(text));
+  } catch (error) {
+    if (isMissing(error)) throw damaged(path, 'it is missing');
+    throw error;
+  }
+  return reader.manifest();
+}
+
+class ManifestReader {
+  readonly #path: string;
+  readonly #hash = createHash('sha256');
+  readonly #parts: BackupPart[] = [];
+  readonly #files: BackupFile[] = [];
+  readonly #paths = new Set<string>();
+  readonly #skipped: { part: string; reason: string }[] = [];
+  #head: BackupHead | null = null;
+  #totals: BackupEnd | null = null;
+  #end: Fields | null = null;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  line(text: string): void {
+    const path = this.#path;
+    if (this.#end !== null) throw damaged(path, 'something follows its end');
     const line = fieldsOf(text, path);
-    if (line.type === 'end') last = line;
-    else {
-      hash.update(`${text}\n`);
-      lines.push(line);
+    if (line.type === 'end') {
+      this.#end = line;
+      return;
     }
-  });
-  const sha256 = hash.digest('hex');
-  const end = last as Fields | null;
-  if (end === null) throw damaged(path, 'it is missing or has no end');
-  if (end.sha256 !== sha256) throw damaged(path, 'it was changed after it was written');
-  return { ...manifestOf(lines, path), sha256, signature: optionalText(end.signature) };
+    this.#hash.update(`${text}\n`);
+    if (this.#head === null) this.#head = headOf(line, path);
+    else if (line.type === 'part') this.#parts.push(partOf(line, path));
+    else if (line.type === 'file') this.#file(fileOf(line, path));
+    else if (line.type === 'skipped') {
+      this.#skipped.push({ part: textIn(line.part, path), reason: textIn(line.reason, path) });
+    } else if (line.type === 'totals' && this.#totals === null) {
+      this.#totals = totalsOf(line, path);
+    } else throw damaged(path, 'a line is of no kind that is known');
+  }
+
+  manifest(): Manifest {
+    const path = this.#path;
+    const [head, end, last] = [this.#head, this.#totals, this.#end];
+    const sha256 = this.#hash.digest('hex');
+    if (head === null || last === null) throw damaged(path, 'it has no end');
+    if (last.sha256 !== sha256) throw damaged(path, 'it was changed after it was written');
+    if (end === null || end.files !== this.#files.length) {
+      throw damaged(path, 'its files are not those that it counts');
+    }
+    const [parts, files, skipped] = [this.#parts, this.#files, this.#skipped];
+    return { head, parts, files, skipped, end, sha256, signature: optionalText(last.signature) };
+  }
+
+  #file(file: BackupFile): void {
+    if (this.#paths.has(file.path)) throw damaged(this.#path, 'a file is there twice');
+    this.#paths.add(file.path);
+    this.#files.push(file);
+  }
 }
 
 /** Whether the signature is that of the key. */
@@ -131,45 +179,26 @@ export function isSignedBy({ sha256, signature }: Manifest, publicKeyPem: string
 
 type Fields = Readonly<Record<string, unknown>>;
 
-function manifestOf(
-  lines: readonly Fields[],
-  path: string,
-): Omit<Manifest, 'sha256' | 'signature'> {
-  const [head] = lines;
-  if (head?.type !== 'backup') throw damaged(path, 'it does not begin as one');
-  if (head.format !== BACKUP_FORMAT) {
+function headOf(line: Fields, path: string): BackupHead {
+  if (line.type !== 'backup') throw damaged(path, 'it does not begin as one');
+  if (line.format !== BACKUP_FORMAT) {
     throw new BackupError(`${path} is of a format that this release does not know: upgrade`);
   }
-  const ofType = (type: string): Fields[] => lines.filter((line) => line.type === type);
-  const [totals, ...more] = ofType('totals');
-  if (totals === undefined || more.length > 0) throw damaged(path, 'its totals are missing');
-  const files = ofType('file').map((line) => fileOf(line, path));
-  if (
-    new Set(files.map((file) => file.path)).size !== files.length ||
-    files.length !== totals.files
-  ) {
-    throw damaged(path, 'its files are not those that it counts');
-  }
   return {
-    head: {
-      name: text(head.name, path),
-      version: text(head.version, path),
-      nodeId: count(head.nodeId, path),
-      createdAtMs: count(head.createdAtMs, path),
-      since: optionalText(head.since),
-    },
-    files,
-    parts: ofType('part').map((line) => partOf(line, path)),
-    skipped: ofType('skipped').map((line) => ({
-      part: text(line.part, path),
-      reason: text(line.reason, path),
-    })),
-    end: {
-      finishedAtMs: count(totals.finishedAtMs, path),
-      files: count(totals.files, path),
-      bytes: count(totals.bytes, path),
-      security: positionOf(Object(totals.security) as Fields, path),
-    },
+    name: textIn(line.name, path),
+    version: textIn(line.version, path),
+    nodeId: count(line.nodeId, path),
+    createdAtMs: count(line.createdAtMs, path),
+    since: optionalText(line.since),
+  };
+}
+
+function totalsOf(line: Fields, path: string): BackupEnd {
+  return {
+    finishedAtMs: count(line.finishedAtMs, path),
+    files: count(line.files, path),
+    bytes: count(line.bytes, path),
+    security: positionOf(Object(line.security) as Fields, path),
   };
 }
 
@@ -177,14 +206,14 @@ const PATH_PIECE = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}$/;
 const SHA256 = /^[0-9a-f]{64}$/;
 
 function fileOf(line: Fields, path: string): BackupFile {
-  const name = text(line.path, path);
+  const name = textIn(line.path, path);
   const pieces = name.split('/');
   const isInside =
     (pieces[0] === 'data' || pieces[0] === 'audit') &&
     pieces.length >= 2 &&
     pieces.every((piece) => PATH_PIECE.test(piece));
   if (!isInside) throw damaged(path, 'a path leads out of the backup');
-  const sha256 = text(line.sha256, path);
+  const sha256 = textIn(line.sha256, path);
   if (!SHA256.test(sha256)) throw damaged(path, 'a hash is none');
   return { path: name, bytes: count(line.bytes, path), sha256, isFinal: line.isFinal === true };
 }
@@ -194,14 +223,14 @@ function partOf(line: Fields, path: string): BackupPart {
     (entry): entry is [string, string | number] => ['string', 'number'].includes(typeof entry[1]),
   );
   return {
-    name: text(line.name, path),
-    kind: text(line.kind, path),
+    name: textIn(line.name, path),
+    kind: textIn(line.kind, path),
     facts: Object.fromEntries(facts),
   };
 }
 
 function positionOf({ lineage, offset }: Fields, path: string): SecurityPosition {
-  return { lineage: text(lineage, path), offset: count(offset, path) };
+  return { lineage: textIn(lineage, path), offset: count(offset, path) };
 }
 
 function fieldsOf(line: string, path: string): Fields {
@@ -212,7 +241,7 @@ function fieldsOf(line: string, path: string): Fields {
   }
 }
 
-function text(value: unknown, path: string): string {
+function textIn(value: unknown, path: string): string {
   if (typeof value !== 'string') throw damaged(path, 'a text is missing');
   return value;
 }

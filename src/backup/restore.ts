@@ -78,7 +78,7 @@ const NOT_OURS = new Set(['lost+found']);
 
 /** Rejects with BackupError, ConfigError (a broker runs there) or StorageError (damaged metadata). */
 export async function restore(wish: RestoreWish, parts: RestoreParts): Promise<RestoreReport> {
-  const manifest = readManifest(join(wish.from, MANIFEST_FILE));
+  const manifest = await readManifest(join(wish.from, MANIFEST_FILE));
   requireSignature(manifest, wish);
   await requireEmpty(wish.dataDir);
   if (wish.auditDir !== null) await requireEmpty(wish.auditDir);

@@ -12,8 +12,8 @@
  */
 import { join } from 'node:path';
 import { readIfThere } from '../base/credential-files.ts';
-import { ConfigError } from '../base/errors.ts';
-import { type FileSystem, replaceFile } from '../base/file-system.ts';
+import { ConfigError, StorageError } from '../base/errors.ts';
+import { type FileSystem, replaceFile, systemErrorCode } from '../base/file-system.ts';
 import { type Random, randomUuid } from '../base/random.ts';
 import type { SecurityPosition } from './backup-manifest.ts';
 
@@ -96,7 +96,15 @@ export class SecurityWatermark {
   async advance(): Promise<void> {
     const { files, path } = this.#options;
     if (path === null) return;
-    await replaceFile(files, path, Buffer.from(`${JSON.stringify(this.position)}\n`));
+    const bytes = Buffer.from(`${JSON.stringify(this.position)}\n`);
+    await replaceFile(files, path, bytes).catch((cause: unknown) => {
+      const code = systemErrorCode(cause) ?? 'unknown';
+      throw new StorageError(
+        `security.watermark.file: ${path} cannot be written (${code}): the change is in force, but ` +
+          'an older copy of the metadata would go unnoticed. Make its folder writable.',
+        { cause },
+      );
+    });
   }
 }
 

@@ -14,6 +14,10 @@ import { StorageError } from './errors.ts';
 
 /** Hashed in well under a millisecond. */
 const PIECE_BYTES = 256 * 1024;
+/** Lines of about a thousand records. */
+const LINES_PIECE_BYTES = 256 * 1024;
+const LINE_BYTES_MAX = 1024 * 1024;
+const NEWLINE = 0x0a;
 const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 
@@ -154,6 +158,30 @@ export async function statOf(
 
 export const isMissing = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'ENOENT';
+
+/** Calls `visit` with every line that ends in a newline, others having turns of the event loop. */
+export async function forEachLineInTurns(
+  path: string,
+  visit: (line: string) => void,
+): Promise<void> {
+  const source = await open(path, 'r');
+  try {
+    const piece = Buffer.allocUnsafe(LINES_PIECE_BYTES);
+    let rest: Buffer = Buffer.alloc(0);
+    for (let at = 0; ; ) {
+      const { bytesRead } = await source.read(piece, 0, piece.length, at);
+      if (bytesRead === 0) return;
+      at += bytesRead;
+      const text = Buffer.concat([rest, piece.subarray(0, bytesRead)]);
+      const end = text.lastIndexOf(NEWLINE) + 1;
+      for (const line of text.toString('utf8', 0, end).split('\n').slice(0, -1)) visit(line);
+      rest = text.subarray(end);
+      if (rest.length > LINE_BYTES_MAX) throw new StorageError(`${path} holds no lines`);
+    }
+  } finally {
+    await source.close();
+  }
+}
 
 /** All files below a folder, relative to it, in no particular order. */
 export async function filesBelow(root: string, under = ''): Promise<string[]> {

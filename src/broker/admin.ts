@@ -109,6 +109,9 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       if (view === undefined) {
         throw new AdminError(404, 'no-such-tenant', 'There is no such tenant.');
       }
+      if (state.image.tenants.get(tenant)?.deletion != null) {
+        throw new AdminError(409, 'tenant-deleting', `Tenant ${tenant} is being deleted.`);
+      }
       return view.engine;
     }),
     acls: new PolicyAcls(parts.acls, authorizer, parts.external?.authorizer ?? null),

@@ -62,7 +62,7 @@ export async function told(run: () => Promise<void>): Promise<void> {
 }
 
 async function verify({ from, json }: Options): Promise<void> {
-  const manifest = readManifest(resolve(from, MANIFEST_FILE));
+  const manifest = await readManifest(resolve(from, MANIFEST_FILE));
   await verifyFiles(resolve(from), manifest);
   const { files, bytes } = manifest.end;
   if (json === true) printJson({ ...manifest.head, files, bytes, sha256: manifest.sha256 });

@@ -55,7 +55,7 @@ describe('a backup of an engine at work', () => {
     const other = await restored('first');
     expect(await other.read(TOPIC)).toEqual(durable);
     expect(durable.end).toBe(10);
-    const segments = manifestOf('first').files.filter(({ path }) => path.endsWith('.log'));
+    const segments = (await manifestOf('first')).files.filter(({ path }) => path.endsWith('.log'));
     expect(segments.filter(({ path }) => path.includes(TOPIC)).length).toBeGreaterThan(2);
     expect(await other.produce(TOPIC, Buffer.from('goes on'))).toMatchObject({ baseOffset: 10 });
   });
@@ -82,7 +82,7 @@ describe('a backup of an engine at work', () => {
     }
     await scene.engine.deleteTopics(deletionOf([TOPIC]));
     await running;
-    await verifyFiles(folderOf('first'), manifestOf('first'));
+    await verifyFiles(folderOf('first'), await manifestOf('first'));
     expect(existsSync(held)).toBe(false);
     const other = await restored('first');
     expect(other.engine.topicByName(TOPIC)).toBeUndefined();
@@ -92,7 +92,7 @@ describe('a backup of an engine at work', () => {
   it('shares closed segments with an earlier one, but never those of another topic', async () => {
     for (let at = 0; at < 8; at += 1) await scene.produce(TOPIC, LARGE);
     await scene.writer('first').run();
-    const since = { folder: folderOf('first'), manifest: manifestOf('first') };
+    const since = { folder: folderOf('first'), manifest: await manifestOf('first') };
     await scene.writer('second', { since }).run();
     const segment = join('data', `${TOPIC}-0`, `${'0'.repeat(20)}.log`);
     const inode = (name: string): number => statSync(join(folderOf(name), segment)).ino;
@@ -102,7 +102,7 @@ describe('a backup of an engine at work', () => {
     for (let at = 0; at < 8; at += 1) await scene.produce(TOPIC, Buffer.alloc(300 * 1024, 'y'));
     await scene.writer('third', { since }).run();
     expect(inode('third')).not.toBe(inode('first'));
-    await verifyFiles(folderOf('third'), manifestOf('third'));
+    await verifyFiles(folderOf('third'), await manifestOf('third'));
   });
 
   it('fails rather than fill the disk, and leaves nothing', async () => {
@@ -124,7 +124,7 @@ describe('a backup of an engine at work', () => {
   it('is refused when a byte of any file, or a line of the manifest, is another', async () => {
     await scene.produce(TOPIC, Buffer.from('original'));
     await scene.writer('first').run();
-    const { files } = manifestOf('first');
+    const { files } = await manifestOf('first');
     expect(files.length).toBeGreaterThan(8);
     for (const { path, bytes } of files.filter((file) => file.bytes > 0)) {
       const full = join(folderOf('first'), path);

@@ -11,12 +11,12 @@ const PASSPHRASE = 'correct horse battery staple';
 const FILES: Readonly<Record<string, Buffer>> = {
   'pki.json': Buffer.from('{"trustDomain":"example"}'),
   'ca.crt': Buffer.from('-----BEGIN CERTIFICATE-----'),
-  'acme/issued.ndjson': Buffer.alloc(1_200_000, '{"serial":"01"}\n'),
+  'acme/issued.ndjson': Buffer.alloc(600_000, '{"serial":"01"}\n'),
   'acme/empty.crl': Buffer.alloc(0),
 };
 const SECRETS: Readonly<Record<string, Buffer>> = {
   'server-ca.key': Buffer.from('the key of the CA'),
-  'acme/device-1.p12': Buffer.alloc(700_000, 'p'),
+  'acme/device-1.p12': Buffer.alloc(530_000, 'p'),
   'acme/odd.crt': Buffer.from('-----BEGIN PRIVATE KEY-----\nmisplaced'),
   notes: Buffer.from('who knows'),
 };
