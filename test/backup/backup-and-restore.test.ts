@@ -8,6 +8,7 @@ import { type RestoreWish, restore, verifyFiles } from '../../src/backup/restore
 import { UNFINISHED_FILE } from '../../src/backup/restored-marker.ts';
 import { deletionOf } from '../../src/engine/embedded/namespace-purge.ts';
 import { ErrorCode } from '../../src/protocol/error-codes.ts';
+import { ZERO_UUID } from '../../src/protocol/schema.ts';
 import { removeDirectory, temporaryDirectory } from '../tools/temporary-directory.ts';
 import { BackupScene, PARTS } from './backup-scene.ts';
 
@@ -58,6 +59,41 @@ describe('a backup of an engine at work', () => {
     const segments = (await manifestOf('first')).files.filter(({ path }) => path.endsWith('.log'));
     expect(segments.filter(({ path }) => path.includes(TOPIC)).length).toBeGreaterThan(2);
     expect(await other.produce(TOPIC, Buffer.from('goes on'))).toMatchObject({ baseOffset: 10 });
+  });
+
+  it('brings groups back with the offsets that they had committed', async () => {
+    const commit = (committedOffset: number) =>
+      scene.engine.offsetCommit(
+        {
+          ...{ groupId: 'acme.readers', generationIdOrMemberEpoch: -1, memberId: '' },
+          ...{ groupInstanceId: null, retentionTimeMs: -1 },
+          topics: [
+            {
+              ...{ name: TOPIC, topicId: ZERO_UUID },
+              partitions: [
+                {
+                  ...{ partitionIndex: 0, committedOffset, committedLeaderEpoch: -1 },
+                  committedMetadata: 'at noon',
+                },
+              ],
+            },
+          ],
+        },
+        { apiVersion: 9, signal: null },
+      );
+    await commit(3);
+    await scene.writer('first').run();
+    await commit(4);
+    const { engine } = await restored('first');
+    const { groups } = await engine.offsetFetch({
+      ...{ groupId: '', topics: null, requireStable: false },
+      groups: [{ groupId: 'acme.readers', memberId: null, memberEpoch: -1, topics: null }],
+    });
+    const [topic] = groups[0]!.topics;
+    expect(topic).toMatchObject({
+      name: TOPIC,
+      partitions: [{ committedOffset: 3, metadata: 'at noon' }],
+    });
   });
 
   it('knows the producers: what was stored once is not stored again', async () => {
