@@ -7,6 +7,8 @@
  * on is there; what fails stops the start with a sentence and undoes what was begun.
  */
 import type { AdminServer } from './admin/admin-server.ts';
+import { TenantDeletion } from './admin/tenant-deletion.ts';
+import { RestoredMarker } from './backup/restored-marker.ts';
 import { systemClock } from './base/clock.ts';
 import { lockDataDirectory } from './base/data-directory-lock.ts';
 import { makeDirectoriesSync, nodeFileSystem } from './base/file-system.ts';
@@ -15,6 +17,7 @@ import { systemRandom } from './base/random.ts';
 import { authenticationGuard } from './broker/abuse.ts';
 import { operatorTokens, startAdmin, startWaiting } from './broker/admin.ts';
 import { AnnouncedCas } from './broker/announced-cas.ts';
+import { afterRestore, openBackups, openWatermark } from './broker/backup.ts';
 import { watchCertificateNetworks } from './broker/certificate-alarm.ts';
 import {
   developmentFiles,
@@ -131,6 +134,7 @@ async function start(
   });
   undo.push(() => waiting?.close());
 
+  const restored = RestoredMarker.open(nodeFileSystem, config['data.dir']);
   const engine = await openEngine(config, logger, metrics.fileSystem(nodeFileSystem, 'log'));
   undo.push(() => engine.close());
   const authorizer = await openAuthorizer(config, audit, logger);
@@ -148,8 +152,10 @@ async function start(
   undo.push(() => external?.close());
 
   const log = await engine.openStateLog(SECURITY_METADATA_LOG);
+  const watermark = await openWatermark(config, log, restored);
   const state = await SecurityState.open({
     log,
+    onStored: () => watermark.advance(),
     clock: systemClock,
     random: systemRandom,
     logger,
@@ -197,6 +203,12 @@ async function start(
     isRevoked: clientCrl.isRevoked,
     liveness: watchCertificateNetworks(config, { state, audit, logger }),
   });
+  const deletions = new TenantDeletion({
+    ...{ state, store: engine, audit, clock: systemClock, logger },
+    // What a decision point said of its names must not be taken for a later tenant's.
+    hooks: [(tenant) => void external?.authorizer.invalidate(tenant)],
+  });
+  undo.push(() => deletions.stop());
   const announced = new AnnouncedCas({
     registry,
     certificates: certificates[0],
@@ -206,6 +218,11 @@ async function start(
   follow(state, views, policies, servers, logger);
   announced.update();
   state.onChange(() => announced.update());
+  await deletions.purgeLeftOvers(state.image.deleted.all().map(({ tenant }) => tenant));
+  await afterRestore(restored, { engine, audit, logger });
+  deletions.resume();
+  const backups = await openBackups(config, { engine, audit, watermark, logger });
+  undo.push(() => backups.stop());
   if (devTenants !== null) await seedTenants(devTenants, state, views, audit);
   await clientCrl.start();
   const sweep = new TokenSweep(state, {
@@ -240,6 +257,9 @@ async function start(
     authorizer,
     shadow,
     certificates,
+    deletions,
+    backups,
+    restored,
     engine,
     guard,
     external,
@@ -334,6 +354,10 @@ function follow(
         continue;
       }
       const tenant = image.tenants.get(change.tenant);
+      if (change.type === 'tenant-deleted') {
+        views.remove(change.tenant);
+        tell(policies, logger, (policy) => policy.setDynamicRules(change.tenant, []));
+      }
       if (tenant === undefined) continue;
       const { name, acls } = tenant;
       if (change.type === 'acls-added') {
@@ -352,7 +376,7 @@ function follow(
       } else if (change.type !== 'client-quotas') {
         // Quotas are read from the image: they change no rule and no connection.
         views.update(tenant);
-        if (change.type !== 'tenant' && change.type !== 'tenant-state') {
+        if (!['tenant', 'tenant-state', 'tenant-deleting'].includes(change.type)) {
           recheck(servers, name, logger);
         }
       }

@@ -17,6 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'quota/': [],
   'pki/': ['base/'],
   'metadata/': ['engine/engine.ts', 'security/', 'quota/', 'protocol/', 'base/'],
+  'backup/': ['metadata/', 'audit/', 'engine/', 'base/'],
   'tenancy/': ['engine/engine.ts', 'protocol/', 'base/'],
   'network/': ['protocol/', 'base/'],
   'server/': [
@@ -38,9 +39,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'protocol/',
     'base/',
   ],
-  'cli/': ['config/', 'pki/', 'security/', 'audit/', 'base/', 'broker.ts'],
+  'cli/': ['backup/', 'config/', 'pki/', 'security/', 'audit/', 'base/', 'broker.ts'],
   'main.ts': ['cli/', 'base/'],
   broker: [
+    'backup/',
     'server/',
     'admin/',
     'network/',

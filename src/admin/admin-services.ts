@@ -27,11 +27,13 @@ import type { OperatorTokens } from '../security/token/operator-tokens.ts';
 
 export interface TenantView {
   readonly name: string;
-  readonly state: 'active' | 'suspended';
+  readonly state: 'active' | 'suspended' | 'deleting';
   readonly createdAtMs: number;
   /** SHA-256 of the tenant's CA certificate, as openssl prints it. */
   readonly caFingerprint: string;
   readonly caExpiresAtMs: number;
+  /** A restore shut it out: what was revoked or deleted after the backup may be lost. */
+  readonly isUnproven: boolean;
 }
 
 /** Methods that change something resolve once the change is durable and in force. */
@@ -44,8 +46,71 @@ export interface AdminTenants {
    * another one, or the certificate is not a CA under the client root.
    */
   create(name: string, caCertificatePem: string): Promise<TenantView>;
-  /** A suspended tenant's connections are closed and new ones refused. */
-  setState(name: string, state: TenantView['state']): Promise<TenantView>;
+  /**
+   * A suspended tenant's connections are closed and new ones refused. One that a restore shut out for
+   * want of proof is resumed only with `isRestoredAccepted`.
+   */
+  setState(
+    name: string,
+    state: 'active' | 'suspended',
+    isRestoredAccepted: boolean,
+  ): Promise<TenantView>;
+}
+
+/** A tenant on its way out, or one that is gone and whose name is free. */
+export interface DeletionView {
+  readonly tenant: string;
+  readonly state: 'deleting' | 'deleted';
+  readonly begunAtMs: number | null;
+  readonly deletedAtMs: number | null;
+  /** What there was when the deletion began. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** Why the last attempt to purge its data failed; it is tried again. */
+  readonly failure: string | null;
+}
+
+export interface AdminDeletions {
+  /**
+   * Resolves once the deletion is durable: nobody of the tenant is connected any more, and its data
+   * goes in the background. AdminError for what is refused.
+   */
+  begin(tenant: string): Promise<DeletionView>;
+  /** Undefined when there is no such deletion. */
+  view(tenant: string): DeletionView | undefined;
+}
+
+export interface BackupReport {
+  readonly name: string;
+  readonly state: 'running' | 'complete' | 'failed';
+  readonly startedAtMs: number;
+  readonly finishedAtMs: number | null;
+  readonly parts: number;
+  readonly files: number;
+  readonly bytes: number;
+  /** Parts that are offline, and so not in it. */
+  readonly skipped: readonly string[];
+  /** SHA-256 of its manifest. */
+  readonly sha256: string | null;
+  readonly failure: string | null;
+}
+
+export interface WantedBackup {
+  readonly name: string;
+  /** Null: what the configuration allows. */
+  readonly bytesPerSecond: number | null;
+  /** An earlier backup, with which the new one shares what cannot have changed. */
+  readonly since: string | null;
+}
+
+/** Backups in the one folder that the configuration names. */
+export interface AdminBackups {
+  /** Null: none are taken. */
+  readonly directory: string | null;
+  list(): Promise<readonly string[]>;
+  /** Resolves when it has begun. AdminError for what is refused. */
+  start(wanted: WantedBackup): Promise<BackupReport>;
+  /** Of the one under way, or the last one since the start. */
+  view(name: string): BackupReport | undefined;
 }
 
 export interface CaView {
@@ -388,6 +453,8 @@ export interface AdminDeps {
   readonly logger: Logger;
   readonly limits: AdminLimits;
   readonly tenants: AdminTenants;
+  readonly deletions: AdminDeletions;
+  readonly backups: AdminBackups;
   readonly cas: AdminCas;
   readonly users: AdminUsers;
   readonly topics: AdminTopics;

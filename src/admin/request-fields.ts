@@ -26,6 +26,11 @@ export const Grammars = {
   },
   resourceName: { pattern: /^\P{C}{1,255}$/u, allowed: '1 to 255 printable characters' },
   host: { pattern: /^[0-9A-Fa-f:.*/]{1,64}$/, allowed: 'an address, a network or "*"' },
+  backup: {
+    pattern: /^(?!.*\.partial$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/,
+    allowed:
+      'a letter or digit, then up to 99 letters, digits, ".", "_" and "-", not ending in .partial',
+  },
   serial: { pattern: /^[0-9A-Fa-f]{1,40}$/, allowed: '1 to 40 hexadecimal digits' },
   fingerprint: {
     pattern: /^[0-9A-F]{2}(:[0-9A-F]{2}){31}$/,

@@ -21,7 +21,10 @@ import { StateRevocations } from '../admin/state-revocations.ts';
 import { StateTenantCas } from '../admin/state-tenant-cas.ts';
 import { StateTenants } from '../admin/state-tenants.ts';
 import { StateUsers } from '../admin/state-users.ts';
+import type { TenantDeletion } from '../admin/tenant-deletion.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
+import type { BackupJobs } from '../backup/backup-jobs.ts';
+import type { RestoredMarker } from '../backup/restored-marker.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { MetricRegistry } from '../base/metrics.ts';
@@ -44,6 +47,7 @@ import { OperatorTokens } from '../security/token/operator-tokens.ts';
 import type { Server } from '../server/server.ts';
 import type { TenantViews } from '../server/tenant-views.ts';
 import { type AdminAbuseParts, adminAbuse } from './admin-abuse.ts';
+import { adminBackups } from './backup.ts';
 import type { ListenerCertificates } from './certificates.ts';
 import type { ClientServers } from './client-server.ts';
 import type { ExternalAuthorizerFile } from './external-authorizer.ts';
@@ -72,6 +76,9 @@ export interface AdminParts extends HealthParts {
   /** Null: operators come with certificates only. */
   readonly tokens: OperatorTokens | null;
   readonly shadow: ShadowPolicy | null;
+  readonly deletions: TenantDeletion;
+  readonly backups: BackupJobs;
+  readonly restored: RestoredMarker;
   readonly startedAtMs: number;
 }
 
@@ -143,7 +150,13 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     authorizer: parts.shadow?.authorizer ?? authorizer,
     outside: parts.external?.authorizer ?? null,
     logger,
-    tenants: new StateTenants(state, registry),
+    tenants: new StateTenants(state, registry, {
+      isLeft: (name) => parts.deletions.hasLeftOvers(name),
+      isUnproven: (name) => parts.restored.isUnproven(name),
+      accept: (name) => parts.restored.accept(name),
+    }),
+    backups: adminBackups(parts.backups),
+    deletions: parts.deletions,
     cas: new StateTenantCas({
       state,
       registry,
@@ -154,6 +167,9 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       const view = views.getAny(tenant);
       if (view === undefined) {
         throw new AdminError(404, 'no-such-tenant', 'There is no such tenant.');
+      }
+      if (state.image.tenants.get(tenant)?.deletion != null) {
+        throw new AdminError(409, 'tenant-deleting', `Tenant ${tenant} is being deleted.`);
       }
       return view.engine;
     }),

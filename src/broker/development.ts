@@ -50,6 +50,9 @@ export async function seedTenants(
   audit: AuditLog,
 ): Promise<void> {
   for (const { tenant, caPem } of tenants) {
+    // What an operator deleted does not come back by itself.
+    if (state.image.deleted.lastOf(tenant) !== undefined) continue;
+    if (state.image.tenants.get(tenant)?.deletion != null) continue;
     if (!state.image.tenants.has(tenant)) {
       audit.security(null, {
         type: 'administration',

@@ -170,6 +170,8 @@ async function configText(names: readonly string[], options: Options): Promise<s
     'ssl.client.ca': './broker/client-ca.crt',
     'ssl.operator.ca': './broker/operator-ca.crt',
     'policy.dir': './policies',
+    'security.watermark.file': './broker/security-watermark.json',
+    'backup.dir': './backups',
   };
   if (options.trustDomain !== undefined) values['trust.domain'] = options.trustDomain;
   if (options.tenantDomain !== undefined) values['tenant.domain'] = options.tenantDomain;

@@ -23,6 +23,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   user: async () => (await import('./user.ts')).registerUser,
   policy: async () => (await import('./policy.ts')).registerPolicy,
   audit: async () => (await import('./audit.ts')).registerAudit,
+  backup: async () => (await import('./backup.ts')).registerBackup,
+  restore: async () => (await import('./restore.ts')).registerRestore,
   status: async () => (await import('./status.ts')).registerStatus,
 };
 

@@ -5,6 +5,17 @@ const ENTER = new Set(['\r', '\n', '\u0004']);
 const BACKSPACE = new Set(['\u007f', '\b']);
 const INTERRUPT = '\u0003';
 
+/** Asks on stderr for a line that is shown as it is typed; stdin must be a terminal. */
+export async function askLine(question: string): Promise<string> {
+  const { createInterface } = await import('node:readline/promises');
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await terminal.question(question);
+  } finally {
+    terminal.close();
+  }
+}
+
 /** Asks on stderr, reads stdin, which must be a terminal. Rejects with UsageError on Ctrl-C. */
 export function askSecret(question: string): Promise<string> {
   const { stdin, stderr } = process;

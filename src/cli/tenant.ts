@@ -1,5 +1,5 @@
 /**
- * `breakwater tenant create|list|describe|suspend|resume|ca`. `create` makes the tenant's CA here, in
+ * `breakwater tenant create|list|describe|suspend|resume|delete|ca`. `create` makes the tenant's CA here, in
  * the PKI folder, and sends the broker its certificate; the key stays where it was made.
  */
 import { join } from 'node:path';
@@ -16,9 +16,14 @@ import { asObject, cell, dateCell, listIn } from './answer-fields.ts';
 import { CommandError, UsageError } from './command-error.ts';
 import { printJson, printLine, printTable } from './output.ts';
 import { registerTenantCa } from './tenant-ca.ts';
+import { registerTenantDelete } from './tenant-delete.ts';
 
 interface Options extends ConnectionOptions {
   readonly json?: boolean;
+}
+
+interface ResumeOptions extends Options {
+  readonly acceptRestored?: boolean;
 }
 
 interface CreateOptions extends Options {
@@ -48,7 +53,9 @@ export function registerTenant(program: Command): void {
     .action((name: string, options: Options) => show('POST', name, ['suspend'], options));
   add(group.command('resume').argument('<name>'))
     .description('let a suspended tenant connect again')
-    .action((name: string, options: Options) => show('POST', name, ['resume'], options));
+    .option('--accept-restored', 'take over a tenant that a restore shut out, as it is')
+    .action((name: string, options: ResumeOptions) => show('POST', name, ['resume'], options));
+  registerTenantDelete(group);
   registerTenantCa(group);
 }
 
@@ -109,10 +116,11 @@ async function show(
   method: 'GET' | 'POST',
   name: string,
   verb: readonly string[],
-  options: Options,
+  options: ResumeOptions,
 ): Promise<void> {
   const path = pathOf('v1', 'tenants', name, ...verb);
-  const answer = await withAdmin(options, (client) => client.call(method, path));
+  const body = options.acceptRestored === true ? { acceptRestored: true } : undefined;
+  const answer = await withAdmin(options, (client) => client.call(method, path, body));
   if (options.json === true) {
     printJson(answer);
     return;
@@ -120,6 +128,9 @@ async function show(
   const tenant = asObject(answer);
   printLine(`name            ${cell(tenant, 'name')}`);
   printLine(`state           ${cell(tenant, 'state')}`);
+  if (tenant.isUnproven === true) {
+    printLine('restored        shut out: what was revoked or deleted after the backup may be lost');
+  }
   printLine(`created         ${dateCell(tenant, 'createdAtMs')}`);
   printLine(`CA fingerprint  ${cell(tenant, 'caFingerprint')}`);
   printLine(`CA expires      ${dateCell(tenant, 'caExpiresAtMs')}`);

@@ -7,6 +7,7 @@ import type { ConfigSpec } from './config-spec.ts';
 import { ABUSE_KEYS } from './keys/abuse-keys.ts';
 import { ADMIN_KEYS } from './keys/admin-keys.ts';
 import { AUDIT_KEYS } from './keys/audit-keys.ts';
+import { BACKUP_KEYS } from './keys/backup-keys.ts';
 import { GROUP_KEYS } from './keys/group-keys.ts';
 import { LISTENER_KEYS } from './keys/listener-keys.ts';
 import { METRICS_KEYS } from './keys/metrics-keys.ts';
@@ -29,6 +30,7 @@ export const CONFIG_SECTIONS = {
   'Network limits': NETWORK_KEYS,
   Abuse: ABUSE_KEYS,
   Audit: AUDIT_KEYS,
+  Backup: BACKUP_KEYS,
   'Admin API': ADMIN_KEYS,
   'Metrics and logs': METRICS_KEYS,
 } as const;
@@ -44,6 +46,7 @@ export const CONFIG_KEYS = {
   ...NETWORK_KEYS,
   ...ABUSE_KEYS,
   ...AUDIT_KEYS,
+  ...BACKUP_KEYS,
   ...ADMIN_KEYS,
   ...METRICS_KEYS,
 } as const;

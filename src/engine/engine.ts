@@ -267,6 +267,61 @@ export interface Engine {
   close(): Promise<void>;
 }
 
+/** What is stored under one namespace. */
+export interface NamespaceContents {
+  readonly topics: number;
+  readonly partitions: number;
+  /** Of the partitions' logs. */
+  readonly bytes: number;
+  readonly groups: number;
+  /** Of brokers and groups. */
+  readonly configs: number;
+}
+
+/** Removal of all that a tenant ever stored; for the broker itself, never for a tenant's view. */
+export interface NamespaceStore {
+  namespaceContents(namespace: string): NamespaceContents;
+  /**
+   * Removes topics, groups with their members, offsets and configs; answers what there was. It
+   * resolves when the files of the partitions are unlinked, and rejects with a StorageError when
+   * something stays. Nobody of the namespace is connected.
+   */
+  purgeNamespace(namespace: string): Promise<NamespaceContents>;
+}
+
+/** A file for a backup, `name` relative to the data folder: bytes, or the beginning of a file. */
+export type CutFile =
+  | { readonly name: string; readonly bytes: Buffer }
+  | {
+      readonly name: string;
+      readonly path: string;
+      /** So much of it never changes while the file is there. */
+      readonly sizeBytes: number;
+      /** Nothing is ever appended to it. */
+      readonly isFinal: boolean;
+    };
+
+/** What a part of the data was at one moment, durable and consistent in itself. */
+export interface DataCut {
+  readonly files: readonly CutFile[];
+  readonly facts: Readonly<Record<string, string | number>>;
+}
+
+export interface DataPart {
+  readonly name: string;
+  readonly kind: 'groups' | 'partition' | 'state';
+  /** What it is now; null when it is no more. Throws a StorageError when it cannot be trusted. */
+  cut(): DataCut | null;
+}
+
+/** What a backup copies while the engine runs. */
+export interface BackupSource {
+  /** In an order such that what refers to something is cut before it: offsets, data, metadata. */
+  dataParts(): readonly DataPart[];
+  /** What belongs beside the parts that were cut: how much of each log is to be believed. */
+  dataSummary(cuts: ReadonlyMap<DataPart, DataCut>): readonly CutFile[];
+}
+
 /** One event of a state log: a type, its version, and plain JSON data. */
 export interface StateRecord {
   readonly type: string;

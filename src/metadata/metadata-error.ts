@@ -6,6 +6,10 @@ export type MetadataRefusal =
   | 'private-key'
   | 'no-such-tenant'
   | 'tenant-exists'
+  /** The tenant is on its way out: nothing of it changes any more. */
+  | 'tenant-deleting'
+  /** The CA was a deleted tenant's. */
+  | 'ca-retired'
   /** The CA, or its key, speaks for another tenant already. */
   | 'ca-taken'
   | 'no-such-ca'

@@ -34,14 +34,24 @@ import {
 import { malformed } from './record-fields.ts';
 import { applyRevocations, applySuspensions, type RevocationMaps } from './revocation-change.ts';
 import { readTenantCa, type TenantCa } from './tenant-ca.ts';
+import {
+  type DeletedTenant,
+  DeletedTenants,
+  type Deletion,
+  type TenantDeletedRecord,
+} from './tenant-deletion.ts';
 
-export type TenantState = 'active' | 'suspended';
+/** What an operator can set. */
+export type StoredTenantState = 'active' | 'suspended';
+export type TenantState = StoredTenantState | 'deleting';
 
 export interface Tenant {
   readonly name: string;
   readonly clusterId: string;
   readonly state: TenantState;
   readonly createdAtMs: number;
+  /** When its deletion began, and what was there then; null while it is not being deleted. */
+  readonly deletion: Deletion | null;
   /** In the order in which they were added. */
   readonly cas: readonly TenantCa[];
   /** CAs that are not ours. */
@@ -63,6 +73,8 @@ export interface MetadataImage {
   readonly tenants: ReadonlyMap<string, Tenant>;
   /** The same object until somebody is banned, or let in again by an operator. */
   readonly bans: Bans;
+  /** The same object until a tenant is deleted. */
+  readonly deleted: DeletedTenants;
 }
 
 /** A tenant while records are applied; `view` is its part of the current image. */
@@ -71,6 +83,7 @@ interface TenantEntry {
   readonly clusterId: string;
   readonly createdAtMs: number;
   state: TenantState;
+  deletion: Deletion | null;
   cas: readonly TenantCa[];
   importedCas: readonly ImportedTenantCa[];
   readonly acls: Map<string, AclBinding>;
@@ -86,21 +99,28 @@ interface TenantEntry {
   view: Tenant | null;
 }
 
+/** Changes one tenant that is there. */
+type TenantChangeRecord = Exclude<MetadataRecord, TenantRecord | BansRecord | TenantDeletedRecord>;
+
 export class MetadataState {
   readonly #tenants = new Map<string, TenantEntry>();
   /** The tenant of each CA key. */
   readonly #caKeys = new Map<string, string>();
   readonly #bans = new Map<string, Ban>();
   #bansView: Bans | null = Bans.NONE;
+  readonly #deleted: DeletedTenant[] = [];
+  #deletedView: DeletedTenants | null = DeletedTenants.NONE;
   #version = 0;
   #image: MetadataImage | null = null;
 
   get image(): MetadataImage {
     this.#bansView ??= new Bans(this.#bans);
+    this.#deletedView ??= new DeletedTenants([...this.#deleted]);
     this.#image ??= {
       version: this.#version,
       tenants: new Map(Array.from(this.#tenants, ([name, entry]) => [name, viewOf(entry)])),
       bans: this.#bansView,
+      deleted: this.#deletedView,
     };
     return this.#image;
   }
@@ -127,6 +147,7 @@ export class MetadataState {
   apply(record: MetadataRecord): void {
     if (record.type === 'tenant') this.#addTenant(record);
     else if (record.type === 'bans') this.#changeBans(record);
+    else if (record.type === 'tenant-deleted') this.#delete(record);
     else this.#change(this.#entry(record.tenant), record);
     this.#version += 1;
     this.#image = null;
@@ -140,6 +161,7 @@ export class MetadataState {
       clusterId,
       createdAtMs,
       state,
+      deletion: null,
       cas: [],
       importedCas: [],
       acls: new Map(),
@@ -158,17 +180,38 @@ export class MetadataState {
     for (const pem of record.caCertificates) this.#addCa(entry, pem);
   }
 
+  /** In a snapshot it stands before the tenants, and tells of one that is gone already. */
+  #delete({ type: _, ...deleted }: TenantDeletedRecord): void {
+    const entry = this.#tenants.get(deleted.tenant);
+    if (entry !== undefined) {
+      if (entry.clusterId !== deleted.clusterId) throw malformed('another tenant is deleted');
+      for (const { keyId } of entry.cas) this.#caKeys.delete(keyId);
+      this.#tenants.delete(deleted.tenant);
+      for (const [key, ban] of this.#bans) {
+        if (ban.kind === 'principal' && ban.tenant === deleted.tenant) this.#bans.delete(key);
+      }
+      this.#bansView = null;
+    }
+    this.#deleted.push(deleted);
+    this.#deletedView = null;
+  }
+
   #changeBans(record: BansRecord): void {
     for (const ban of record.banned) if (ban.kind === 'principal') this.#entry(ban.tenant);
     applyBans(this.#bans, record);
     this.#bansView = null;
   }
 
-  #change(entry: TenantEntry, record: Exclude<MetadataRecord, TenantRecord | BansRecord>): void {
+  #change(entry: TenantEntry, record: TenantChangeRecord): void {
     entry.view = null;
     switch (record.type) {
       case 'tenant-state':
+        if (entry.deletion !== null) throw malformed('a tenant comes back from its deletion');
         entry.state = record.state;
+        break;
+      case 'tenant-deleting':
+        entry.state = 'deleting';
+        entry.deletion = { begunAtMs: record.begunAtMs, counts: record.counts };
         break;
       case 'tenant-ca':
         this.#addCa(entry, record.caCertificate);
@@ -275,6 +318,7 @@ function viewOf(entry: TenantEntry): Tenant {
     clusterId,
     state,
     createdAtMs,
+    deletion: entry.deletion,
     cas: entry.cas,
     importedCas: entry.importedCas,
     acls: [...entry.acls.values()],

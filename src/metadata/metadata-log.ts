@@ -21,7 +21,7 @@ import type { DelegationTokenChange } from '../security/tokens/delegation-token.
 import { bansIn } from './ban-record.ts';
 import { type CaRecord, caRecord } from './ca-record.ts';
 import { delegationTokenChange } from './delegation-token-record.ts';
-import type { TenantState } from './metadata-image.ts';
+import type { StoredTenantState } from './metadata-image.ts';
 import { quotaAlterations } from './quota-record.ts';
 import {
   type Data,
@@ -34,6 +34,12 @@ import {
 } from './record-fields.ts';
 import { revokedIn, suspensionsIn } from './revocation-record.ts';
 import { scramChange } from './scram-record.ts';
+import {
+  deletedIn,
+  deletingIn,
+  type TenantDeletedRecord,
+  type TenantDeletingRecord,
+} from './tenant-deletion.ts';
 
 export type MetadataLog = StateLog;
 
@@ -44,7 +50,7 @@ export interface TenantRecord {
   readonly tenant: string;
   /** What the tenant's clients see as their cluster: 22 characters, Kafka's uuid text. */
   readonly clusterId: string;
-  readonly state: TenantState;
+  readonly state: StoredTenantState;
   readonly createdAtMs: number;
   /** PEM, one certificate each. */
   readonly caCertificates: readonly string[];
@@ -53,7 +59,7 @@ export interface TenantRecord {
 export interface TenantStateRecord {
   readonly type: 'tenant-state';
   readonly tenant: string;
-  readonly state: TenantState;
+  readonly state: StoredTenantState;
 }
 
 export interface AclsAddedRecord {
@@ -109,6 +115,8 @@ export interface BansRecord {
 export type MetadataRecord =
   | TenantRecord
   | TenantStateRecord
+  | TenantDeletingRecord
+  | TenantDeletedRecord
   | CaRecord
   | AclsAddedRecord
   | AclsRemovedRecord
@@ -143,6 +151,10 @@ export function fromStateRecord({ type, version, data }: StateRecord): MetadataR
       };
     case 'tenant-state':
       return { type, tenant, state: tenantState(data) };
+    case 'tenant-deleting':
+      return { type, tenant, ...deletingIn(data) };
+    case 'tenant-deleted':
+      return { type, tenant, ...deletedIn(data) };
     case 'tenant-ca':
     case 'tenant-ca-removed':
     case 'imported-ca':
@@ -185,7 +197,7 @@ function clusterId(data: Data): string {
   return id;
 }
 
-function tenantState(data: Data): TenantState {
+function tenantState(data: Data): StoredTenantState {
   const { state } = data;
   if (state !== 'active' && state !== 'suspended') throw malformed('the state is unknown');
   return state;

@@ -9,7 +9,9 @@ import type { MetadataRecord } from './metadata-log.ts';
 const ITEMS_PER_RECORD = 1000;
 
 export function snapshotOf(image: MetadataImage): MetadataRecord[] {
-  const records = [...image.tenants.values()].flatMap((tenant) => [...snapshotOfTenant(tenant)]);
+  const records: MetadataRecord[] = [];
+  for (const deleted of image.deleted.all()) records.push({ type: 'tenant-deleted', ...deleted });
+  for (const tenant of image.tenants.values()) records.push(...snapshotOfTenant(tenant));
   for (const banned of chunks([...image.bans.all()])) {
     records.push({ type: 'bans', lifted: [], banned });
   }
@@ -17,10 +19,12 @@ export function snapshotOf(image: MetadataImage): MetadataRecord[] {
 }
 
 function* snapshotOfTenant(tenant: Tenant): Generator<MetadataRecord> {
-  const { name, clusterId, state, createdAtMs, cas, acls } = tenant;
+  const { name, clusterId, deletion, createdAtMs, cas, acls } = tenant;
   const { clientQuotas, scramCredentials, delegationTokens, revocations } = tenant;
+  const state = tenant.state === 'active' ? 'active' : 'suspended';
   const caCertificates = cas.map(({ pem }) => pem);
   yield { type: 'tenant', tenant: name, clusterId, state, createdAtMs, caCertificates };
+  if (deletion !== null) yield { type: 'tenant-deleting', tenant: name, ...deletion };
   for (const { pem: caCertificate, mappingRules, isAnnounced, isShared } of tenant.importedCas) {
     const settings = { mappingRules, isAnnounced, isShared };
     yield { type: 'imported-ca', tenant: name, caCertificate, ...settings };

@@ -1,6 +1,6 @@
 /**
  * Owns the security state: tenants with their CAs, and each tenant's dynamic rules, client quotas,
- * SCRAM credentials, delegation tokens, revocations, suspensions and bans, as events on the
+ * SCRAM credentials, delegation tokens, revocations, suspensions and bans, and who was deleted, as events on the
  * MetadataLog and in memory as a MetadataImage.
  *
  * Invariants: the image and its listeners see a change after its record is on stable storage, and
@@ -33,8 +33,8 @@ import { MetadataError } from './metadata-error.ts';
 import {
   type MetadataImage,
   MetadataState,
+  type StoredTenantState,
   type Tenant,
-  type TenantState,
 } from './metadata-image.ts';
 import {
   bindingKey,
@@ -54,6 +54,7 @@ import {
 import { credentialsAfter, effectiveScramChange } from './scram-change.ts';
 import { snapshotOf } from './security-snapshot.ts';
 import { readTenantCa, type TenantCa } from './tenant-ca.ts';
+import { type Deletion, deletedRecordOf, type TenantCounts } from './tenant-deletion.ts';
 
 export interface SecurityLimits
   extends AclLimits,
@@ -67,6 +68,8 @@ export interface SecurityLimits
   /** Entities that have a quota. */
   readonly quotaEntitiesPerTenantMax: number;
   readonly scramCredentialsPerTenantMax: number;
+  /** Remembered for good: a deletion beyond is refused. */
+  readonly deletedTenantsMax: number;
   readonly waitingChangesMax: number;
 }
 
@@ -89,6 +92,7 @@ export const DEFAULT_SECURITY_LIMITS: SecurityLimits = {
   bansMax: 10_000,
   banReasonLengthMax: 200,
   banMsMax: 10 * 366 * 24 * 60 * 60 * 1000,
+  deletedTenantsMax: 100_000,
   waitingChangesMax: 1000,
 };
 
@@ -101,6 +105,8 @@ export interface SecurityStateOptions {
   readonly limits?: SecurityLimits;
   /** A snapshot is taken once the log has grown by this much. */
   readonly snapshotAfterBytes?: number;
+  /** Called after each record that is durable; nothing is confirmed before it has resolved. */
+  readonly onStored?: () => Promise<void>;
 }
 
 /** `isPermitted` is asked when the change's turn has come; false: MetadataError 'denied'. */
@@ -121,6 +127,7 @@ export class SecurityState {
   readonly #limits: SecurityLimits;
   readonly #snapshotAfterBytes: number;
   readonly #state: MetadataState;
+  readonly #onStored: () => Promise<void>;
   readonly #listeners = new Set<MetadataListener>();
   readonly #changes: ChangeQueue;
   /** The last append failed. */
@@ -134,6 +141,7 @@ export class SecurityState {
     this.#limits = options.limits ?? DEFAULT_SECURITY_LIMITS;
     this.#snapshotAfterBytes = options.snapshotAfterBytes ?? SNAPSHOT_AFTER_BYTES;
     this.#state = state;
+    this.#onStored = options.onStored ?? (async () => {});
     this.#changes = new ChangeQueue(options.clock, this.#limits.waitingChangesMax);
   }
 
@@ -168,9 +176,11 @@ export class SecurityState {
       const ca = readTenantCa(caCertificatePem);
       const existing = this.image.tenants.get(name);
       if (existing !== undefined) {
+        if (existing.deletion !== null) this.#tenant(name);
         if (hasCa(existing, ca)) return this.#asItIs(existing);
         throw new MetadataError('tenant-exists', `Tenant ${name} exists already.`);
       }
+      this.image.deleted.refuseOwn(ca.keyId);
       this.#refuseTakenCa(name, ca);
       this.#refuseBeyond(this.#state.tenantCount + 1, this.#limits.tenantsMax, 'tenants');
       await this.#store({
@@ -186,12 +196,44 @@ export class SecurityState {
   }
 
   /** Suspends or resumes the tenant. Rejects with MetadataError 'no-such-tenant'. */
-  setTenantState(name: string, state: TenantState): Promise<Tenant> {
+  setTenantState(name: string, state: StoredTenantState): Promise<Tenant> {
     return this.#change(OWN, async () => {
       const tenant = this.#tenant(name);
       if (tenant.state === state) return this.#asItIs(tenant);
       await this.#store({ type: 'tenant-state', tenant: name, state });
       return this.#tenant(name);
+    });
+  }
+
+  /**
+   * Nothing of the tenant changes any more, and nobody of it gets in; asked for again it is what is
+   * so. `beforeStoring` as for addAcls. Rejects with 'no-such-tenant' or 'limit'.
+   */
+  beginTenantDeletion(
+    name: string,
+    countsNow: (tenant: Tenant) => TenantCounts,
+    beforeStoring: (counts: TenantCounts) => Promise<void>,
+  ): Promise<Deletion> {
+    return this.#change(OWN, async () => {
+      const tenant = this.#tenant(name, true);
+      if (tenant.deletion !== null) return this.#asItIs(tenant.deletion);
+      const { deletedTenantsMax } = this.#limits;
+      this.#refuseBeyond(this.image.deleted.size + 1, deletedTenantsMax, 'deleted tenants');
+      const counts = countsNow(tenant);
+      await beforeStoring(counts);
+      const deletion = { begunAtMs: this.#clock.nowMs(), counts };
+      await this.#store({ type: 'tenant-deleting', tenant: name, ...deletion });
+      return deletion;
+    });
+  }
+
+  /** Its data is gone: so is the tenant, from the log's files too. Rejects with 'no-such-tenant'. */
+  finishTenantDeletion(name: string): Promise<void> {
+    return this.#change(OWN, async () => {
+      const tenant = this.#tenant(name, true);
+      if (tenant.deletion === null) throw new Error('the deletion of a tenant was not begun');
+      await this.#store(deletedRecordOf(tenant, this.#clock.nowMs()));
+      await this.#takeSnapshot();
     });
   }
 
@@ -201,6 +243,7 @@ export class SecurityState {
       const ca = readTenantCa(caCertificatePem);
       const tenant = this.#tenant(name);
       if (hasCa(tenant, ca)) return this.#asItIs(tenant);
+      this.image.deleted.refuseOwn(ca.keyId);
       this.#refuseTakenCa(name, ca);
       this.#refuseBeyond(tenant.cas.length + 1, this.#limits.casPerTenantMax, 'CAs of a tenant');
       await this.#store({ type: 'tenant-ca', tenant: name, caCertificate: ca.pem });
@@ -218,6 +261,7 @@ export class SecurityState {
           importedCas.some((ca) => ca.keyId === keyId),
         ),
       });
+      this.image.deleted.refuseImport(name, readTenantCa(wanted.caCertificate).keyId);
       const most = this.#limits.importedCasPerTenantMax;
       const record = importOf(tenant, wanted, ownersOf, most);
       if (record === null) return this.#asItIs(tenant);
@@ -441,10 +485,15 @@ export class SecurityState {
   async #store(record: MetadataRecord): Promise<void> {
     this.#isUncertain = true;
     await this.#log.append([toStateRecord(record)]);
-    this.#isUncertain = false;
     this.#state.apply(record);
     for (const listener of this.#listeners) listener(this.image, [record]);
-    if (this.#log.bytesSinceSnapshot < this.#snapshotAfterBytes) return;
+    // In force, and not confirmed: an older log could still take this one's place unnoticed.
+    await this.#onStored();
+    this.#isUncertain = false;
+    if (this.#log.bytesSinceSnapshot >= this.#snapshotAfterBytes) await this.#takeSnapshot();
+  }
+
+  async #takeSnapshot(): Promise<void> {
     try {
       await this.#log.snapshot(snapshotOf(this.image).map(toStateRecord));
     } catch (err) {
@@ -453,9 +502,12 @@ export class SecurityState {
     }
   }
 
-  #tenant(name: string): Tenant {
+  #tenant(name: string, isLeaving = false): Tenant {
     const tenant = this.image.tenants.get(name);
     if (tenant === undefined) throw new MetadataError('no-such-tenant', 'There is no such tenant.');
+    if (tenant.deletion !== null && !isLeaving) {
+      throw new MetadataError('tenant-deleting', `Tenant ${name} is being deleted.`);
+    }
     return tenant;
   }
 

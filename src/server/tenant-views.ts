@@ -17,7 +17,7 @@ import type { TenantView } from './server.ts';
 export interface TenantFacts {
   readonly name: string;
   readonly clusterId: string;
-  readonly state: 'active' | 'suspended';
+  readonly state: 'active' | 'suspended' | 'deleting';
   readonly cas: readonly { readonly pem: string }[];
   /** CAs that are not ours. */
   readonly importedCas: readonly ImportedCaSettings[];
@@ -70,6 +70,13 @@ export class TenantViews {
     const active = tenant.state === 'active';
     this.#registry.setActive(name, active);
     if (!active) this.#disconnect((principal) => principal.tenant === name);
+  }
+
+  /** The tenant is gone: a later one of its name gets a view of its own. */
+  remove(tenant: string): void {
+    this.#registry.unregister(tenant);
+    this.#disconnect((principal) => principal.tenant === tenant);
+    this.#views.delete(tenant);
   }
 
   /** A CA that is refused by now lets nobody in; the others work. */

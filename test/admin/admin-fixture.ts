@@ -13,8 +13,10 @@ import type {
   AdminAbuse,
   AdminDeps,
   AdminLimits,
+  BackupReport,
   BanView,
   CaView,
+  DeletionView,
   HealthCheck,
   TenantView,
   TopicDetails,
@@ -144,6 +146,17 @@ const tenantView = (name: string): TenantView => ({
   createdAtMs: 1_700_000_000_000,
   caFingerprint: 'AA:BB',
   caExpiresAtMs: 1_800_000_000_000,
+  isUnproven: false,
+});
+
+const backupReport = (name: string): BackupReport => ({
+  ...{ name, state: 'running', startedAtMs: 1_700_000_000_000, finishedAtMs: null },
+  ...{ parts: 1, files: 2, bytes: 3, skipped: [], sha256: null, failure: null },
+});
+
+const deletionView = (tenant: string): DeletionView => ({
+  ...{ tenant, state: 'deleting', begunAtMs: 1_700_000_000_000, deletedAtMs: null },
+  ...{ counts: { topics: 1 }, failure: null },
 });
 
 const LIMITS: AdminLimits = {
@@ -267,6 +280,8 @@ function inMemory() {
   const services: Pick<
     AdminDeps,
     | 'tenants'
+    | 'deletions'
+    | 'backups'
     | 'cas'
     | 'users'
     | 'topics'
@@ -298,6 +313,24 @@ function inMemory() {
         tenants.set(name, view);
         return view;
       },
+    },
+    backups: {
+      directory: '/backups',
+      list: async () => ['before'],
+      start: async ({ name }) => {
+        acted('backup-create');
+        return backupReport(name);
+      },
+      view: (name) => (name === 'before' ? backupReport(name) : undefined),
+    },
+    deletions: {
+      begin: async (tenant) => {
+        acted('tenant-delete');
+        tenants.set(tenant, { ...tenantView(tenant), state: 'deleting' });
+        return deletionView(tenant);
+      },
+      view: (tenant) =>
+        tenants.get(tenant)?.state === 'deleting' ? deletionView(tenant) : undefined,
     },
     cas: {
       list: (tenant) => (tenants.has(tenant) ? [] : undefined),

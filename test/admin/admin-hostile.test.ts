@@ -134,6 +134,25 @@ describe('names', () => {
     },
   );
 
+  test.each([
+    '.',
+    '..',
+    '.hidden',
+    'a/b',
+    '../x',
+    '/etc/x',
+    'a\0',
+    'x.partial',
+    'x'.repeat(101),
+    '',
+  ])('a backup is not called %j, nor shares with one of that name', async (name) => {
+    for (const body of [{ name }, { name: 'monday', since: name }]) {
+      const answer = await admin.call('POST', '/v1/backups', { body });
+      expect([answer.status, answer.json.code]).toEqual([400, 'invalid-field']);
+    }
+    expect(admin.audit.story()).not.toContain('acted backup-create');
+  });
+
   test.each(['User:a\nb', 'User:', 'Group:x', 'User:\u0000', 'a', '', 7, null, ['User:x'], {}])(
     'principal %j is refused',
     async (principal) => {
@@ -220,7 +239,7 @@ describe('HTTP', () => {
   test.each([
     ['PUT', '/v1/tenants'],
     ['PATCH', '/v1/tenants/acme'],
-    ['DELETE', '/v1/tenants/acme'],
+    ['DELETE', '/v1/tenants'],
     ['HEAD', '/healthz'],
     ['OPTIONS', '/v1/tenants'],
     ['TRACE', '/healthz'],

@@ -28,6 +28,8 @@ export const ROLE_MATRIX: Readonly<Record<string, readonly Role[]>> = {
   describeTenant: READS,
   suspendTenant: OPERATOR,
   resumeTenant: OPERATOR,
+  deleteTenant: OPERATOR,
+  describeDeletion: READS_ALL,
   listTenantCas: READS,
   addTenantCa: CHANGES,
   importCa: OPERATOR,
@@ -58,4 +60,7 @@ export const ROLE_MATRIX: Readonly<Record<string, readonly Role[]>> = {
   listUsers: READS,
   setUserCredential: CHANGES,
   removeUser: CHANGES,
+  listBackups: READS_ALL,
+  createBackup: OPERATOR,
+  describeBackup: READS_ALL,
 };

@@ -38,11 +38,14 @@ const PATH_FIELDS: Readonly<Record<string, string>> = {
   device: 'pump-17',
   fleet: 'plant-a',
   certificate: '0A1B',
+  backup: 'before',
 };
 
 /** Path parameters aside, what a route needs. */
 const SAMPLES: Readonly<Record<string, (tenant: string) => Sample>> = {
   createTenant: () => ({ body: { name: 'initech', caCertificate: 'PEM' } }),
+  deleteTenant: (tenant) => ({ query: { confirm: tenant } }),
+  createBackup: () => ({ body: { name: 'monday' } }),
   createTopic: () => ({ body: { name: 'alarms' } }),
   addAcl: () => ({ body: RULE }),
   removeAcl: () => ({ query: RULE }),

@@ -2,6 +2,7 @@
 import type { AdminRoute } from '../admin-route.ts';
 import { aclRoutes } from './acls.ts';
 import { authorizerRoutes } from './authorizer.ts';
+import { backupRoutes } from './backup.ts';
 import { banRoutes } from './bans.ts';
 import { documentRoutes } from './document.ts';
 import { healthRoutes } from './health.ts';
@@ -23,6 +24,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...statusRoutes,
   ...tenantRoutes,
   ...tenantCaRoutes,
+  ...backupRoutes,
   ...topicRoutes,
   ...aclRoutes,
   ...policyRoutes,

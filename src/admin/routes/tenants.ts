@@ -2,7 +2,8 @@
  * /v1/tenants: list and create (DESCRIBE, CREATE on the broker), look at one (DESCRIBE on the
  * tenant's virtual cluster), suspend and resume it (ALTER on the broker: whoever administers a tenant
  * must not undo what the broker's operator did to it). A tenant's CA certificate comes with its
- * creation; its key never does.
+ * creation; its key never does. A deletion (DELETE on the broker) names the tenant twice, since it
+ * cannot be taken back, and is looked at until it has ended.
  */
 import {
   type AdminRoute,
@@ -13,10 +14,20 @@ import {
   type RouteContext,
   tenantCluster,
 } from '../admin-route.ts';
-import { anyText, object, oneOf, text, timeMs } from '../json-shape.ts';
+import {
+  anyInteger,
+  anyText,
+  flag,
+  nullable,
+  object,
+  oneOf,
+  record,
+  text,
+  timeMs,
+} from '../json-shape.ts';
 import { pageOf, pageQuery, pageShape } from '../listing-page.ts';
 import { AdminError } from '../problem.ts';
-import { from, Grammars } from '../request-fields.ts';
+import { from, Grammars, invalidField, withDefault } from '../request-fields.ts';
 
 export const noSuchTenant = (): AdminError =>
   new AdminError(404, 'no-such-tenant', 'There is no such tenant: "tenant list" shows them.');
@@ -31,10 +42,11 @@ export const inTenant = { tenant: text(Grammars.tenant) } as const;
 
 const TENANT = object({
   name: anyText,
-  state: oneOf('active', 'suspended'),
+  state: oneOf('active', 'suspended', 'deleting'),
   createdAtMs: timeMs,
   caFingerprint: anyText,
   caExpiresAtMs: timeMs,
+  isUnproven: flag,
 });
 
 const list = defineRoute({
@@ -103,14 +115,69 @@ const setState = (
     summary,
     authorization: broker('ALTER'),
     change: `tenant-${verb}`,
-    input: from({ path: inTenant }),
+    input: from(
+      { path: inTenant, body: { acceptRestored: withDefault(flag, false) } },
+      (fields) => {
+        if (fields.acceptRestored && state !== 'active') {
+          throw invalidField('acceptRestored', 'left out where a tenant is suspended');
+        }
+        return fields;
+      },
+    ),
     answers: { 200: TENANT },
-    facts: ({ tenant }) => ({ tenant }),
-    handle: async ({ tenant }, { deps }) => {
+    facts: ({ tenant, acceptRestored }) => ({ tenant, ...(acceptRestored && { acceptRestored }) }),
+    handle: async ({ tenant, acceptRestored }, { deps }) => {
       requireTenant(tenant, { deps });
-      return ok(await deps.tenants.setState(tenant, state));
+      return ok(await deps.tenants.setState(tenant, state, acceptRestored));
     },
   });
+
+const DELETION = object({
+  tenant: anyText,
+  state: oneOf('deleting', 'deleted'),
+  begunAtMs: nullable(timeMs),
+  deletedAtMs: nullable(timeMs),
+  counts: record(anyInteger),
+  failure: nullable(anyText),
+});
+
+const remove = defineRoute({
+  method: 'DELETE',
+  path: '/v1/tenants/:tenant',
+  id: 'deleteTenant',
+  tag: 'tenants',
+  summary: 'Delete a tenant for good: its rules, credentials and data',
+  authorization: broker('DELETE'),
+  change: 'tenant-delete',
+  input: from({ path: inTenant, query: { confirm: text(Grammars.tenant) } }),
+  answers: { 200: DELETION },
+  facts: ({ tenant }) => ({ tenant }),
+  handle: async ({ tenant, confirm }, { deps }) => {
+    if (confirm !== tenant) {
+      const detail = 'A deletion is confirmed with the name of the tenant in "confirm".';
+      throw new AdminError(400, 'not-confirmed', detail);
+    }
+    requireTenant(tenant, { deps });
+    return ok(await deps.deletions.begin(tenant));
+  },
+});
+
+const deletion = defineRoute({
+  method: 'GET',
+  path: '/v1/tenants/:tenant/deletion',
+  id: 'describeDeletion',
+  tag: 'tenants',
+  summary: 'How far the deletion of a tenant has come',
+  authorization: broker('DESCRIBE'),
+  change: null,
+  input: from({ path: inTenant }),
+  answers: { 200: DELETION },
+  handle: ({ tenant }, { deps }) => {
+    const view = deps.deletions.view(tenant);
+    if (view !== undefined) return ok(view);
+    throw new AdminError(404, 'no-such-deletion', 'No tenant of this name is deleted.');
+  },
+});
 
 export const tenantRoutes: readonly AdminRoute[] = [
   list,
@@ -118,4 +185,6 @@ export const tenantRoutes: readonly AdminRoute[] = [
   describe,
   setState('suspend', 'suspended', 'Close the connections of a tenant and refuse new ones'),
   setState('resume', 'active', 'Let a suspended tenant connect again'),
+  remove,
+  deletion,
 ];

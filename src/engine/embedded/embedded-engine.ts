@@ -48,10 +48,21 @@ import type { DescribeQuorumRequest } from '../../protocol/schemas/55-describe-q
 import type { DescribeProducersRequest } from '../../protocol/schemas/61-describe-producers.ts';
 import type { ListConfigResourcesRequest } from '../../protocol/schemas/74-list-config-resources.ts';
 import type { DescribeTopicPartitionsRequest } from '../../protocol/schemas/75-describe-topic-partitions.ts';
-import type { Engine, EngineCall, EngineFeatures, StateLog, TopicIdentity } from '../engine.ts';
+import type {
+  BackupSource,
+  DataCut,
+  DataPart,
+  Engine,
+  EngineCall,
+  EngineFeatures,
+  NamespaceStore,
+  StateLog,
+  TopicIdentity,
+} from '../engine.ts';
 import { CLUSTER_METADATA_LOG } from './controller/cluster-records.ts';
 import { Controller } from './controller/controller.ts';
 import type { ControllerSettings } from './controller/controller-settings.ts';
+import { dataPartsOf, dataSummaryOf } from './data-cuts.ts';
 import { DeletingRecords } from './delete-records.ts';
 import { describeProducers } from './describe-producers.ts';
 import { describeQuorum, type MetadataQuorum } from './describe-quorum.ts';
@@ -63,6 +74,7 @@ import type { LogDirectoryConfig } from './log/log-config.ts';
 import { LogManager } from './log/log-manager.ts';
 import { LogDirectories } from './log-directories.ts';
 import { ManagedPartitionLogs } from './managed-partition-logs.ts';
+import { contentsOf, deletionOf, type NamespaceParts, purgeNamespace } from './namespace-purge.ts';
 import { Offsets } from './offsets.ts';
 import { PartitionLookup } from './partition-lookup.ts';
 import { type ProduceLimits, Producing } from './produce.ts';
@@ -92,7 +104,7 @@ export interface StorageHealth {
   readonly offlinePartitions: readonly string[];
 }
 
-export class EmbeddedEngine implements Engine {
+export class EmbeddedEngine implements Engine, NamespaceStore, BackupSource {
   readonly features: EngineFeatures = { name: 'embedded', acksAllIsDurable: true };
   readonly #options: EmbeddedEngineOptions;
   readonly #logs: LogManager;
@@ -335,7 +347,29 @@ export class EmbeddedEngine implements Engine {
     return describeProducers(this.#lookup, request);
   }
 
-  async openStateLog(name: string): Promise<StateLog> {
+  namespaceContents(namespace: string) {
+    return contentsOf(this.#namespaceParts, namespace);
+  }
+
+  purgeNamespace(namespace: string) {
+    return purgeNamespace(this.#namespaceParts, namespace);
+  }
+
+  dataParts() {
+    const parts = { logs: this.#logs, groups: this.#groups, stateLogs: this.#stateLogs };
+    return dataPartsOf(parts, this.#options.directory);
+  }
+
+  dataSummary(cuts: ReadonlyMap<DataPart, DataCut>) {
+    return dataSummaryOf(cuts);
+  }
+
+  get #namespaceParts(): NamespaceParts {
+    const deleteTopics = (names: readonly string[]) => this.deleteTopics(deletionOf(names));
+    return { controller: this.#controller, groups: this.#groups, logs: this.#logs, deleteTopics };
+  }
+
+  async openStateLog(name: string): Promise<StateLog & { readonly endOffset: number }> {
     if (this.#stateLogNames.has(name)) throw new Error(`state log ${name} is open already`);
     this.#stateLogNames.add(name);
     const log = await openNamedStateLog(this.#options, name, this.#stateFailures);

@@ -112,7 +112,7 @@ export function decodeSnapshot(bytes: Buffer, logName: string, endOffset: number
   return records;
 }
 
-const ACKNOWLEDGED_NAME = 'acknowledged';
+export const ACKNOWLEDGED_NAME = 'acknowledged';
 const SLOT_BYTES = 12;
 /** One slot a sector: a torn write spoils one of them. */
 const SLOT_STRIDE_BYTES = 512;
@@ -142,10 +142,7 @@ export class AcknowledgedOffset {
 
   /** Overwrites the older slot. */
   write(offset: number): void {
-    const slot = Buffer.alloc(SLOT_BYTES);
-    writeInt64(slot, 0, offset);
-    slot.writeUInt32BE(crc32c(slot, 0, 8), 8);
-    this.#handle.writevSync([slot], this.#slot * SLOT_STRIDE_BYTES);
+    this.#handle.writevSync([acknowledgedSlot(offset)], this.#slot * SLOT_STRIDE_BYTES);
     this.#slot = 1 - this.#slot;
   }
 
@@ -156,6 +153,14 @@ export class AcknowledgedOffset {
   close(): void {
     this.#handle.closeSync();
   }
+}
+
+/** The file of a log that is known to end at `offset`: one slot. */
+export function acknowledgedSlot(offset: number): Buffer {
+  const slot = Buffer.alloc(SLOT_BYTES);
+  writeInt64(slot, 0, offset);
+  slot.writeUInt32BE(crc32c(slot, 0, 8), 8);
+  return slot;
 }
 
 function readSlot(bytes: Buffer, slot: number): number {

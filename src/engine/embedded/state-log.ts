@@ -48,6 +48,14 @@ const APPEND_BYTES_MAX = 32 * 1024 * 1024;
 /** Bytes of appends that may wait. */
 const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
 
+/** The files of a log of events, as a backup takes them. */
+export interface StateLogCut {
+  readonly folder: string;
+  readonly endOffset: number;
+  readonly whole: readonly { readonly path: string; readonly sizeBytes: number }[];
+  readonly active: { readonly path: string; readonly sizeBytes: number };
+}
+
 interface QueuedAppend {
   readonly records: readonly NewRecord[];
   readonly sizeBytes: number;
@@ -104,6 +112,23 @@ export class EmbeddedStateLog implements StateLog {
 
   get bytesSinceSnapshot(): number {
     return this.#endPosition;
+  }
+
+  /** What is on stable storage now. Throws the reason why the log is offline. */
+  cut(): StateLogCut {
+    if (this.#failure !== null) throw this.#failure;
+    const { files } = this.#options;
+    const snapshot = join(this.#folder, snapshotName(this.#firstOffset));
+    const sizeBytes = files.statSync(snapshot)?.sizeBytes;
+    return {
+      folder: this.#folder,
+      endOffset: this.#endOffset,
+      whole: sizeBytes === undefined ? [] : [{ path: snapshot, sizeBytes }],
+      active: {
+        path: join(this.#folder, segmentName(this.#firstOffset)),
+        sizeBytes: this.#endPosition,
+      },
+    };
   }
 
   /** Once, before anything else: the records are let go afterwards. */

@@ -63,6 +63,11 @@ export class ConfigsImage {
     return this.#namespaces.get(namespace)?.brokers.get(brokerId) ?? NONE;
   }
 
+  /** The broker ids for which the namespace has set something. */
+  brokersIn(namespace: string): string[] {
+    return [...(this.#namespaces.get(namespace)?.brokers.keys() ?? [])];
+  }
+
   setBroker(namespace: string, brokerId: string, texts: TopicConfigTexts): void {
     let configs = this.#namespaces.get(namespace);
     if (configs === undefined) {

@@ -56,6 +56,7 @@ import { ConfigAlterer } from './alter-configs.ts';
 import { BrokerConfigs } from './broker-configs.ts';
 import { type ClusterRecord, toStateRecord } from './cluster-records.ts';
 import { ClusterState } from './cluster-state.ts';
+import type { ConfigsImage } from './configs-image.ts';
 import type { ControllerSettings } from './controller-settings.ts';
 import { ConfigDescriber } from './describe-configs.ts';
 import { TopicDescriber } from './describe-topics.ts';
@@ -219,6 +220,20 @@ export class Controller {
     return this.#topicChanges.deleteTopics(request, call);
   }
 
+  /** How many configs of brokers and groups the namespace has set. */
+  configCountIn(namespace: string): number {
+    return configRemovals(this.#state.configs, namespace).length;
+  }
+
+  /** Removes what the namespace has set for brokers and groups. Rejects with a StorageError. */
+  async removeConfigsOf(namespace: string): Promise<void> {
+    const turn = await this.#changes.run(OWN, async () => {
+      const records = configRemovals(this.#state.configs, namespace);
+      if (records.length > 0) await this.#append(records);
+    });
+    if ('refused' in turn) throw new StorageError('too many changes of the metadata are waiting');
+  }
+
   /** Resolves when the changes that were begun have ended; the logs are their owners' to close. */
   async close(): Promise<void> {
     await this.#changes.idle();
@@ -254,6 +269,17 @@ export class Controller {
     );
     if ('refused' in turn) throw new StorageError('too many changes of the metadata are waiting');
   }
+}
+
+function configRemovals(configs: ConfigsImage, namespace: string): ClusterRecord[] {
+  const none = {};
+  const records: ClusterRecord[] = configs
+    .groupsIn(namespace)
+    .map((group) => ({ type: 'group-configs', group, configs: none }));
+  for (const brokerId of configs.brokersIn(namespace)) {
+    records.push({ type: 'broker-configs', namespace, brokerId, configs: none });
+  }
+  return records;
 }
 
 function checkOwner(state: ClusterState, nodeId: number): void {

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { StorageError } from '../../../base/errors.ts';
 import { type FileSystem, isOutOfSpace } from '../../../base/file-system.ts';
 import type { NewRecord } from '../../../protocol/records/record.ts';
+import type { StateLogCut } from '../state-log.ts';
 import { encodeStateBatch } from '../state-log-batch.ts';
 import {
   compactedName,
@@ -111,6 +112,30 @@ export class CompactedLog {
     this.#queue.push({ records, sizeBytes, done });
     this.#queuedBytes += sizeBytes;
     this.#working ??= this.#work();
+  }
+
+  /** What is on stable storage now; null while there is no log. Throws why it is offline. */
+  cut(): StateLogCut | null {
+    if (this.#failure !== null) throw this.#failure;
+    const log = this.#log;
+    if (log === null) return null;
+    const { files, folder } = this.#options;
+    const whole = log.closed.map(segmentName);
+    if (log.compactedBytes > 0) whole.unshift(compactedName(log.compactedEnd));
+    return {
+      folder,
+      endOffset: log.endOffset,
+      whole: whole.map((name) => {
+        const path = join(folder, name);
+        return { path, sizeBytes: files.statSync(path)?.sizeBytes ?? 0 };
+      }),
+      active: { path: join(folder, segmentName(log.firstOffset)), sizeBytes: log.endPosition },
+    };
+  }
+
+  /** The next append is followed by a compaction, however small the log is. */
+  compactSoon(): void {
+    this.#compactAtBytes = 0;
   }
 
   /** Ends what was begun and closes the files; later appends are refused. */

@@ -100,6 +100,26 @@ export class GroupAdministration {
     return deleted;
   }
 
+  /**
+   * Removes a group whoever is in it: its namespace goes, and its members are connected no more.
+   * NONE, or why it is still there. `compacts`: its log is rewritten afterwards.
+   */
+  async purge(group: Group, compacts: boolean): Promise<number> {
+    const failure = this.#parts.logs.failureFor(group.id);
+    if (failure !== null) return ErrorCode.NOT_COORDINATOR;
+    group.isBeingDeleted = true;
+    await group.quiet();
+    if (compacts) this.#parts.logs.compactSoon(group.id);
+    const buried = await this.#bury(group);
+    group.isBeingDeleted = false;
+    if (buried !== ErrorCode.NONE) return buried;
+    group.classic = null;
+    group.resting = null;
+    group.offsets = null;
+    this.#parts.groups.remove(group);
+    return ErrorCode.NONE;
+  }
+
   /** Tombstones for the group and all that it committed: all of them, or none. */
   #bury(group: Group): Promise<number> {
     const { clock, logs } = this.#parts;

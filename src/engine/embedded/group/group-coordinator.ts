@@ -120,6 +120,20 @@ export class GroupCoordinator {
     return this.#administration.delete(request);
   }
 
+  /** The logs of groups and offsets, for a backup. */
+  get cuts() {
+    return this.#parts.logs.cuts;
+  }
+
+  groupsIn(namespace: string): Group[] {
+    return [...this.#parts.groups.inNamespace(namespace)];
+  }
+
+  /** Removes the group with its members and offsets; NONE, or why it is still there. */
+  purge(group: Group, compacts: boolean): Promise<number> {
+    return this.#administration.purge(group, compacts);
+  }
+
   /** Removes expired offsets and the groups that are left with nothing; it is done by time, too. */
   removeExpired(): Promise<void> {
     return this.#expiry.sweep();

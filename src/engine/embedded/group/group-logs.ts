@@ -10,6 +10,7 @@ import { StorageError } from '../../../base/errors.ts';
 import type { FileSystem } from '../../../base/file-system.ts';
 import type { Logger } from '../../../base/logger.ts';
 import type { NewRecord } from '../../../protocol/records/record.ts';
+import type { StateLogCut } from '../state-log.ts';
 import {
   type AppendOutcome,
   CompactedLog,
@@ -124,6 +125,23 @@ export class GroupLogs {
       else this.#underWay.delete(owner);
       done(outcome);
     });
+  }
+
+  /** Each log, by name: how to cut it for a backup. */
+  get cuts(): readonly { readonly name: string; readonly cut: () => StateLogCut | null }[] {
+    return this.#logs.map((log, partition) => ({
+      name: `${OFFSETS_TOPIC}-${partition}`,
+      cut: () => {
+        if (log instanceof StorageError) throw log;
+        return log.cut();
+      },
+    }));
+  }
+
+  /** With its next append the group's log is rewritten, so that what was removed leaves the disk. */
+  compactSoon(groupId: string): void {
+    const log = this.#logs[partitionOfGroup(groupId)]!;
+    if (!(log instanceof StorageError)) log.compactSoon();
   }
 
   async close(): Promise<void> {

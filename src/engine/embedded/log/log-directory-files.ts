@@ -98,8 +98,7 @@ export class LogDirectoryFiles {
   }
 
   async #writeFormat(): Promise<void> {
-    const text = `version=1\n${FORMAT_KEY}=${LOG_FORMAT_VERSION}\n`;
-    await replaceFile(this.#files, join(this.#directory, META_FILE), Buffer.from(text));
+    await replaceFile(this.#files, join(this.#directory, META_FILE), formatFile());
     await this.#files.syncDirectory(dirname(this.#directory));
   }
 
@@ -125,6 +124,19 @@ export class LogDirectoryFiles {
       [LOG_STARTS_FILE, formatOffsets(checkpoints.logStarts)],
     ];
   }
+}
+
+function formatFile(): Buffer {
+  return Buffer.from(`version=1\n${FORMAT_KEY}=${LOG_FORMAT_VERSION}\n`);
+}
+
+/** The files at the top of a directory that holds so much. */
+export function checkpointFilesOf({ recoveryPoints, logStarts }: Checkpoints) {
+  return [
+    { name: RECOVERY_POINTS_FILE, bytes: formatOffsets(recoveryPoints) },
+    { name: LOG_STARTS_FILE, bytes: formatOffsets(logStarts) },
+    { name: META_FILE, bytes: formatFile() },
+  ];
 }
 
 function formatOffsets(offsets: ReadonlyMap<string, number>): Buffer {

@@ -175,6 +175,12 @@ export class LogManager {
     this.#checkpoints.noteDeleted(name);
   }
 
+  /** Resolves when the files of what was deleted so far are gone, or the directory has failed. */
+  async removalsDone(): Promise<void> {
+    await this.#removals;
+    if (this.failure !== undefined) throw this.failure;
+  }
+
   /** Writes recovery points and log start offsets; also done every checkpointIntervalMs. */
   checkpoint(): Promise<void> {
     this.#checkpointUnderWay ??= this.#writeCheckpoints(false).finally(() => {

@@ -116,6 +116,11 @@ export class UnifiedLog implements FlushTarget {
     return this.#highWatermark;
   }
 
+  /** Where the high watermark stands: all before it is on stable storage. */
+  get syncedLimit(): ReadLimit {
+    return this.#highWatermarkLimit;
+  }
+
   /** Why this log takes no operation, if so. */
   get failure(): StorageError | undefined {
     return this.local.directory.failure ?? this.#failure;
