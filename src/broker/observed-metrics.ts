@@ -137,7 +137,9 @@ function observeStorage(
     const { failure, offlinePartitions } = engine.health;
     online.set(failure === null ? 1 : 0);
     offline.set(offlinePartitions.length);
-    const { totalBytes, usableBytes } = await engine.diskSpace();
+    // A disk that does not answer is when the other figures are needed most.
+    const unknown = { totalBytes: Number.NaN, usableBytes: Number.NaN };
+    const { totalBytes, usableBytes } = await engine.diskSpace().catch(() => unknown);
     diskTotal.set(totalBytes);
     diskFree.set(usableBytes);
   });

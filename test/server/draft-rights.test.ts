@@ -41,6 +41,7 @@ class Scene {
       },
     };
     const services = {
+      metrics: { decided() {} },
       clock: { ...systemClock, monotonicMs: () => this.nowMs },
       authorizer: { epochIn: () => this.epoch },
       audit: { healthy: true, access: (_: unknown, event: AccessEvent) => this.events.push(event) },

@@ -114,6 +114,7 @@ class Scene {
         durable: async () => {},
       },
       changes: { record: async () => this.#passes('recording') },
+      metrics: { decided() {} },
       security: {
         clientQuotas: () => new ClientQuotas(new Map()),
         alterClientQuotas: alter,

@@ -1,9 +1,9 @@
 /**
- * Owns counting what the engine keeps, for each namespace: topics, partitions, bytes, groups and how
- * far they lag behind.
+ * Owns counting what the engine keeps, for each namespace: partitions, bytes, groups and how far they
+ * lag behind.
  *
- * Invariant: counting pauses after every log and every few offsets, so that it holds nobody up; what
- * is counted is of several moments, therefore, and only sums are true at none of them exactly.
+ * Invariant: counting may pause after every log and every few offsets, so that it holds nobody up;
+ * each figure is true of its moment, a sum over many of no single one.
  */
 import { namespaceOf } from './controller/topic-names.ts';
 import { namespaceOfGroup } from './group/group-id.ts';
