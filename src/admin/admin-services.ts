@@ -170,7 +170,8 @@ export interface AclExplanation {
 }
 
 export interface AdminAcls {
-  list(tenant: string, filter: AclFilter): readonly AclView[];
+  /** In no order; null stands for a rule that is passed over. */
+  list(tenant: string, filter: AclFilter): Iterable<AclView | null>;
   /** Null when the binding is in order, else a sentence that says what is wrong with it. */
   problem(tenant: string, binding: AclBinding): string | null;
   /** False when that rule is there already. */

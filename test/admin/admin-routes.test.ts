@@ -47,6 +47,7 @@ describe('authorization', () => {
       expect(answer.status).toBe(403);
       expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
       expect(answer.json.code).toBe('not-authorized');
+      expect(answer.json.next).toMatch(/the policy needs a rule/);
       const story = admin.audit.story();
       const denied = story.findIndex((line) => line.startsWith(`access ${route.name} `));
       expect(story[denied]).toMatch(/ deny$/);
