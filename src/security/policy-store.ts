@@ -361,16 +361,6 @@ export class PolicyStore {
   }
 
   /** Every rule that holds in the domain (a tenant or `_operator`; null: all), files first. */
-  *rules(domain: string | null): Generator<PolicyRule> {
-    for (const rule of this.#files.set.rules) {
-      if (domain === null || holdsIn(rule, domain)) yield rule;
-    }
-    for (const [tenant, { bindings }] of this.#dynamic) {
-      if (domain !== null && domain !== tenant) continue;
-      for (const binding of bindings) yield this.#dynamicRuleOf(tenant, binding);
-    }
-  }
-
   listRules(domain: string | null, filter: AclFilter = {}): ListedRule[] {
     return [...this.eachRule(domain, filter)].filter((rule) => rule !== null);
   }
