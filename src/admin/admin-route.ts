@@ -114,6 +114,8 @@ export const topicOf = (
 
 export interface RouteContext {
   readonly deps: AdminDeps;
+  /** False: somebody of a tenant, who is not told what is the operators' alone. */
+  readonly isOperator: boolean;
   /** Asks without recording: to filter a listing, never to do something. */
   permits(access: RouteAccess): Promise<boolean>;
   /** The OpenAPI document of all routes. */

@@ -17,7 +17,6 @@ import type { JsonSchema } from './json-shape.ts';
 import {
   documentOptions,
   IDEMPOTENCY_HEADER,
-  PROBLEM_SCHEMA,
   routeSchema,
   takesIdempotencyKey,
 } from './openapi.ts';
@@ -97,7 +96,6 @@ async function createApp(
   app.setErrorHandler((error, _request, reply) => sendProblem(deps, reply, error));
   app.setNotFoundHandler((_request, reply) => sendProblem(deps, reply, { statusCode: 404 }));
   await app.register(swagger, documentOptions(deps.status().version));
-  app.addSchema(PROBLEM_SCHEMA);
   const keys = new IdempotencyKeys(deps.clock);
   for (const route of routes) register(app, route, deps, { gate, operators, keys });
   refuseOtherMethods(app, routes);

@@ -199,8 +199,12 @@ export interface AdminTopics {
 }
 
 export interface AclView extends AclBinding {
+  /** A tenant, or `*` for every tenant. */
+  readonly domain: string;
   /** `acme.csv:12` or `dynamic`; only dynamic ones can be removed here. */
   readonly origin: string;
+  /** The rule as a line of a policy file, with its time window. */
+  readonly text: string;
 }
 
 /** Who is asked about in `explain`: a principal that need not be connected. */
@@ -220,6 +224,8 @@ export interface AclExplanation {
     readonly effect: 'allow' | 'deny';
     readonly via: string;
     readonly hostMatches: boolean;
+    /** False when the rule has a time window that is closed now. */
+    readonly inWindow: boolean;
   }[];
   /** What the tenant's policy decision point says; null where the policy decides alone. */
   readonly external: {
@@ -230,7 +236,8 @@ export interface AclExplanation {
 }
 
 export interface AdminAcls {
-  list(tenant: string, filter: AclFilter): readonly AclView[];
+  /** In no order; null stands for a rule that is passed over. */
+  list(tenant: string, filter: AclFilter): Iterable<AclView | null>;
   /** Null when the binding is in order, else a sentence that says what is wrong with it. */
   problem(tenant: string, binding: AclBinding): string | null;
   /** False when that rule is there already. */
@@ -336,6 +343,12 @@ export interface ListenerStatus {
   readonly connections: number;
 }
 
+export interface ShadowVerdict {
+  readonly allowed: boolean;
+  readonly rule: string | null;
+  readonly origin: string | null;
+}
+
 /** What a candidate policy would decide otherwise; see ShadowAuthorizer. */
 export interface ShadowReport {
   readonly asked: number;
@@ -351,8 +364,8 @@ export interface ShadowReport {
     readonly operation: string;
     readonly resourceType: string;
     readonly resource: string;
-    readonly live: { readonly allowed: boolean; readonly origin: string | null };
-    readonly candidate: { readonly allowed: boolean; readonly origin: string | null };
+    readonly live: ShadowVerdict;
+    readonly candidate: ShadowVerdict;
     readonly count: number;
     readonly firstMs: number;
     readonly lastMs: number;

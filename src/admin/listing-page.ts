@@ -46,12 +46,12 @@ export interface Page<T> {
 }
 
 /**
- * The items behind the cursor in order of their keys, which are unique in what is listed. `listing`
- * tells one listing's cursors from another's.
+ * The items behind the cursor in order of their keys, which are unique in what is listed; null stands
+ * for one that is passed over. `listing` tells one listing's cursors from another's.
  */
 export async function pageOf<T>(
   listing: string,
-  items: Iterable<T>,
+  items: Iterable<T | null>,
   keyOf: (item: T) => string,
   { limit, cursor }: PageRequest,
   clock: Clock,
@@ -95,7 +95,7 @@ const byKey = (a: Keyed<unknown>, b: Keyed<unknown>): number =>
 
 /** The `count` items with the least keys above `after`, in order. */
 function* firstOf<T>(
-  items: Iterable<T>,
+  items: Iterable<T | null>,
   keyOf: (item: T) => string,
   after: string | null,
   count: number,
@@ -106,6 +106,7 @@ function* firstOf<T>(
   for (const item of items) {
     seen += 1;
     if (seen % 64 === 0) yield;
+    if (item === null) continue;
     const key = keyOf(item);
     if ((after !== null && key <= after) || (most !== null && key >= most)) continue;
     kept.push({ key, item });

@@ -25,8 +25,7 @@ export const TAGS = {
   probes: 'Probes and metrics',
 } as const satisfies Record<string, string>;
 
-export const PROBLEM_SCHEMA = {
-  $id: 'Problem',
+const PROBLEM_SCHEMA: { type: 'object' } & JsonSchema = {
   type: 'object',
   description: 'What went wrong (RFC 9457).',
   properties: {
@@ -38,7 +37,7 @@ export const PROBLEM_SCHEMA = {
     next: { type: 'string', description: 'what to do next, where there is something' },
   },
   required: ['type', 'title', 'status', 'code', 'detail'],
-} as const;
+};
 
 const DESCRIPTION = `The administration of a Breakwater broker. Operators come with a certificate of
 the operator CA, or with a bearer token of an issuer that admin.oauth.issuers.file names; a token of an
@@ -66,6 +65,7 @@ export function documentOptions(version: string): FastifyDynamicSwaggerOptions {
       servers: [{ url: '/' }],
       tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
       components: {
+        schemas: { Problem: PROBLEM_SCHEMA },
         securitySchemes: {
           certificate: MUTUAL_TLS,
           token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
@@ -73,9 +73,12 @@ export function documentOptions(version: string): FastifyDynamicSwaggerOptions {
       },
       security: [{ certificate: [] }, { token: [] }],
     },
-    refResolver: {
-      buildLocalReference: (json, _baseUri, _fragment, index) =>
-        typeof json.$id === 'string' ? json.$id : `shared-${index}`,
+    // Not in the schemas of the routes: fastify would compile each of them to write a problem by.
+    transformObject: (document) => {
+      if (!('openapiObject' in document)) return document.swaggerObject;
+      const { paths } = document.openapiObject;
+      for (const operations of Object.values(paths ?? {})) addProblems(operations as Operations);
+      return document.openapiObject;
     },
   };
 }
@@ -145,7 +148,7 @@ function stanceWords(stance: AdminRoute['stance']): string[] {
   return [`Asks the policy for ${operation} on ${resourceType} of the ${of}.`];
 }
 
-function responsesOf({ answers, method }: AdminRoute): JsonSchema {
+function responsesOf({ answers }: AdminRoute): JsonSchema {
   const responses: Record<string, unknown> = {};
   for (const [status, shape] of Object.entries(answers)) {
     const { schema } = shape;
@@ -158,14 +161,21 @@ function responsesOf({ answers, method }: AdminRoute): JsonSchema {
             content: { [shape.contentType ?? 'application/json']: { schema } },
           };
   }
-  for (const [status, description] of Object.entries(PROBLEMS)) {
-    if (method === 'GET' && WITH_BODY.has(Number(status))) continue;
-    const own = responses[status] as { content?: object } | undefined;
-    const content = {
-      ...own?.content,
-      [PROBLEM_CONTENT_TYPE]: { schema: { $ref: 'Problem#' } },
-    };
-    responses[status] = { description, content };
-  }
   return responses;
+}
+
+type Operations = Record<
+  string,
+  { responses?: Record<string, { description: string; content?: object }> }
+>;
+
+function addProblems(operations: Operations): void {
+  for (const [method, { responses = {} }] of Object.entries(operations)) {
+    for (const [status, description] of Object.entries(PROBLEMS)) {
+      if (method === 'get' && WITH_BODY.has(Number(status))) continue;
+      const schema = { $ref: '#/components/schemas/Problem' };
+      const content = { ...responses[status]?.content, [PROBLEM_CONTENT_TYPE]: { schema } };
+      responses[status] = { description, content };
+    }
+  }
 }

@@ -38,8 +38,8 @@ export class PolicyAcls implements AdminAcls {
     this.#external = external;
   }
 
-  list(tenant: string, filter: AclFilter): readonly AclView[] {
-    return this.#authorizer.listRules(tenant, filter);
+  list(tenant: string, filter: AclFilter): Iterable<AclView | null> {
+    return this.#authorizer.eachRule(tenant, filter);
   }
 
   problem(tenant: string, binding: AclBinding): string | null {

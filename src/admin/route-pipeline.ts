@@ -50,6 +50,7 @@ export async function runRoute(
   const context = {
     deps,
     document,
+    isOperator: operator.principal.tenant === OPERATOR_TENANT,
     permits: async (access: RouteAccess) => (await decide(access, operator, deps)).allowed,
   };
   if (call.access === null) {

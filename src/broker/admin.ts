@@ -5,6 +5,7 @@ import type {
   Exclusion,
   ListenerStatus,
   ShadowReport,
+  ShadowVerdict,
   StatusReport,
 } from '../admin/admin-services.ts';
 import { EngineTopics } from '../admin/engine-topics.ts';
@@ -197,7 +198,17 @@ function exclusionIn(state: SecurityState, tenant: string, name: string): Exclus
 function shadowReport(shadow: ShadowPolicy | null): ShadowReport | null {
   if (shadow === null) return null;
   const { counts, differences } = shadow.authorizer;
-  return { ...counts, policy: shadow.candidate.policyStatus(), differences };
+  const policy = shadow.candidate.policyStatus();
+  const told = differences.map((one) => ({
+    ...one,
+    live: verdictOf(one.live),
+    candidate: verdictOf(one.candidate),
+  }));
+  return { ...counts, policy, differences: told };
+}
+
+function verdictOf({ allowed, rule, origin }: ShadowVerdict): ShadowVerdict {
+  return { allowed, rule, origin };
 }
 
 function statusOf(config: Config, parts: AdminParts): StatusReport {

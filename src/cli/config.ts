@@ -1,5 +1,7 @@
 /** `breakwater config check|show`: what the broker would run with, and where each value is from. */
 import type { Command } from 'commander';
+import { fileExists, readBytesRequired } from '../base/credential-files.ts';
+import { ConfigError } from '../base/errors.ts';
 import { CONFIG_KEYS, CONFIG_SECTIONS, type ConfigKey } from '../config/config-schema.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import { checkForServing } from '../config/serving-checks.ts';
@@ -22,7 +24,7 @@ export function registerConfig(program: Command): void {
   const group = program.command('config').description('look at the configuration');
   const check = group
     .command('check')
-    .description('check keys and values; the files that they name are read by "serve" only');
+    .description('check keys, values, and that the files which they name can be read');
   const show = group.command('show').description('print every key with its value and its source');
   for (const command of [check, show]) {
     addConfigurationOptions(command)
@@ -39,12 +41,33 @@ const load = (options: Options): Promise<LoadedConfig> =>
 async function checkConfiguration(options: Options): Promise<void> {
   const loaded = await load(options);
   checkForServing(loaded.config, options.dev === true);
+  checkNamedFiles(loaded);
   if (options.json === true) {
     printJson({ ok: true, warnings: loaded.warnings });
     return;
   }
   for (const warning of loaded.warnings) printLine(`warning: ${warning}`);
   printLine('the configuration is good');
+}
+
+/** Made by the broker when it is not there. */
+const MADE: ReadonlySet<ConfigKey> = new Set(['audit.dir']);
+
+/** What is in the files is for `serve`; that they are there and can be read shows here. */
+function checkNamedFiles({ config }: LoadedConfig): void {
+  const problems: string[] = [];
+  for (const key of Object.keys(CONFIG_KEYS) as ConfigKey[]) {
+    const { isPath, default: usual } = CONFIG_KEYS[key];
+    const value = config[key];
+    if (isPath !== true || usual !== null || typeof value !== 'string' || MADE.has(key)) continue;
+    try {
+      if (!key.endsWith('.dir')) readBytesRequired(value, 'make it, or name another');
+      else if (!fileExists(value)) throw new ConfigError(`${value} is missing`);
+    } catch (error) {
+      problems.push(`${key}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems.join('\n'));
 }
 
 async function showConfiguration(options: Options): Promise<void> {

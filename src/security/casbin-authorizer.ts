@@ -269,6 +269,11 @@ export class CasbinAuthorizer implements Authorizer {
     return this.#store.listRules(tenant, filter);
   }
 
+  /** The same one by one; null stands for a rule that is passed over. */
+  eachRule(tenant: string, filter: AclFilter): Iterable<ListedRule | null> {
+    return this.#store.eachRule(tenant, filter);
+  }
+
   /** The same where little changed; `bindings` is the whole list afterwards. */
   changeDynamicRules(tenant: string, bindings: readonly AclBinding[], change: AclDelta): void {
     this.#store.changeDynamicRules(tenant, bindings, change);

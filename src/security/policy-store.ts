@@ -361,29 +361,21 @@ export class PolicyStore {
   }
 
   /** Every rule that holds in the domain (a tenant or `_operator`; null: all), files first. */
-  *rules(domain: string | null): Generator<PolicyRule> {
+  listRules(domain: string | null, filter: AclFilter = {}): ListedRule[] {
+    return [...this.eachRule(domain, filter)].filter((rule) => rule !== null);
+  }
+
+  /** The same one by one, for who works in turns: null stands for a rule that is passed over. */
+  *eachRule(domain: string | null, filter: AclFilter): Generator<ListedRule | null> {
     for (const rule of this.#files.set.rules) {
-      if (domain === null || holdsIn(rule, domain)) yield rule;
+      yield domain === null || holdsIn(rule, domain) ? listedRule(rule, filter) : null;
     }
     for (const [tenant, { bindings }] of this.#dynamic) {
       if (domain !== null && domain !== tenant) continue;
-      for (const binding of bindings) yield this.#dynamicRuleOf(tenant, binding);
+      for (const binding of bindings) {
+        yield listedRule(this.#dynamicRuleOf(tenant, binding), filter);
+      }
     }
-  }
-
-  listRules(domain: string | null, filter: AclFilter = {}): ListedRule[] {
-    const listed: ListedRule[] = [];
-    for (const rule of this.rules(domain)) {
-      const binding = toBinding(rule);
-      if (!filterAccepts(filter, binding)) continue;
-      listed.push({
-        ...binding,
-        domain: rule.domain,
-        origin: ruleOrigin(rule),
-        text: ruleText(rule),
-      });
-    }
-    return listed;
   }
 
   status(): PolicyStatus {
@@ -425,4 +417,11 @@ function loadedEvent({ set, own }: FilePolicy, epoch: number): PolicyEvent {
     detail,
     facts: { files: set.files.join(' '), rules, epoch },
   };
+}
+
+/** Null when the filter does not take it. */
+function listedRule(rule: PolicyRule, filter: AclFilter): ListedRule | null {
+  const binding = toBinding(rule);
+  if (!filterAccepts(filter, binding)) return null;
+  return { ...binding, domain: rule.domain, origin: ruleOrigin(rule), text: ruleText(rule) };
 }

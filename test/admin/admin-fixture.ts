@@ -170,6 +170,8 @@ export interface FixtureOptions
   extends Partial<Pick<AdminDeps, 'logger' | 'tokens' | 'authorizer' | 'outside'>> {
   readonly limits?: Partial<AdminLimits>;
   readonly abuse?: (audit: AuditLog) => AdminAbuse;
+  /** In place of those kept in memory. */
+  readonly services?: Partial<Pick<AdminDeps, 'acls' | 'status' | 'external' | 'shadow'>>;
 }
 
 const NO_ABUSE: AdminAbuse = {
@@ -193,6 +195,7 @@ export async function startFixture(options: FixtureOptions = {}): Promise<AdminF
   const state = inMemory();
   const deps: AdminDeps = {
     ...state.services,
+    ...options.services,
     host: '127.0.0.1',
     port: 0,
     tls: tlsServerOptions(material, limits.handshakeTimeoutMs),
@@ -391,7 +394,7 @@ function inMemory() {
       add: async (_tenant, binding) => {
         acted('acl-add');
         if (rules.some((rule) => same(rule, binding))) return false;
-        rules.push({ ...binding, origin: 'dynamic' });
+        rules.push({ ...binding, domain: 'acme', origin: 'dynamic', text: 'p, test' });
         return true;
       },
       remove: async (_tenant, binding) => {

@@ -4,10 +4,14 @@ import { Agent } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { AdminRoute } from '../../src/admin/admin-route.ts';
+import type { AdminAcls } from '../../src/admin/admin-services.ts';
+import { PolicyAcls } from '../../src/admin/policy-acls.ts';
 import { ADMIN_ROUTES } from '../../src/admin/routes/index.ts';
 import { systemClock } from '../../src/base/clock.ts';
+import type { StateAcls } from '../../src/metadata/state-acls.ts';
 import { issueOperator } from '../../src/pki/issue.ts';
 import { openPki } from '../../src/pki/pki-directory.ts';
+import type { OutsideDecisions } from '../../src/security/authorizer.ts';
 import type { CasbinAuthorizer } from '../../src/security/casbin-authorizer.ts';
 import { OperatorTokens } from '../../src/security/token/operator-tokens.ts';
 import { DEV_POLICY, openAuthorizer } from '../security/policy-fixture.ts';
@@ -68,12 +72,29 @@ const TOKEN_OF = {
 /** One connection for all: each request is judged by its own token. */
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
+const NOBODY_OUTSIDE: OutsideDecisions = {
+  concerns: () => false,
+  known: () => undefined,
+  ask: () => Promise.reject(new Error('nobody is to be asked')),
+};
+let outside = NOBODY_OUTSIDE;
+
 let admin: AdminFixture;
 let authorizer: CasbinAuthorizer;
 
 beforeAll(async () => {
   authorizer = await openAuthorizer(DEV_POLICY);
-  admin = await startFixture({ tokens, authorizer, limits: { connectionsMax: 64 } });
+  admin = await startFixture({
+    tokens,
+    authorizer,
+    outside: {
+      concerns: (tenant) => outside.concerns(tenant),
+      known: (question) => outside.known(question),
+      ask: (question) => outside.ask(question),
+    },
+    services: { acls: policyRules() },
+    limits: { connectionsMax: 64 },
+  });
   for (const name of ['globex', 'initech']) {
     await admin.deps.tenants.create(name, 'PEM');
   }
@@ -87,6 +108,25 @@ afterEach(() => {
   admin.exclusionOf = () => null;
   admin.audit.events.length = 0;
 });
+
+/** Listed and explained by the real policy; changes are kept in memory, as the fixture does. */
+function policyRules(): AdminAcls {
+  const real = new PolicyAcls({ problem: () => null } as unknown as StateAcls, authorizer);
+  return {
+    list: (tenant, filter) => real.list(tenant, filter),
+    explain: (tenant, who, host, action) => real.explain(tenant, who, host, action),
+    problem: () => null,
+    add: async (tenant, binding) => {
+      admin.audit.events.push({ kind: 'acted', what: 'acl-add' });
+      authorizer.setDynamicRules(tenant, [binding]);
+      return true;
+    },
+    remove: async (tenant) => {
+      authorizer.setDynamicRules(tenant, []);
+      return 1;
+    },
+  };
+}
 
 function call(route: AdminRoute, token: string, tenant = 'acme'): Promise<Answer> {
   const { path, body } = sampleCall(route, tenant);
@@ -183,14 +223,13 @@ describe('somebody of a tenant', () => {
     const headers = { authorization: `Bearer ${token}` };
     const add = { as: null, headers, body };
     expect((await admin.call('POST', '/v1/tenants/acme/acls', add)).status).toBe(201);
-    authorizer.setDynamicRules('acme', admin.rules);
+    expect(authorizer.bindingsIn('acme').dynamic).toHaveLength(1);
     try {
       const suspend = await admin.call('POST', '/v1/tenants/acme/suspend', { as: null, headers });
       expect(suspend.json.code).toBe('not-authorized');
       expect((await get('/v1/tenants', token)).json.code).toBe('not-authorized');
     } finally {
       authorizer.setDynamicRules('acme', []);
-      admin.rules.length = 0;
     }
   });
 
@@ -223,6 +262,42 @@ describe('somebody of a tenant', () => {
     const access = admin.audit.events.find(({ kind }) => kind === 'access');
     expect(access?.subject).toMatchObject({ tenant: 'acme', tokenIssuer: TENANTS });
     expect(access?.access?.resourceName).toBe('kafka-cluster');
+  });
+
+  test('is told its rules, and not in which files of the operators they stand', async () => {
+    const told = async (token: string): Promise<string> => {
+      const headers = { authorization: `Bearer ${token}` };
+      const body = { user: 'x', fleet: 'dev', operation: 'WRITE', resourceType: 'TOPIC' };
+      const asked = { ...body, resourceName: 'telemetry' };
+      const explain = { as: null, headers, body: asked };
+      const { text } = await admin.call('POST', '/v1/tenants/acme/acls/explain', explain);
+      return (await get('/v1/tenants/acme/acls', token)).text + text;
+    };
+    expect(await told(TOKEN_OF['tenant admin']())).not.toMatch(/\.csv/);
+    expect(await told(TOKEN_OF['tenant admin']())).toMatch(/"origin":"policy".*\(policy\)/);
+    expect(await told(TOKEN_OF.auditor())).toMatch(/devices\.csv:\d.*\(devices\.csv:\d\)/);
+  });
+
+  test('is decided by whoever decides in the tenant; an operator is not', async () => {
+    const asked: string[] = [];
+    outside = {
+      concerns: (tenant) => tenant === 'acme',
+      known: () => undefined,
+      ask: async ({ principal, action }) => {
+        asked.push(`${principal.tenant} ${action.operation} ${action.resourceName}`);
+        return { allowed: false, rule: null, origin: 'external:opa' };
+      },
+    };
+    try {
+      const answer = await get('/v1/tenants/acme', TOKEN_OF['tenant admin']());
+      expect([answer.status, asked]).toEqual([403, ['acme DESCRIBE kafka-cluster']]);
+      // What is not of the tenant is not even asked.
+      expect((await get('/v1/tenants/globex', TOKEN_OF['tenant admin']())).status).toBe(403);
+      expect((await get('/v1/tenants/acme', TOKEN_OF.operator())).status).toBe(200);
+      expect(asked).toHaveLength(1);
+    } finally {
+      outside = NOBODY_OUTSIDE;
+    }
   });
 
   test('is shut out with the tenant or the name, from the next request on', async () => {

@@ -48,6 +48,7 @@ describe('authorization', () => {
       expect(answer.status).toBe(403);
       expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
       expect(answer.json.code).toBe('not-authorized');
+      expect(answer.json.next).toMatch(/the policy needs a rule/);
       const story = admin.audit.story();
       const denied = story.findIndex((line) => line.startsWith(`access ${route.name} `));
       expect(story[denied]).toMatch(/ deny$/);
@@ -220,7 +221,9 @@ describe('tenants, topics and rules', () => {
     expect((await admin.call('POST', '/v1/tenants/acme/acls', { body: RULE })).status).toBe(201);
     expect((await admin.call('POST', '/v1/tenants/acme/acls', { body: RULE })).status).toBe(200);
     const { json } = await admin.call('GET', '/v1/tenants/acme/acls');
-    expect(json.acls).toEqual([{ ...RULE, patternType: 'LITERAL', host: '*', origin: 'dynamic' }]);
+    expect(json.acls).toMatchObject([
+      { ...RULE, patternType: 'LITERAL', host: '*', origin: 'dynamic' },
+    ]);
     const path = `/v1/tenants/acme/acls?${new URLSearchParams(RULE).toString()}`;
     expect((await admin.call('DELETE', path)).status).toBe(204);
     expect((await admin.call('DELETE', path)).json.code).toBe('no-such-rule');

@@ -64,6 +64,17 @@ describe('a production set-up', () => {
     expect(await run(`policy check --config ${file}`)).toMatchObject({ code: 0, stderr: '' });
   });
 
+  test.each([
+    ['ssl.client.crl', 'a file that is not there', 'no.crl', /ssl\.client\.crl: .* is missing/],
+    ['policy.dir', 'a folder that is not there', 'no', /policy\.dir: .* is missing/],
+    ['ssl.server.key', 'a folder for a file', 'broker', /ssl\.server\.key: cannot read/],
+  ])('config check finds what %s names: %s', async (key, _what, name, sentence) => {
+    const file = join(dir, 'breakwater.yaml');
+    const line = `config check --config ${file} --set ${key}=${join(dir, name)}`;
+    const { code, stderr } = await run(line);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(sentence)]);
+  });
+
   test('the example of a tenant policy is no policy', async () => {
     const { stdout } = await run(`policy check ${join(dir, 'policies')} --json`);
     expect(JSON.parse(stdout).files).toEqual(['operators.csv']);

@@ -58,7 +58,7 @@ const PATTERN_TYPE = oneOf(...PATTERN_TYPES);
 const OPERATION = oneOf(...RULE_OPERATIONS);
 const PERMISSION = oneOf(...PERMISSIONS);
 
-const RULE = object({
+const RULE_ANSWER = {
   resourceType: RESOURCE_TYPE,
   resourceName: anyText,
   patternType: PATTERN_TYPE,
@@ -67,7 +67,9 @@ const RULE = object({
   operation: OPERATION,
   permission: PERMISSION,
   origin: anyText,
-});
+} as const;
+const RULE = object(RULE_ANSWER);
+const LISTED_RULE = object({ ...RULE_ANSWER, domain: anyText, text: anyText });
 
 /** A rule; in the body to add it, in the query to remove it. */
 const RULE_FIELDS = {
@@ -117,6 +119,15 @@ function checkRule(tenant: string, binding: AclBinding, { deps }: RouteContext):
   if (problem !== null) throw new AdminError(400, 'invalid-rule', `${problem}.`);
 }
 
+/** Files are the operators', and may be called by other tenants' names. */
+const originFor = (origin: string, { isOperator }: RouteContext): string =>
+  isOperator || origin === 'dynamic' ? origin : 'policy';
+
+const withTold = <T extends { readonly origin: string }>(rule: T, context: RouteContext): T => ({
+  ...rule,
+  origin: originFor(rule.origin, context),
+});
+
 const orderOf = (rule: AclView): string =>
   [
     rule.resourceType,
@@ -152,12 +163,13 @@ const list = defineRoute({
     },
     ({ tenant, limit, cursor, ...filter }) => ({ tenant, page: { limit, cursor }, filter }),
   ),
-  answers: { 200: pageShape('acls', RULE) },
-  handle: async ({ tenant, page, filter }, { deps }) => {
+  answers: { 200: pageShape('acls', LISTED_RULE) },
+  handle: async ({ tenant, page, filter }, context) => {
+    const { deps } = context;
     requireTenant(tenant, { deps });
     const all = deps.acls.list(tenant, filter);
     const { items, next } = await pageOf('acls', all, orderOf, page, deps.clock);
-    return ok({ acls: items, next });
+    return ok({ acls: items.map((rule) => withTold(rule, context)), next });
   },
 });
 
@@ -211,6 +223,7 @@ const EXPLANATION = object({
       effect: oneOf('allow', 'deny'),
       via: anyText,
       hostMatches: flag,
+      inWindow: flag,
     }),
   ),
   external: nullable(
@@ -255,9 +268,15 @@ const explain = defineRoute({
     },
   ),
   answers: { 200: EXPLANATION },
-  handle: async ({ tenant, who, host, action }, { deps }) => {
-    requireTenant(tenant, { deps });
-    return ok(await deps.acls.explain(tenant, who, host, action));
+  handle: async ({ tenant, who, host, action }, context) => {
+    requireTenant(tenant, context);
+    const explanation = await context.deps.acls.explain(tenant, who, host, action);
+    const considered = explanation.considered.map((rule) => withTold(rule, context));
+    const sentence = explanation.considered.reduce(
+      (told, { origin }) => told.replaceAll(`(${origin})`, `(${originFor(origin, context)})`),
+      explanation.sentence,
+    );
+    return ok({ ...explanation, sentence, considered });
   },
 });
 

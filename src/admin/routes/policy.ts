@@ -5,7 +5,7 @@ import { AdminError } from '../problem.ts';
 import { from } from '../request-fields.ts';
 import { POLICY_STATUS } from './status.ts';
 
-const VERDICT = object({ allowed: flag, origin: nullable(anyText) });
+const VERDICT = object({ allowed: flag, rule: nullable(anyText), origin: nullable(anyText) });
 
 const shadow = defineRoute({
   method: 'GET',
