@@ -26,6 +26,7 @@ import { type ClientServers, makeClientServers } from './broker/client-server.ts
 import { CrlFile, type CrlFileOptions } from './broker/crls.ts';
 import { enabledTokens, TokenSweep } from './broker/delegation-tokens.ts';
 import { developmentKcatLine, prepareCertificates, seedTenants } from './broker/development.ts';
+import { openFleet } from './broker/fleet.ts';
 import { enabledMechanisms } from './broker/sasl.ts';
 import {
   openAudit,
@@ -158,6 +159,8 @@ async function start(
   const work = new PasswordWork();
   const tokens = enabledTokens(config, state, { work, registry, isRevoked: clientCrl.isRevoked });
   const guard = authenticationGuard(config, systemClock);
+  const fleet = openFleet(config, state, logger);
+  undo.push(() => fleet.close());
   const servers: ClientServers = makeClientServers(config, {
     audit,
     authorizer: external?.authorizer ?? shadow?.authorizer ?? authorizer,
@@ -173,6 +176,7 @@ async function start(
     revocationsOf: (tenant) => state.image.tenants.get(tenant)?.revocations ?? Revocations.NONE,
     isRevoked: clientCrl.isRevoked,
     liveness: watchCertificateNetworks(config, { state, audit, logger }),
+    fleet,
   });
   const announced = new AnnouncedCas({
     registry,
@@ -206,6 +210,7 @@ async function start(
   const parts = {
     crls: [clientCrl, operatorCrl],
     isOperatorRevoked: operatorCrl.isRevoked,
+    isRevoked: clientCrl.isRevoked,
     acls,
     audit,
     authorizer,
@@ -214,6 +219,7 @@ async function start(
     engine,
     guard,
     external,
+    fleet,
     logger,
     registry,
     servers,

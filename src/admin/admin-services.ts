@@ -22,6 +22,7 @@ import type {
 import type { ScramCredential } from '../security/scram/scram-credentials.ts';
 import type { ScramMechanismName } from '../security/scram/scram-mechanism.ts';
 import type { OperatorTokens } from '../security/token/operator-tokens.ts';
+import type { AdminFleet } from './fleet-devices.ts';
 
 export interface TenantView {
   readonly name: string;
@@ -356,6 +357,7 @@ export interface AdminDeps {
   readonly external: AdminAuthorizer;
   readonly revocations: AdminRevocations;
   readonly bans: AdminBans;
+  readonly fleet: AdminFleet;
   readonly health: () => readonly HealthCheck[];
   readonly status: () => StatusReport;
   /** Null while no candidate policy is on trial. */

@@ -3,6 +3,7 @@ import { type AdminServer, startAdminServer } from '../admin/admin-server.ts';
 import type { ListenerStatus, ShadowReport, StatusReport } from '../admin/admin-services.ts';
 import { EngineTopics } from '../admin/engine-topics.ts';
 import { ExternalDecisions } from '../admin/external-decisions.ts';
+import { FleetDevices } from '../admin/fleet-devices.ts';
 import { PolicyAcls } from '../admin/policy-acls.ts';
 import { AdminError } from '../admin/problem.ts';
 import { StateBans } from '../admin/state-bans.ts';
@@ -15,6 +16,7 @@ import type { Logger } from '../base/logger.ts';
 import { systemRandom } from '../base/random.ts';
 import type { Config } from '../config/config-schema.ts';
 import { packageVersion } from '../config/package-root.ts';
+import type { Fleet } from '../fleet/fleet.ts';
 import type { SecurityState } from '../metadata/security-state.ts';
 import type { StateAcls } from '../metadata/state-acls.ts';
 import type { AuthenticationGuard } from '../security/abuse/authentication-guard.ts';
@@ -45,6 +47,8 @@ export interface AdminParts extends HealthParts {
   readonly mtlsPort: number;
   readonly saslPort: number | null;
   readonly isOperatorRevoked: RevocationCheck;
+  readonly isRevoked: RevocationCheck;
+  readonly fleet: Fleet;
   /** Null: operators come with certificates only. */
   readonly tokens: OperatorTokens | null;
   readonly shadow: ShadowPolicy | null;
@@ -103,6 +107,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     external: new ExternalDecisions(parts.external?.authorizer ?? null),
     revocations: new StateRevocations(state),
     bans: new StateBans(state, parts.guard, systemClock),
+    fleet: new FleetDevices({ ...parts, clock: systemClock }),
     shadow: () => shadowReport(parts.shadow),
     health: () => healthOf(parts),
     status: () => statusOf(config, parts),

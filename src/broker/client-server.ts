@@ -8,6 +8,7 @@ import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { systemRandom } from '../base/random.ts';
 import type { Config } from '../config/config-schema.ts';
+import type { Fleet } from '../fleet/fleet.ts';
 import { ReceiveBudget } from '../network/receive-budget.ts';
 import { UnsentBudget } from '../network/unsent-budget.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
@@ -22,6 +23,7 @@ import {
   tenantOfServerName,
 } from '../security/admission.ts';
 import type { Authorizer } from '../security/authorizer.ts';
+import { provenIdentity } from '../security/proven-identity.ts';
 import type { Revocations } from '../security/revocations.ts';
 import type { SaslMechanism } from '../security/sasl/sasl-mechanism.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
@@ -56,6 +58,7 @@ export interface ClientServerParts {
   readonly isRevoked: RevocationCheck;
   /** Of connections with a certificate. */
   readonly liveness: Liveness | null;
+  readonly fleet: Fleet;
 }
 
 export interface ClientServers {
@@ -85,7 +88,13 @@ export function makeClientServers(config: Config, parts: ClientServerParts): Cli
     proxy: proxyProtocol(config, 'proxy.protocol.addresses', systemClock),
     identify: {
       by: 'certificate',
-      admit: (socket, asked) => admit(peerFactsOf(socket, asked), rules, systemClock.nowMs()),
+      admit: (socket, asked) => {
+        const peer = peerFactsOf(socket, asked);
+        const result = admit(peer, rules, systemClock.nowMs());
+        if (result.admitted) return result;
+        const proven = provenIdentity(result.reason, peer.certificate, registry);
+        return { ...result, proven };
+      },
     },
   });
   if (mechanisms.length === 0) return { mtls, sasl: null };
@@ -114,7 +123,7 @@ function sharedOptions(
   config: Config,
   parts: ClientServerParts,
 ): Omit<ServerOptions, 'tls' | 'identify' | 'proxy' | 'laneOf' | 'liveness'> {
-  const { audit, authorizer, acls, logger, security, viewOf, bans, guard } = parts;
+  const { audit, authorizer, acls, logger, security, viewOf, bans, guard, fleet } = parts;
   const smallBytes = config['socket.request.small.max.bytes'];
   const largeBytes = config['socket.request.max.bytes'];
   const unsentBudget = new UnsentBudget(config['queued.max.response.bytes']);
@@ -162,6 +171,7 @@ function sharedOptions(
       guard,
       banOfAddress: (address) => bans().ofAddress(address, systemClock.nowMs()),
     },
+    fleet,
     shutdownGraceMs: config['shutdown.grace.ms'],
     viewOf,
   };

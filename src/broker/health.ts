@@ -2,6 +2,7 @@
 import type { HealthCheck } from '../admin/admin-services.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { EmbeddedEngine } from '../engine/embedded/embedded-engine.ts';
+import type { Fleet } from '../fleet/fleet.ts';
 import type { CasbinAuthorizer } from '../security/casbin-authorizer.ts';
 import type { ListenerCertificates } from './certificates.ts';
 import type { CrlFile } from './crls.ts';
@@ -15,11 +16,15 @@ export interface HealthParts {
   readonly crls: readonly Pick<CrlFile, 'problem'>[];
   /** Null where no file names an external authorizer. */
   readonly external: ExternalAuthorizerFile | null;
+  readonly fleet: Pick<Fleet, 'problem'>;
 }
 
 export function healthOf(parts: HealthParts): HealthCheck[] {
   const certificates = parts.certificates.map(certificate);
-  const checks = [storage(parts), audit(parts), policy(parts), ...certificates, crl(parts)];
+  const checks = [
+    ...[storage(parts), audit(parts), policy(parts), ...certificates, crl(parts)],
+    fleet(parts),
+  ];
   return parts.external === null ? checks : [...checks, authorizer(parts.external)];
 }
 
@@ -56,6 +61,11 @@ function crl({ crls }: HealthParts): HealthCheck {
   const problem = crls.find((file) => file.problem !== null)?.problem ?? null;
   if (problem === null) return { name: 'crl', state: 'ok', reason: null };
   return { name: 'crl', state: 'degraded', reason: `A CRL needs attention: ${problem}.` };
+}
+
+/** Degraded, never failed: it is a view, and goes on in memory. */
+function fleet({ fleet: { problem } }: HealthParts): HealthCheck {
+  return { name: 'fleet-view', state: problem === null ? 'ok' : 'degraded', reason: problem };
 }
 
 /** Degraded, never failed: a PDP of one tenant is not the broker's health. */

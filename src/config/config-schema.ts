@@ -7,6 +7,7 @@ import type { ConfigSpec } from './config-spec.ts';
 import { ABUSE_KEYS } from './keys/abuse-keys.ts';
 import { ADMIN_KEYS } from './keys/admin-keys.ts';
 import { AUDIT_KEYS } from './keys/audit-keys.ts';
+import { FLEET_KEYS } from './keys/fleet-keys.ts';
 import { GROUP_KEYS } from './keys/group-keys.ts';
 import { LISTENER_KEYS } from './keys/listener-keys.ts';
 import { NETWORK_KEYS } from './keys/network-keys.ts';
@@ -28,6 +29,7 @@ export const CONFIG_SECTIONS = {
   'Network limits': NETWORK_KEYS,
   Abuse: ABUSE_KEYS,
   Audit: AUDIT_KEYS,
+  'Fleet view': FLEET_KEYS,
   'Admin API': ADMIN_KEYS,
 } as const;
 
@@ -42,6 +44,7 @@ export const CONFIG_KEYS = {
   ...NETWORK_KEYS,
   ...ABUSE_KEYS,
   ...AUDIT_KEYS,
+  ...FLEET_KEYS,
   ...ADMIN_KEYS,
 } as const;
 

@@ -360,7 +360,9 @@ export class RequestContext {
   /** Records an access. */
   protected note(event: AccessEvent): void {
     this.services.audit.access(this.session.subject, event);
-    if (!event.allowed) this.#denied = true;
+    if (event.allowed) return;
+    this.#denied = true;
+    this.session.meter.denials++;
   }
 
   #slot(operation: Operation, resourceType: ResourceTypeName): number {

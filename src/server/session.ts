@@ -8,6 +8,7 @@
  */
 import type { AccessEvent, AuditSubject } from '../audit/audit-event.ts';
 import type { Engine } from '../engine/engine.ts';
+import { ConnectionMeter } from '../fleet/connection-meter.ts';
 import type { KafkaPrincipal } from '../security/principal.ts';
 import type { SaslReauthentication } from './sasl-reauthentication.ts';
 
@@ -30,6 +31,8 @@ export class Session {
   readonly advertised: Endpoint;
   /** How a login is renewed; null where a certificate was the proof. */
   reauthentication: SaslReauthentication | null = null;
+  /** What it counts for the fleet view. */
+  readonly meter = new ConnectionMeter();
   readonly #closing = new AbortController();
   #isGone = false;
   #epoch = -1;

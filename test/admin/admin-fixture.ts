@@ -251,6 +251,7 @@ function inMemory() {
     | 'external'
     | 'revocations'
     | 'bans'
+    | 'fleet'
     | 'health'
     | 'status'
     | 'shadow'
@@ -360,6 +361,10 @@ function inMemory() {
         acted(`${kind}-${isSuspended ? 'suspend' : 'resume'}`);
         if (isSuspended) suspended.push({ kind, name, sinceMs: 1 });
       },
+    },
+    fleet: {
+      list: async () => ({ devices: [], next: null }),
+      show: () => undefined,
     },
     bans: {
       list: (tenant) =>

@@ -3,6 +3,7 @@ import type { AdminRoute } from '../admin-route.ts';
 import { aclRoutes } from './acls.ts';
 import { authorizerRoutes } from './authorizer.ts';
 import { banRoutes } from './bans.ts';
+import { deviceRoutes } from './devices.ts';
 import { healthRoutes } from './health.ts';
 import { policyRoutes } from './policy.ts';
 import { revocationRoutes } from './revocations.ts';
@@ -23,5 +24,6 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...authorizerRoutes,
   ...revocationRoutes,
   ...banRoutes,
+  ...deviceRoutes,
   ...userRoutes,
 ];
