@@ -159,7 +159,7 @@ async function start(
   const work = new PasswordWork();
   const tokens = enabledTokens(config, state, { work, registry, isRevoked: clientCrl.isRevoked });
   const guard = authenticationGuard(config, systemClock);
-  const fleet = openFleet(config, state, logger);
+  const { fleet, telemetry } = openFleet(config, state, logger);
   undo.push(() => fleet.close());
   const servers: ClientServers = makeClientServers(config, {
     audit,
@@ -177,6 +177,7 @@ async function start(
     isRevoked: clientCrl.isRevoked,
     liveness: watchCertificateNetworks(config, { state, audit, logger }),
     fleet,
+    telemetry,
   });
   const announced = new AnnouncedCas({
     registry,
@@ -224,6 +225,7 @@ async function start(
     registry,
     servers,
     state,
+    telemetry,
     tokens: operatorLogins,
     views,
   };

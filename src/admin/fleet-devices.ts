@@ -5,6 +5,8 @@
 import type { Clock } from '../base/clock.ts';
 import type { DeviceFailure, DeviceRecord } from '../fleet/device-record.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { PushedMetrics } from '../fleet/telemetry/client-instances.ts';
+import type { Telemetry } from '../fleet/telemetry/telemetry.ts';
 import type { SecurityState } from '../metadata/security-state.ts';
 import type { AuthenticationGuard } from '../security/abuse/authentication-guard.ts';
 import type { RevocationCheck } from '../security/admission.ts';
@@ -36,6 +38,8 @@ export interface DeviceDetails extends DeviceView {
   readonly obstacles: readonly Obstacle[];
   /** The newest first. */
   readonly failures: readonly DeviceFailure[];
+  /** What its client instances pushed last (KIP-714), the newest first. */
+  readonly telemetry: readonly PushedMetrics[];
 }
 
 export interface DeviceFilter {
@@ -65,6 +69,8 @@ export interface AdminFleet {
 
 export interface FleetDevicesParts {
   readonly fleet: Fleet;
+  /** Null: switched off. */
+  readonly telemetry: Telemetry | null;
   readonly state: SecurityState;
   readonly guard: AuthenticationGuard;
   /** What the CRLs of clients say. */
@@ -96,7 +102,8 @@ export class FleetDevices implements AdminFleet {
     if (record === undefined) return undefined;
     const obstacles = [...this.#obstacles(record), ...this.#passing(record)];
     const failures = this.#parts.fleet.failuresOf(tenant, device);
-    return { ...record, state: this.#stateOf(record), obstacles, failures };
+    const telemetry = this.#parts.telemetry?.pushedBy(tenant, device) ?? [];
+    return { ...record, state: this.#stateOf(record), obstacles, failures, telemetry };
   }
 
   #matches(record: DeviceRecord, { fleet, state, seenSinceMs, software }: DeviceFilter): boolean {

@@ -17,6 +17,7 @@ import { systemRandom } from '../base/random.ts';
 import type { Config } from '../config/config-schema.ts';
 import { packageVersion } from '../config/package-root.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { Telemetry } from '../fleet/telemetry/telemetry.ts';
 import type { SecurityState } from '../metadata/security-state.ts';
 import type { StateAcls } from '../metadata/state-acls.ts';
 import type { AuthenticationGuard } from '../security/abuse/authentication-guard.ts';
@@ -49,6 +50,7 @@ export interface AdminParts extends HealthParts {
   readonly isOperatorRevoked: RevocationCheck;
   readonly isRevoked: RevocationCheck;
   readonly fleet: Fleet;
+  readonly telemetry: Telemetry | null;
   /** Null: operators come with certificates only. */
   readonly tokens: OperatorTokens | null;
   readonly shadow: ShadowPolicy | null;

@@ -9,6 +9,7 @@ import type { Logger } from '../base/logger.ts';
 import { systemRandom } from '../base/random.ts';
 import type { Config } from '../config/config-schema.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { Telemetry } from '../fleet/telemetry/telemetry.ts';
 import { ReceiveBudget } from '../network/receive-budget.ts';
 import { UnsentBudget } from '../network/unsent-budget.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
@@ -59,6 +60,7 @@ export interface ClientServerParts {
   /** Of connections with a certificate. */
   readonly liveness: Liveness | null;
   readonly fleet: Fleet;
+  readonly telemetry: Telemetry | null;
 }
 
 export interface ClientServers {
@@ -141,13 +143,14 @@ function sharedOptions(
         systemRandom,
       ),
       security,
+      telemetry: parts.telemetry,
       nodeId: config['node.id'],
       get fetchMaxBytes() {
         return unsentBudget.answerBytes(config['fetch.max.bytes']);
       },
       describedPartitionsMax: config['max.request.partition.size.limit'],
       autoCreateTopics: config['auto.create.topics.enable'],
-      advertisedApis: advertisedApis(),
+      advertisedApis: advertisedApis(parts.telemetry !== null),
     },
     random: systemRandom,
     listener: {

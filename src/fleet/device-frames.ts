@@ -4,7 +4,7 @@
  *   frame: length of the body u32 | CRC-32C of the body u32 | body
  *   body:  type u8 | fields; texts are a length (u8) and UTF-8
  *
- * A later frame about a name replaces an earlier one. Little endian throughout.
+ * Names of tenants and codes are ASCII. A later frame about a name replaces an earlier one. Little endian throughout.
  */
 import { crc32c } from '../protocol/records/crc32c.ts';
 import { type CodeWords, DEVICE_KINDS } from './device-record.ts';
@@ -18,7 +18,7 @@ import {
   Word as Words,
 } from './device-slabs.ts';
 import type { DeviceTable } from './device-table.ts';
-import { unpackTexts } from './device-texts.ts';
+import { nameIn } from './device-texts.ts';
 import { TEXT_BYTES_MAX } from './text-arena.ts';
 
 export const FILE_HEADER = Buffer.from('BWFLEET\u0001', 'latin1');
@@ -181,9 +181,9 @@ function applyDevice(reader: FrameReader, table: DeviceTable, words: CodeWords):
   const codes = CODES.map(() => words.codeOf(reader.text()));
   const addresses = ADDRESSES.map(() => reader.bytes(ADDRESS_BYTES));
   const packed = reader.bytes(reader.short());
-  const texts = unpackTexts(packed);
-  if (texts === null || packed.length > TEXT_BYTES_MAX || kind >= DEVICE_KINDS.length) return false;
-  const slot = table.ensure(tenant, texts.name);
+  const name = nameIn(packed);
+  if (name === null || packed.length > TEXT_BYTES_MAX || kind >= DEVICE_KINDS.length) return false;
+  const slot = table.ensure(tenant, name);
   if (slot === 0) return false;
   table.touch(slot);
   table.setPackedTexts(slot, packed);
@@ -207,29 +207,36 @@ class FrameReader {
   }
 
   byte(): number {
-    return this.bytes(1).readUInt8(0);
+    return this.#body.readUInt8(this.#skip(1));
   }
 
   short(): number {
-    return this.bytes(2).readUInt16LE(0);
+    return this.#body.readUInt16LE(this.#skip(2));
   }
 
   word(): number {
-    return this.bytes(4).readUInt32LE(0);
+    return this.#body.readUInt32LE(this.#skip(4));
   }
 
   double(): number {
-    return this.bytes(8).readDoubleLE(0);
+    return this.#body.readDoubleLE(this.#skip(8));
   }
 
   text(): string {
-    return this.bytes(this.byte()).toString('utf8');
+    const length = this.byte();
+    const from = this.#skip(length);
+    return length === 0 ? '' : this.#body.toString('latin1', from, from + length);
   }
 
   bytes(length: number): Buffer {
+    const from = this.#skip(length);
+    return this.#body.subarray(from, from + length);
+  }
+
+  #skip(length: number): number {
     const from = this.#at;
     if (from + length > this.#body.length) throw new RangeError('a frame that ends too soon');
     this.#at += length;
-    return this.#body.subarray(from, from + length);
+    return from;
   }
 }

@@ -69,6 +69,17 @@ export function unpackTexts(bytes: Buffer): DeviceTexts | null {
   return at === bytes.length ? { ...texts, serial: texts.serial.toUpperCase() } : null;
 }
 
+/** The name in a block; null when the bytes are no such block. */
+export function nameIn(bytes: Buffer): string | null {
+  let at = 0;
+  for (const { bytesMax } of LAYOUT) {
+    const length = bytes[at];
+    if (length === undefined || length > bytesMax) return null;
+    at += 1 + length;
+  }
+  return at === bytes.length ? bytes.toString('utf8', 1, 1 + bytes[0]!) : null;
+}
+
 /** Whether the packed name is the `length` bytes of `name`. */
 export function isNamed(packed: Buffer, name: Buffer, length: number): boolean {
   return packed[0] === length && packed.compare(name, 0, length, 1, 1 + length) === 0;

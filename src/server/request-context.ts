@@ -11,6 +11,7 @@ import type { ChangeRecorder } from '../audit/change-recorder.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Engine, EngineCall } from '../engine/engine.ts';
+import type { Telemetry } from '../fleet/telemetry/telemetry.ts';
 import {
   AclOperation,
   CLUSTER_NAME,
@@ -36,6 +37,8 @@ export interface ServerServices {
   readonly clock: Clock;
   readonly fetchSessions: FetchSessionCache;
   readonly security: TenantSecurity;
+  /** Null: switched off. */
+  readonly telemetry: Telemetry | null;
   readonly nodeId: number;
   /** The most record bytes in one Fetch answer, as memory stands now. */
   readonly fetchMaxBytes: number;

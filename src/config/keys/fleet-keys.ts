@@ -1,6 +1,6 @@
 /** Owns the keys of the fleet view and of client telemetry (KIP-714). */
 import { flag, integer } from '../config-spec.ts';
-import { HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts';
+import { HOUR_MS, KIB, MIB, SECOND_MS } from './units.ts';
 
 export const FLEET_KEYS = {
   'fleet.devices.max': integer({
@@ -41,8 +41,6 @@ export const FLEET_KEYS = {
     default: 16_384,
     min: 16,
     max: 1_000_000,
-    doc: 'Client instances of all tenants whose newest metrics are kept, in memory; beyond it those of the same tenant that were silent for longest go first. One that is silent for a quarter of an hour is forgotten.',
+    doc: 'Client instances of all tenants whose newest metrics are kept, in memory; beyond it those of the same tenant that were silent for longest go first. One that is silent for three times its push interval, at least a minute, is forgotten.',
   }),
 };
-
-export const TELEMETRY_SILENCE_MS = 15 * MINUTE_MS;

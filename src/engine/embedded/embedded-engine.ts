@@ -256,6 +256,10 @@ export class EmbeddedEngine implements Engine {
     return this.#controller.incrementalAlterConfigs(request, call);
   }
 
+  clientMetricsSubscriptions(namespace: string) {
+    return this.#controller.clientMetricsSubscriptions(namespace);
+  }
+
   listConfigResources(namespace: string, request: ListConfigResourcesRequest, call: EngineCall) {
     return this.#controller.listConfigResources(namespace, request, call.apiVersion);
   }
