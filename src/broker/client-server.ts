@@ -39,6 +39,8 @@ import type { ListenerCertificates } from './certificates.ts';
 
 /** Requests that one connection may have begun; Kafka's clients keep five in flight. */
 const BEGUN_MAX = 5;
+/** Of a push of client metrics, beyond telemetry.max.bytes. */
+const PUSH_BEYOND_BYTES = 256 * 1024;
 /** Accepted sockets that wait for their handshake. */
 const HANDSHAKE_QUEUE_MAX = 10_000;
 
@@ -127,6 +129,11 @@ function sharedOptions(
 ): Omit<ServerOptions, 'tls' | 'identify' | 'proxy' | 'laneOf' | 'liveness'> {
   const { audit, authorizer, acls, logger, security, viewOf, bans, guard, fleet } = parts;
   const smallBytes = config['socket.request.small.max.bytes'];
+  // What is a little too large is answered by an error; what is far too large ends the connection.
+  const pushBytes =
+    parts.telemetry === null
+      ? smallBytes
+      : Math.max(smallBytes, config['telemetry.max.bytes'] + PUSH_BEYOND_BYTES);
   const largeBytes = config['socket.request.max.bytes'];
   const unsentBudget = new UnsentBudget(config['queued.max.response.bytes']);
   return {
@@ -162,7 +169,12 @@ function sharedOptions(
       backlog: config['socket.listen.backlog.size'],
     },
     connection: {
-      frameLimit: (apiKey) => (apiKey === ApiKey.Produce ? largeBytes : smallBytes),
+      frameLimit: (apiKey) =>
+        apiKey === ApiKey.Produce
+          ? largeBytes
+          : apiKey === ApiKey.PushTelemetry
+            ? pushBytes
+            : smallBytes,
       maxBegun: BEGUN_MAX,
       maxUnsentBytes: config['socket.response.unsent.max.bytes'],
       receiveBudget: new ReceiveBudget(config['queued.max.request.bytes']),
