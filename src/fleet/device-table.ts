@@ -32,10 +32,8 @@ export interface TenantDevices {
 }
 
 const NAME_BYTES_MAX = 63;
-/** A time and a slot have room in one number. */
+/** More than `devicesMax` may be; a time in seconds and a slot have room in one number. */
 const SLOTS_MAX = 2 ** 21;
-/** The most that `devicesMax` may be. */
-export const DEVICES_MAX = 2_000_000;
 
 export class DeviceTable {
   readonly slabs = new DeviceSlabs();

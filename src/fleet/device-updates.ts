@@ -47,6 +47,8 @@ export interface DeviceUpdatesParts {
 }
 
 const SECOND_MS = 1000;
+/** How often a connection without traffic counts as seen. */
+const IDLE_SIGHT_S = 60;
 const DETAIL_LENGTH_MAX = 160;
 
 export class DeviceUpdates {
@@ -124,11 +126,15 @@ export class DeviceUpdates {
 
   counted(slot: number, what: Counted): void {
     const slabs = this.#slabs;
+    const nowS = seconds(this.#clock.nowMs());
+    const isIdle = what.bytesIn + what.bytesOut + what.requests === 0;
+    // A fleet that says nothing must not be written again and again.
+    if (isIdle && nowS - slabs.word(slot, Word.lastSeenS) < IDLE_SIGHT_S) return;
     addFigure(slabs, slot, Figure.bytesIn, what.bytesIn);
     addFigure(slabs, slot, Figure.bytesOut, what.bytesOut);
     addFigure(slabs, slot, Figure.requests, what.requests);
     addWord(slabs, slot, Word.denials, what.denials);
-    slabs.setWord(slot, Word.lastSeenS, seconds(this.#clock.nowMs()));
+    slabs.setWord(slot, Word.lastSeenS, nowS);
     if (what.telemetryMs > 0) slabs.setWord(slot, Word.telemetryS, seconds(what.telemetryMs));
     this.#table.touch(slot);
     this.#changed(slot);

@@ -62,6 +62,22 @@ describe('what a connection leaves in the fleet view', () => {
     });
   });
 
+  it('is written for those that say something, and once a minute for those that do not', async () => {
+    const scene = fleetScene();
+    for (let index = 0; index < 50; index++) scene.connect(`idle-${index}`);
+    await scene.fleet.flush();
+    await scene.fleet.flush();
+    const before = scene.fleet.figures.diskBytes;
+    scene.clock.pass(59_000);
+    await scene.fleet.flush();
+    expect(scene.fleet.figures.diskBytes).toBe(before);
+    expect(scene.fleet.find('acme', 'idle-7')).toMatchObject({ lastSeenMs: START_MS });
+    scene.clock.pass(1000);
+    await scene.fleet.flush();
+    expect(scene.fleet.figures.diskBytes).toBeGreaterThan(before);
+    expect(scene.fleet.find('acme', 'idle-7')).toMatchObject({ lastSeenMs: START_MS + 60_000 });
+  });
+
   it('is another one in each tenant', () => {
     const scene = fleetScene();
     scene.connect('pump-17').meter.requests = 7;
