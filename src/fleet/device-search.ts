@@ -29,8 +29,8 @@ export interface DevicePage {
 /** Records that one page looks at. */
 const LOOKED_AT_MAX = 50_000;
 
-/** `sequence.slot` of the last record that was looked at. */
-const CURSOR = /^([0-9a-z]{1,7})\.([0-9a-z]{1,7})$/;
+/** `sequence-slot` of the last record that was looked at. */
+const CURSOR = /^([0-9a-z]{1,7})-([0-9a-z]{1,7})$/;
 
 export function isDeviceCursor(text: string): boolean {
   return CURSOR.test(text);
@@ -63,7 +63,7 @@ function* search(
     const next = table.after(slot);
     if (next === 0) break;
     if (records.length >= limit || looked >= LOOKED_AT_MAX) {
-      return { records, next: `${sequence.toString(36)}.${slot.toString(36)}` };
+      return { records, next: `${sequence.toString(36)}-${slot.toString(36)}` };
     }
     yield;
     // The record may have gone in between.

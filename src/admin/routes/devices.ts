@@ -12,7 +12,7 @@ import { requireTenant } from './tenants.ts';
 
 const PAGE_DEFAULT = 100;
 const PAGE = { pattern: /^(?:[1-9]\d{0,2}|1000)$/, allowed: 'a number from 1 to 1000' };
-const CURSOR = { pattern: /^[0-9a-z.]{3,15}$/, allowed: '"next" of the page before' };
+const CURSOR = { pattern: /^[0-9a-z-]{3,15}$/, allowed: '"next" of the page before' };
 const TIME = { pattern: /^\d{1,15}$/, allowed: 'milliseconds since the epoch' };
 const PREFIX = { pattern: /^[A-Za-z0-9_-]{1,63}$/, allowed: 'what a name may begin with' };
 const SOFTWARE = {

@@ -12,8 +12,8 @@ export interface Metric {
   readonly name: string;
   readonly unit: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** Of a histogram the mean. */
-  readonly value: number;
+  /** Of a histogram the mean; null: not a number, or infinite. */
+  readonly value: number | null;
 }
 
 export interface ReadMetrics {
@@ -120,7 +120,8 @@ function readPoint(fields: Fields, isHistogram: boolean): Pick<Metric, 'labels' 
     else if (!isHistogram && fields.number === 6) value = Number(fields.fixed64());
     else fields.skip();
   }
-  return { labels, value: isHistogram ? (count === 0 ? 0 : sum / count) : value };
+  const shown = isHistogram ? (count === 0 ? 0 : sum / count) : value;
+  return { labels, value: Number.isFinite(shown) ? shown : null };
 }
 
 function readAttribute(fields: Fields): [string, string] {

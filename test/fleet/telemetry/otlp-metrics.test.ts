@@ -33,6 +33,14 @@ describe('reading OTLP metrics', () => {
     ]);
   });
 
+  it('what is no number is none', () => {
+    const read = readMetrics(
+      otlpBytes([gauge('a', Number.NaN), gauge('b', Number.POSITIVE_INFINITY)]),
+      BOUNDS,
+    );
+    expect(read.metrics.map(({ value }) => value)).toEqual([null, null]);
+  });
+
   it('keeps as much as there is room for, and says how much it left out', () => {
     const metrics = Array.from({ length: 100 }, (_, index) => gauge(`m-${index}`, index));
     const read = readMetrics(otlpBytes(metrics), { ...BOUNDS, metricsMax: 10 });
