@@ -4,8 +4,11 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { ApiKey } from '../../src/protocol/api-keys.ts';
 import { ErrorCode } from '../../src/protocol/error-codes.ts';
 import { gauge, label, otlpBytes } from '../fleet/telemetry/otlp-bytes.ts';
+import { adminRequest } from '../tools/admin-request.ts';
 import { pointCommandsAt, run } from '../tools/ban-scene.ts';
 import { useBroker } from '../tools/broker-fixture.ts';
+import { scramLogin } from '../tools/scram-login.ts';
+import { upsertScramUser } from '../tools/scram-users.ts';
 import { describeRequiring } from '../tools/tool-detection.ts';
 import { WireClient } from '../tools/wire-client.ts';
 
@@ -57,6 +60,44 @@ describeRequiring(['built-broker'], 'the fleet view under attack', () => {
     expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/);
     expect(text.length).toBeLessThan(3000);
     client.close();
+  });
+
+  it('whoever guesses in a name leaves a count with it, and nothing with names that nobody has', async () => {
+    await upsertScramUser(await fixture.connect('acme', 'admin-1'), 'ada', 'lovelace');
+    const login = async (user: string, password: string): Promise<number> => {
+      const client = await WireClient.connect(
+        fixture.broker.saslPort,
+        fixture.who('acme', 'device-1'),
+        { cert: undefined, key: undefined, clientId: 'guesser' },
+      );
+      await client.call(ApiKey.ApiVersions, 3, {
+        clientSoftwareName: 'sasl-software',
+        clientSoftwareVersion: '9.1',
+      });
+      const { errorCode } = await scramLogin(client, user, password);
+      if (errorCode === 0) await client.call(ApiKey.ApiVersions, 0, {});
+      client.close();
+      return errorCode;
+    };
+    expect(await login('acme/nobody-at-all', 'x')).not.toBe(0);
+    expect(await login('acme/ada', 'wrong')).not.toBe(0);
+    const unknown = async (name: string) => {
+      const path = `/v1/tenants/acme/devices/${name}`;
+      return (await adminRequest(fixture.broker, 'GET', path)).status;
+    };
+    expect([await unknown('nobody-at-all'), await unknown('ada')]).toEqual([404, 404]);
+    expect(await login('acme/ada', 'lovelace')).toBe(0);
+    expect(await login('acme/ada', 'wrong')).not.toBe(0);
+    expect(await show('ada')).toMatchObject({
+      kind: 'user',
+      authentication: 'SCRAM-SHA-256',
+      softwareName: 'sasl-software',
+      softwareVersion: '9.1',
+      certificate: null,
+      connects: 1,
+      authenticationFailures: 1,
+      failures: [{ address: '127.0.0.1' }],
+    });
   });
 
   it('a tenant asks for its own subscriptions, and shows its metrics to nobody else', async () => {
