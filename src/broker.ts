@@ -30,6 +30,7 @@ import { type ClientServers, makeClientServers } from './broker/client-server.ts
 import { CrlFile, type CrlFileOptions } from './broker/crls.ts';
 import { enabledTokens, TokenSweep } from './broker/delegation-tokens.ts';
 import { developmentKcatLine, prepareCertificates, seedTenants } from './broker/development.ts';
+import { openFleet } from './broker/fleet.ts';
 import { healthOf } from './broker/health.ts';
 import { Lifecycle } from './broker/lifecycle.ts';
 import { LogLevelSwitch } from './broker/log-level.ts';
@@ -186,6 +187,8 @@ async function start(
   );
   const work = new PasswordWork();
   const tokens = enabledTokens(config, state, { work, registry, isRevoked: clientCrl.isRevoked });
+  const { fleet, telemetry } = openFleet(config, state, logger);
+  undo.push(() => fleet.close());
   const servers: ClientServers = makeClientServers(config, {
     audit,
     authorizer: external?.authorizer ?? shadow?.authorizer ?? authorizer,
@@ -202,6 +205,8 @@ async function start(
     revocationsOf: (tenant) => state.image.tenants.get(tenant)?.revocations ?? Revocations.NONE,
     isRevoked: clientCrl.isRevoked,
     liveness: watchCertificateNetworks(config, { state, audit, logger }),
+    fleet,
+    telemetry,
   });
   const deletions = new TenantDeletion({
     ...{ state, store: engine, audit, clock: systemClock, logger },
@@ -252,6 +257,7 @@ async function start(
   const parts = {
     crls: [clientCrl, operatorCrl],
     isOperatorRevoked: operatorCrl.isRevoked,
+    isRevoked: clientCrl.isRevoked,
     acls,
     audit,
     authorizer,
@@ -265,12 +271,14 @@ async function start(
     external,
     lifecycle,
     process: metrics.process,
+    fleet,
     logger,
     metrics: metrics.registry,
     logLevel,
     registry,
     servers,
     state,
+    telemetry,
     tokens: operatorLogins,
     views,
   };

@@ -24,6 +24,7 @@ import type {
 import type { ScramCredential } from '../security/scram/scram-credentials.ts';
 import type { ScramMechanismName } from '../security/scram/scram-mechanism.ts';
 import type { OperatorTokens } from '../security/token/operator-tokens.ts';
+import type { AdminFleet } from './fleet-devices.ts';
 
 export interface TenantView {
   readonly name: string;
@@ -475,6 +476,7 @@ export interface AdminDeps {
   readonly external: AdminAuthorizer;
   readonly revocations: AdminRevocations;
   readonly bans: AdminBans;
+  readonly fleet: AdminFleet;
   readonly health: () => readonly HealthCheck[];
   readonly status: () => StatusReport;
   readonly logLevel: AdminLogLevel;

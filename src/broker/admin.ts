@@ -10,6 +10,7 @@ import type {
 } from '../admin/admin-services.ts';
 import { EngineTopics } from '../admin/engine-topics.ts';
 import { ExternalDecisions } from '../admin/external-decisions.ts';
+import { FleetDevices } from '../admin/fleet-devices.ts';
 import { PolicyAcls } from '../admin/policy-acls.ts';
 import { AdminError } from '../admin/problem.ts';
 import {
@@ -32,6 +33,8 @@ import type { MetricRegistry } from '../base/metrics.ts';
 import { systemRandom } from '../base/random.ts';
 import type { Config } from '../config/config-schema.ts';
 import { packageVersion } from '../config/package-root.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { Telemetry } from '../fleet/telemetry/telemetry.ts';
 import type { SecurityState } from '../metadata/security-state.ts';
 import type { StateAcls } from '../metadata/state-acls.ts';
 import type { AuthenticationGuard } from '../security/abuse/authentication-guard.ts';
@@ -74,6 +77,9 @@ export interface AdminParts extends HealthParts {
   readonly mtlsPort: number;
   readonly saslPort: number | null;
   readonly isOperatorRevoked: RevocationCheck;
+  readonly isRevoked: RevocationCheck;
+  readonly fleet: Fleet;
+  readonly telemetry: Telemetry | null;
   /** Null: operators come with certificates only. */
   readonly tokens: OperatorTokens | null;
   readonly shadow: ShadowPolicy | null;
@@ -179,6 +185,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     external: new ExternalDecisions(parts.external?.authorizer ?? null),
     revocations: new StateRevocations(state),
     bans: new StateBans(state, parts.guard, systemClock),
+    fleet: new FleetDevices({ ...parts, clock: systemClock }),
     shadow: () => shadowReport(parts.shadow),
     health: () => healthOf(parts),
     status: () => statusOf(config, parts),

@@ -8,6 +8,8 @@ import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { systemRandom } from '../base/random.ts';
 import type { Config } from '../config/config-schema.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { Telemetry } from '../fleet/telemetry/telemetry.ts';
 import { TenantShares } from '../network/tenant-shares.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
 import type { AuthenticationGuard } from '../security/abuse/authentication-guard.ts';
@@ -21,6 +23,7 @@ import {
   tenantOfServerName,
 } from '../security/admission.ts';
 import type { Authorizer } from '../security/authorizer.ts';
+import { provenIdentity } from '../security/proven-identity.ts';
 import type { Revocations } from '../security/revocations.ts';
 import type { SaslMechanism } from '../security/sasl/sasl-mechanism.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
@@ -36,6 +39,8 @@ import type { ListenerCertificates } from './certificates.ts';
 
 /** Requests that one connection may have begun; Kafka's clients keep five in flight. */
 const BEGUN_MAX = 5;
+/** Of a push of client metrics, beyond telemetry.max.bytes. */
+const PUSH_BEYOND_BYTES = 256 * 1024;
 /** Accepted sockets that wait for their handshake. */
 const HANDSHAKE_QUEUE_MAX = 10_000;
 
@@ -57,6 +62,8 @@ export interface ClientServerParts {
   readonly isRevoked: RevocationCheck;
   /** Of connections with a certificate. */
   readonly liveness: Liveness | null;
+  readonly fleet: Fleet;
+  readonly telemetry: Telemetry | null;
 }
 
 export interface ClientServers {
@@ -86,7 +93,13 @@ export function makeClientServers(config: Config, parts: ClientServerParts): Cli
     proxy: proxyProtocol(config, 'proxy.protocol.addresses', systemClock),
     identify: {
       by: 'certificate',
-      admit: (socket, asked) => admit(peerFactsOf(socket, asked), rules, systemClock.nowMs()),
+      admit: (socket, asked) => {
+        const peer = peerFactsOf(socket, asked);
+        const result = admit(peer, rules, systemClock.nowMs());
+        if (result.admitted) return result;
+        const proven = provenIdentity(result.reason, peer.certificate, registry);
+        return { ...result, proven };
+      },
     },
   });
   if (mechanisms.length === 0) return { mtls, sasl: null };
@@ -115,8 +128,13 @@ function sharedOptions(
   config: Config,
   parts: ClientServerParts,
 ): Omit<ServerOptions, 'tls' | 'identify' | 'proxy' | 'laneOf' | 'liveness'> {
-  const { audit, authorizer, acls, logger, metrics, security, viewOf, bans, guard } = parts;
+  const { audit, authorizer, acls, logger, metrics, security, viewOf, bans, guard, fleet } = parts;
   const smallBytes = config['socket.request.small.max.bytes'];
+  // What is a little too large is answered by an error; what is far too large ends the connection.
+  const pushBytes =
+    parts.telemetry === null
+      ? smallBytes
+      : Math.max(smallBytes, config['telemetry.max.bytes'] + PUSH_BEYOND_BYTES);
   const largeBytes = config['socket.request.max.bytes'];
   const shares = new TenantShares({
     receiveBytesMax: config['queued.max.request.bytes'],
@@ -138,11 +156,12 @@ function sharedOptions(
         systemRandom,
       ),
       security,
+      telemetry: parts.telemetry,
       nodeId: config['node.id'],
       fetchBytesMax: (tenant) => shares.unsent.answerBytes(tenant, config['fetch.max.bytes']),
       describedPartitionsMax: config['max.request.partition.size.limit'],
       autoCreateTopics: config['auto.create.topics.enable'],
-      advertisedApis: advertisedApis(),
+      advertisedApis: advertisedApis(parts.telemetry !== null),
     },
     random: systemRandom,
     listener: {
@@ -154,7 +173,12 @@ function sharedOptions(
       backlog: config['socket.listen.backlog.size'],
     },
     connection: {
-      frameLimit: (apiKey) => (apiKey === ApiKey.Produce ? largeBytes : smallBytes),
+      frameLimit: (apiKey) =>
+        apiKey === ApiKey.Produce
+          ? largeBytes
+          : apiKey === ApiKey.PushTelemetry
+            ? pushBytes
+            : smallBytes,
       maxBegun: BEGUN_MAX,
       maxUnsentBytes: config['socket.response.unsent.max.bytes'],
     },
@@ -165,6 +189,7 @@ function sharedOptions(
       guard,
       banOfAddress: (address) => bans().ofAddress(address, systemClock.nowMs()),
     },
+    fleet,
     shutdownGraceMs: config['shutdown.grace.ms'],
     viewOf,
   };

@@ -4,6 +4,7 @@ import type { AuditLog } from '../audit/audit-log.ts';
 import { systemClock } from '../base/clock.ts';
 import type { ProcessFigures } from '../base/process-figures.ts';
 import type { EmbeddedEngine } from '../engine/embedded/embedded-engine.ts';
+import type { Fleet } from '../fleet/fleet.ts';
 import type { CasbinAuthorizer } from '../security/casbin-authorizer.ts';
 import type { Server } from '../server/server.ts';
 import type { ListenerCertificates } from './certificates.ts';
@@ -25,6 +26,7 @@ export interface HealthParts {
   readonly crls: readonly Pick<CrlFile, 'problem'>[];
   /** Null where no file names an external authorizer. */
   readonly external: Pick<ExternalAuthorizerFile, 'problem' | 'authorizer'> | null;
+  readonly fleet: Pick<Fleet, 'problem'>;
 }
 
 const DAY_MS = 86_400_000;
@@ -43,6 +45,7 @@ export function healthOf(parts: HealthParts, nowMs = systemClock.nowMs()): Healt
     ...parts.certificates.map((one) => certificate(one, nowMs)),
     crl(parts),
     eventLoop(parts),
+    fleet(parts),
   ];
   return parts.external === null ? checks : [...checks, authorizer(parts.external)];
 }
@@ -119,6 +122,11 @@ function eventLoop({ process: { delayP99Ms } }: HealthParts): HealthCheck {
   const delay = `${Math.round(delayP99Ms)} ms`;
   const reason = `The broker is busy: one timer in a hundred came ${delay} late.`;
   return { name: 'event-loop', state: 'degraded', reason };
+}
+
+/** Degraded, never failed: it is a view, and goes on in memory. */
+function fleet({ fleet: { problem } }: HealthParts): HealthCheck {
+  return { name: 'fleet-view', state: problem === null ? 'ok' : 'degraded', reason: problem };
 }
 
 /** Degraded, never failed: a PDP of one tenant is not the broker's health. */

@@ -6,6 +6,7 @@
 import type { Command } from 'commander';
 import { addConnectionOptions, type ConnectionOptions, pathOf, withAdmin } from './admin-client.ts';
 import { cell, dateCell, listIn } from './answer-fields.ts';
+import { registerDeviceView } from './device-view.ts';
 import { printJson, printLine, printTable } from './output.ts';
 
 interface Options extends ConnectionOptions {
@@ -16,14 +17,15 @@ interface Options extends ConnectionOptions {
 type Kind = 'device' | 'fleet';
 
 const DESCRIPTIONS = {
-  device: 'devices, services and users, by name: shut out and let in again',
+  device: 'devices, services and users, by name: what was seen of them, shut out and let in again',
   fleet: 'fleets of devices: shut out and let in again',
 } as const;
 
-export const registerDevice = (program: Command): void => register(program, 'device');
-export const registerFleet = (program: Command): void => register(program, 'fleet');
+export const registerDevice = (program: Command): void =>
+  registerDeviceView(register(program, 'device'));
+export const registerFleet = (program: Command): void => void register(program, 'fleet');
 
-function register(program: Command, kind: Kind): void {
+function register(program: Command, kind: Kind): Command {
   const group = program.command(kind).description(DESCRIPTIONS[kind]);
   const add = (command: Command): Command =>
     addConnectionOptions(
@@ -38,6 +40,7 @@ function register(program: Command, kind: Kind): void {
   add(group.command('resume').argument('<name>'))
     .description('let it connect again')
     .action((name: string, options: Options) => change(kind, name, 'resume', options));
+  return group;
 }
 
 async function change(

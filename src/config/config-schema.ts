@@ -8,6 +8,7 @@ import { ABUSE_KEYS } from './keys/abuse-keys.ts';
 import { ADMIN_KEYS } from './keys/admin-keys.ts';
 import { AUDIT_KEYS } from './keys/audit-keys.ts';
 import { BACKUP_KEYS } from './keys/backup-keys.ts';
+import { FLEET_KEYS } from './keys/fleet-keys.ts';
 import { GROUP_KEYS } from './keys/group-keys.ts';
 import { LISTENER_KEYS } from './keys/listener-keys.ts';
 import { METRICS_KEYS } from './keys/metrics-keys.ts';
@@ -31,6 +32,7 @@ export const CONFIG_SECTIONS = {
   Abuse: ABUSE_KEYS,
   Audit: AUDIT_KEYS,
   Backup: BACKUP_KEYS,
+  'Fleet view': FLEET_KEYS,
   'Admin API': ADMIN_KEYS,
   'Metrics and logs': METRICS_KEYS,
 } as const;
@@ -47,6 +49,7 @@ export const CONFIG_KEYS = {
   ...ABUSE_KEYS,
   ...AUDIT_KEYS,
   ...BACKUP_KEYS,
+  ...FLEET_KEYS,
   ...ADMIN_KEYS,
   ...METRICS_KEYS,
 } as const;

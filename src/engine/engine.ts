@@ -147,6 +147,15 @@ export interface TopicIdentity {
 
 type Answer<T> = T | Promise<T>;
 
+/** What clients are asked to push (KIP-714). */
+export interface ClientMetricsSubscription {
+  /** Prefixes of names; `*`: all. */
+  readonly metrics: readonly string[];
+  readonly intervalMs: number;
+  /** All of them must match; none: every client does. `attribute` as Kafka names it: `client_id`. */
+  readonly match: readonly { readonly attribute: string; readonly pattern: string }[];
+}
+
 export interface Engine {
   readonly features: EngineFeatures;
 
@@ -204,6 +213,8 @@ export interface Engine {
     request: IncrementalAlterConfigsRequest,
     call: EngineCall,
   ): Answer<IncrementalAlterConfigsResponse>;
+  /** The namespace's subscriptions to client metrics; the same object until one changes. */
+  clientMetricsSubscriptions(namespace: string): readonly ClientMetricsSubscription[];
   /** The resources of a namespace that have configs or can have them. */
   listConfigResources(
     namespace: string,

@@ -17,6 +17,7 @@ import type { BanExclusion } from './abuse/bans.ts';
 import { identifyImported } from './imported-admission.ts';
 import type { ImportedCa } from './imported-cas.ts';
 import { type KafkaPrincipal, NO_ROLES, OPERATOR_TENANT } from './principal.ts';
+import type { ProvenIdentity } from './proven-identity.ts';
 import { type CertificateFacts, canonicalSerial, type Revocations } from './revocations.ts';
 import {
   type Issuer,
@@ -67,6 +68,8 @@ export interface Refusal {
   readonly reason: RefusalReason;
   /** For our own log and audit, never for the peer. */
   readonly detail: string;
+  /** Who was refused, where the caller looked. */
+  readonly proven?: ProvenIdentity | null;
 }
 
 /** What the TLS stack knows of the peer. */
@@ -208,7 +211,7 @@ function admitImported(
     authentication: 'mTLS',
     certificateSerial: certificate.serialNumber,
     expiresAtMs,
-    certificate: { issuerKeyId: facts.issuerKeyId, serial: facts.serial },
+    certificate: provenBy(facts),
     attributes: attributesOf({ name }, certificate),
   };
   return { admitted: true, principal, recheck };
@@ -373,6 +376,12 @@ export function tenantOfServerName(serverName: string | null, domain: string): s
   return isTenantName(tenant) ? tenant : null;
 }
 
+const provenBy = ({ issuerKeyId, serial, validFromMs }: CertificateFacts) => ({
+  issuerKeyId,
+  serial,
+  validFromMs,
+});
+
 function principalOf(
   identity: Identity,
   certificate: X509Certificate,
@@ -389,7 +398,7 @@ function principalOf(
     authentication: 'mTLS',
     certificateSerial: certificate.serialNumber,
     expiresAtMs,
-    ...(facts && { certificate: { issuerKeyId: facts.issuerKeyId, serial: facts.serial } }),
+    ...(facts && { certificate: provenBy(facts) }),
     attributes: attributesOf(identity, certificate),
   };
 }

@@ -29,7 +29,11 @@ export interface KafkaPrincipal {
   /** The end of the credential's validity, in milliseconds since the epoch; null without one. */
   readonly expiresAtMs: number | null;
   /** What the certificate was, for what is made with it; absent without one. */
-  readonly certificate?: { readonly issuerKeyId: string; readonly serial: string };
+  readonly certificate?: {
+    readonly issuerKeyId: string;
+    readonly serial: string;
+    readonly validFromMs: number;
+  };
   /** The delegation token that was the proof; absent where it was another. */
   readonly tokenId?: string;
   /**

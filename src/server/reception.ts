@@ -17,6 +17,7 @@ import {
   until,
 } from '../security/sasl/sasl-mechanism.ts';
 import type { AbuseGate } from './abuse-gate.ts';
+import { type FleetWatch, tellRefusal } from './fleet-watch.ts';
 import type { ServerServices } from './request-context.ts';
 import { SaslLogin } from './sasl-login.ts';
 
@@ -76,6 +77,7 @@ export interface ReceptionOptions {
   readonly gate: AbuseGate;
   readonly services: Pick<ServerServices, 'audit' | 'clock' | 'advertisedApis'>;
   readonly failedAuthenticationDelayMs: number;
+  readonly fleet: FleetWatch;
 }
 
 export class Reception {
@@ -106,6 +108,7 @@ export class Reception {
     const result = identify.admit(socket, askedServerName);
     if (result.admitted) return { ...result, login: null };
     const delayMs = this.#options.gate.certificateRefused(subject, result.reason);
+    tellRefusal(this.#options.fleet, subject, result, result.proven ?? null);
     await this.refuse(socket, subject, { ...result, delayMs });
     return null;
   }
@@ -167,6 +170,7 @@ export class Reception {
     refusal: Refusal & { readonly mechanismName: string | null },
     claim: Claim,
   ): Promise<void> {
+    tellRefusal(this.#options.fleet, subject, refusal, claim);
     return this.refuse(socket, subject, refusal, claimFacts(claim, refusal.mechanismName));
   }
 

@@ -11,6 +11,7 @@ import type { ChangeRecorder } from '../audit/change-recorder.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Engine, EngineCall } from '../engine/engine.ts';
+import type { Telemetry } from '../fleet/telemetry/telemetry.ts';
 import {
   AclOperation,
   CLUSTER_NAME,
@@ -38,6 +39,8 @@ export interface ServerServices {
   readonly clock: Clock;
   readonly fetchSessions: FetchSessionCache;
   readonly security: TenantSecurity;
+  /** Null: switched off. */
+  readonly telemetry: Telemetry | null;
   readonly nodeId: number;
   /** The most record bytes in one Fetch answer, as memory stands now. */
   fetchBytesMax(tenant: string): number;
@@ -370,7 +373,9 @@ export class RequestContext {
     this.services.audit.access(this.session.subject, event);
     const by = event.origin?.startsWith('external:') === true ? 'external' : 'policy';
     this.services.metrics.decided(this.session, event.allowed, by);
-    if (!event.allowed) this.#denied = true;
+    if (event.allowed) return;
+    this.#denied = true;
+    this.session.deviceMeter.denials++;
   }
 
   #slot(operation: Operation, resourceType: ResourceTypeName): number {

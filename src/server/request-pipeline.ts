@@ -52,6 +52,7 @@ export class RequestPipeline {
    */
   handle(session: Session, frame: Buffer, ordered: () => void): Answer | Promise<Answer> {
     const header = decodeRequestHeader(frame, 0, frame.length);
+    session.deviceMeter.request(header.clientId);
     const api = servedApi(header.apiKey);
     if (api === undefined) throw new ProtocolError(`API key ${header.apiKey} is not served`);
     const { min, max } = api.versions;

@@ -11,6 +11,7 @@
 import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../base/clock.ts';
 import { ProtocolError } from '../base/errors.ts';
+import { ConnectionMeter } from '../fleet/connection-meter.ts';
 import { ApiKey, apiName } from '../protocol/api-keys.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
 import {
@@ -75,6 +76,8 @@ class Refused extends Error {
 }
 
 export class SaslLogin {
+  /** What the client told of itself before there was a session. */
+  readonly meter = new ConnectionMeter();
   readonly #socket: Duplex;
   readonly #options: SaslLoginOptions;
   readonly #chunks: Buffer[] = [];
@@ -237,11 +240,14 @@ export class SaslLogin {
 
   /** True once the client has its answer, so that a second question is out of place. */
   #answerVersions(header: RequestHeader, frame: Buffer): boolean {
-    const { body, apiVersion, isAnswered } = apiVersionsAnswer(
+    const { body, apiVersion, isAnswered, software } = apiVersionsAnswer(
       header,
       frame,
       this.#options.advertisedApis,
     );
+    if (software !== null) {
+      this.meter.software(software.clientSoftwareName, software.clientSoftwareVersion);
+    }
     this.#answer(ApiKey.ApiVersions, { ...header, apiVersion }, body);
     return isAnswered;
   }

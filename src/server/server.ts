@@ -19,6 +19,7 @@ import type { TenantShares } from '../network/tenant-shares.ts';
 import { formatPrincipal, type KafkaPrincipal } from '../security/principal.ts';
 import type { SaslIdentity } from '../security/sasl/sasl-mechanism.ts';
 import { AbuseGate, type AbuseRules } from './abuse-gate.ts';
+import type { FleetWatch } from './fleet-watch.ts';
 import {
   claimFacts,
   factsOf,
@@ -62,6 +63,7 @@ export interface ServerOptions {
   /** In which lane of its address a handshake waits, by the server name that it asks for. */
   readonly laneOf: (serverName: string | null) => string;
   readonly liveness: Liveness | null;
+  readonly fleet: FleetWatch;
   readonly idleMs: number;
   readonly failedAuthenticationDelayMs: number;
   readonly abuse: AbuseRules;
@@ -85,8 +87,8 @@ interface Live {
   readonly session: Session;
   recheck: () => ShutOut | null;
   expiry: Timer | null;
-  /** Tells the guard that the connection is gone. */
-  readonly gone: () => void;
+  /** Tells the guard and the fleet view that the connection is gone. */
+  readonly gone: (reason: CloseReason) => void;
 }
 
 export class Server {
@@ -286,7 +288,19 @@ export class Server {
       clusterId: view.clusterId,
       advertised: this.#advertised,
     });
-    const gone = this.#gate.connected(subject, principal, login !== null);
+    if (login !== null) session.deviceMeter.adopt(login.login.meter);
+    const { remoteAddress } = subject;
+    const counted = this.#options.fleet.connected(
+      principal,
+      remoteAddress,
+      socket,
+      session.deviceMeter,
+    );
+    const left = this.#gate.connected(subject, principal, login !== null);
+    const gone = (reason: CloseReason): void => {
+      left();
+      counted.closed(reason);
+    };
     const live: { -readonly [K in keyof Live]?: Live[K] } = { session, recheck, gone };
     const connection = new Connection(
       socket,
@@ -369,7 +383,7 @@ export class Server {
 
   #onClose(live: Live, reason: CloseReason, detail: string | null): void {
     live.expiry?.cancel();
-    live.gone();
+    live.gone(reason);
     live.session.close();
     this.#live.delete(live);
     const { subject, principal } = live.session;

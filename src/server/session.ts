@@ -8,6 +8,7 @@
  */
 import type { AccessEvent, AuditSubject } from '../audit/audit-event.ts';
 import type { Engine } from '../engine/engine.ts';
+import { ConnectionMeter } from '../fleet/connection-meter.ts';
 import type { KafkaPrincipal } from '../security/principal.ts';
 import type { SaslReauthentication } from './sasl-reauthentication.ts';
 import type { TenantMeter } from './tenant-meters.ts';
@@ -33,6 +34,8 @@ export class Session {
   reauthentication: SaslReauthentication | null = null;
   /** The figures of its tenant; resolved at their first use. */
   meter: TenantMeter | null = null;
+  /** What it counts for the fleet view. */
+  readonly deviceMeter = new ConnectionMeter();
   readonly #closing = new AbortController();
   #isGone = false;
   #epoch = -1;

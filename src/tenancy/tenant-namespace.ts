@@ -224,6 +224,10 @@ export class TenantNamespace implements Engine {
     return settled(answer, (response) => this.#resourcesOutward(response, response.responses));
   }
 
+  clientMetricsSubscriptions() {
+    return this.#engine.clientMetricsSubscriptions(this.#tenant);
+  }
+
   listConfigResources(
     _namespace: string,
     request: listConfigResources.ListConfigResourcesRequest,

@@ -341,6 +341,12 @@ export const WIRE_FIELDS: Readonly<Record<string, Readonly<Record<string, FieldC
     'brokers[].host': 'endpoint',
     'brokers[].rack': 'endpoint',
   },
+  GetTelemetrySubscriptionsRequest: { clientInstanceId: 'clientFact' },
+  GetTelemetrySubscriptionsResponse: {
+    clientInstanceId: 'clientFact',
+    'requestedMetrics[]': 'tenantFact',
+  },
+  PushTelemetryRequest: { clientInstanceId: 'clientFact', metrics: 'clientFact' },
   ListConfigResourcesResponse: { 'configResources[].resourceName': 'resourceName' },
   DescribeTopicPartitionsResponse: { 'topics[].topicId': 'topicId' },
 };

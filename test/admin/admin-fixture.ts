@@ -292,6 +292,7 @@ function inMemory() {
     | 'external'
     | 'revocations'
     | 'bans'
+    | 'fleet'
     | 'health'
     | 'metrics'
     | 'logLevel'
@@ -428,6 +429,10 @@ function inMemory() {
         acted(`${kind}-${isSuspended ? 'suspend' : 'resume'}`);
         if (isSuspended) suspended.push({ kind, name, sinceMs: 1 });
       },
+    },
+    fleet: {
+      list: async () => ({ devices: [], next: null }),
+      show: () => undefined,
     },
     bans: {
       list: (tenant) =>

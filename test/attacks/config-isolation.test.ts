@@ -122,24 +122,50 @@ describeRequiring(['built-broker'], "tenants' configs", () => {
     expect(configResources).toEqual([]);
   });
 
-  it('loggers and client metrics are refused with a sentence, and are not listed', async () => {
+  it('loggers are refused with a sentence, and are not listed', async () => {
     const [acme] = await both();
-    for (const [type, name] of [
-      [LOGGER, '1'],
-      [METRICS, 'any'],
-    ] as const) {
-      const answers = [await shown(acme, type, name), await set(acme, type, name, 'x', 'DEBUG')];
-      for (const { errorCode, errorMessage } of answers) {
-        expect(errorCode).toBe(ErrorCode.INVALID_REQUEST);
-        expect(errorMessage).toMatch(/not served/);
-      }
+    const answers = [await shown(acme, LOGGER, '1'), await set(acme, LOGGER, '1', 'x', 'DEBUG')];
+    for (const { errorCode, errorMessage } of answers) {
+      expect(errorCode).toBe(ErrorCode.INVALID_REQUEST);
+      expect(errorMessage).toMatch(/not served/);
     }
-    const listed = await acme.call(ApiKey.ListConfigResources, 1, {
-      resourceTypes: [LOGGER, METRICS],
-    });
+    const listed = await acme.call(ApiKey.ListConfigResources, 1, { resourceTypes: [LOGGER] });
     expect(listed).toMatchObject({ errorCode: ErrorCode.NONE, configResources: [] });
-    const old = await acme.call(ApiKey.ListConfigResources, 0, {});
-    expect(old.configResources).toEqual([]);
+  });
+
+  it('a subscription to client metrics is seen, listed and removed by its tenant alone', async () => {
+    const [acme, globex] = await both();
+    const verdict = await set(acme, METRICS, 'latency', 'metrics', 'org.apache.kafka.producer.');
+    expect(verdict.errorCode).toBe(ErrorCode.NONE);
+    expect(JSON.stringify(await shown(acme, METRICS, 'latency'))).toContain('kafka.producer');
+    expect(JSON.stringify(await shown(globex, METRICS, 'latency'))).not.toContain('producer');
+    expect((await globex.call(ApiKey.ListConfigResources, 0, {})).configResources).toEqual([]);
+    const own = await acme.call(ApiKey.ListConfigResources, 0, {});
+    expect(own.configResources).toMatchObject([{ resourceName: 'latency' }]);
+    // One that nobody has made shows nothing.
+    expect(await shown(globex, METRICS, 'latency')).toMatchObject({ errorCode: 0, configs: [] });
+  });
+
+  it('a pattern that could not be matched in linear time is refused', async () => {
+    const [acme] = await both();
+    for (const pattern of ['(a)\\1', '(?=a)b', '(a*)*', '[', 'x'.repeat(600)]) {
+      const { errorCode, errorMessage } = await set(
+        acme,
+        METRICS,
+        'bad',
+        'match',
+        `client_id=${pattern}`,
+      );
+      expect([pattern, errorCode]).toEqual([pattern, ErrorCode.INVALID_CONFIG]);
+      expect(errorMessage).toMatch(/^Illegal client matching pattern: /);
+    }
+    const unknown = await set(acme, METRICS, 'bad', 'match', 'client_colour=red');
+    expect([unknown.errorCode, unknown.errorMessage]).toEqual([
+      ErrorCode.INVALID_CONFIG,
+      expect.stringContaining('clients are matched by client_instance_id'),
+    ]);
+    const listed = await acme.call(ApiKey.ListConfigResources, 0, {});
+    expect(listed.configResources.map(({ resourceName }) => resourceName)).not.toContain('bad');
   });
 
   it('error texts name things as the tenant does, and repeat no value', async () => {

@@ -54,7 +54,7 @@ function oneOf(field: Field, version: number, text: string): unknown {
   }
 }
 
-const CASES = advertisedApis().flatMap(({ apiKey, minVersion, maxVersion }) =>
+const CASES = advertisedApis(true).flatMap(({ apiKey, minVersion, maxVersion }) =>
   TEXTS.map(([shown, text, byte]) => ({
     name: apiName(apiKey as ApiKey),
     shown,

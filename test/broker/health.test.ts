@@ -31,6 +31,7 @@ function well(changes: Partial<HealthParts> = {}): HealthParts {
     ],
     crls: [{ problem: null }],
     external: null,
+    fleet: { problem: null },
     ...changes,
   };
 }

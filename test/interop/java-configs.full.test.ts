@@ -165,7 +165,7 @@ describeRequiring([...brokerTools, 'java-tools'], 'kafka-configs and kafka-topic
     );
   });
 
-  test('client metrics and loggers: none, said in words', async () => {
+  test('of client metrics none are set; loggers: none, said in words', async () => {
     const metrics = await configs('--describe', '--entity-type', 'client-metrics');
     expect([metrics.code, metrics.text]).toEqual([0, '']);
     if (againstKafka) return;

@@ -122,7 +122,8 @@ export class World {
       fetchBytesMax: () => 1024 * 1024,
       describedPartitionsMax: 50,
       autoCreateTopics: true,
-      advertisedApis: advertisedApis(),
+      telemetry: null,
+      advertisedApis: advertisedApis(false),
     });
     for (const tenant of TENANTS) {
       authorizer.setDynamicRules(tenant, state.image.tenants.get(tenant)?.acls ?? []);

@@ -228,7 +228,7 @@ export const AUTHORIZATION_CASES: readonly AuthorizationCase[] = [
     anyOf: [onCluster('ALTER_CONFIGS')],
   },
   {
-    api: 'IncrementalAlterConfigs of client metrics, which nobody has',
+    api: 'IncrementalAlterConfigs of client metrics',
     key: ApiKey.IncrementalAlterConfigs,
     version: 1,
     body: { resources: [{ resourceType: 16, resourceName: 'x', configs: [] }] },

@@ -19,6 +19,8 @@ const ASK_NOTHING: readonly number[] = [
   ApiKey.ApiVersions,
   ApiKey.SaslAuthenticate,
   ApiKey.DescribeCluster,
+  ApiKey.GetTelemetrySubscriptions,
+  ApiKey.PushTelemetry,
 ];
 /**
  * Refuse nothing and show what each may see: test/server/groups-rights.test.ts and

@@ -28,6 +28,7 @@ const jvmOptions = (heap: string, isLoad: boolean): string[] => [
 const kafkaTools = {
   'kafka-topics': 'org.apache.kafka.tools.TopicCommand',
   'kafka-configs': 'kafka.admin.ConfigCommand',
+  'kafka-client-metrics': 'org.apache.kafka.tools.ClientMetricsCommand',
   'kafka-delegation-tokens': 'org.apache.kafka.tools.DelegationTokenCommand',
   'kafka-acls': 'org.apache.kafka.tools.AclCommand',
   'kafka-console-producer': 'org.apache.kafka.tools.ConsoleProducer',

@@ -4,6 +4,7 @@ import { aclRoutes } from './acls.ts';
 import { authorizerRoutes } from './authorizer.ts';
 import { backupRoutes } from './backup.ts';
 import { banRoutes } from './bans.ts';
+import { deviceRoutes } from './devices.ts';
 import { documentRoutes } from './document.ts';
 import { healthRoutes } from './health.ts';
 import { logLevelRoutes } from './log-level.ts';
@@ -31,5 +32,6 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...authorizerRoutes,
   ...revocationRoutes,
   ...banRoutes,
+  ...deviceRoutes,
   ...userRoutes,
 ];

@@ -279,6 +279,10 @@ export class EmbeddedEngine implements Engine, NamespaceStore, BackupSource {
     return this.#controller.incrementalAlterConfigs(request, call);
   }
 
+  clientMetricsSubscriptions(namespace: string) {
+    return this.#controller.clientMetricsSubscriptions(namespace);
+  }
+
   listConfigResources(namespace: string, request: ListConfigResourcesRequest, call: EngineCall) {
     return this.#controller.listConfigResources(namespace, request, call.apiVersion);
   }

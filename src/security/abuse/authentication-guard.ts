@@ -179,6 +179,15 @@ export class AuthenticationGuard {
     };
   }
 
+  /** How much longer a name is held up or banned at an address, in milliseconds. Only looks. */
+  heldUpMs(address: string, claim: Claim): number {
+    const source = sourceOf(address);
+    const nowMs = this.#clock.monotonicMs();
+    const bannedMs = (this.#bans.get(source)?.endMs ?? nowMs) - nowMs;
+    const heldMs = this.#isHeldUp(source, claim, nowMs) ? this.#holdOf(source, claim, nowMs) : 0;
+    return Math.max(0, bannedMs, heldMs);
+  }
+
   /** A name proved itself by a login: its own failures from there are forgiven, not the source's. */
   proved(address: string, claim: Claim): void {
     this.#byPair.clear(pairOf(sourceOf(address), claim));

@@ -13,6 +13,10 @@ import type { ServerServices } from '../request-context.ts';
 
 const SOFTWARE_TEXT = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;
 
+type Software = Pick<
+  RequestOf<typeof ApiKey.ApiVersions>,
+  'clientSoftwareName' | 'clientSoftwareVersion'
+>;
 type AdvertisedApis = ServerServices['advertisedApis'];
 type Versions = ResponseInit<typeof ApiKey.ApiVersions>;
 
@@ -23,7 +27,11 @@ export const apiVersionsApi = defineApi({
   versions: VERSIONS,
   authorization: none('a client must learn the versions before it can ask for anything'),
 
-  handle: (ctx, request) => versionsFor(ctx.apiVersion, request, ctx.services.advertisedApis),
+  handle: (ctx, request) => {
+    const { clientSoftwareName: name, clientSoftwareVersion: version } = request;
+    if (isWellFormed(request)) ctx.session.deviceMeter.software(name, version);
+    return versionsFor(ctx.apiVersion, request, ctx.services.advertisedApis);
+  },
 
   fail: (_request, errorCode) => ({ errorCode }),
 });
@@ -33,12 +41,13 @@ function versionsFor(
   request: RequestOf<typeof ApiKey.ApiVersions>,
   apiKeys: AdvertisedApis,
 ): Versions {
-  const { clientSoftwareName, clientSoftwareVersion } = request;
-  const wellFormed =
-    SOFTWARE_TEXT.test(clientSoftwareName) && SOFTWARE_TEXT.test(clientSoftwareVersion);
-  if (apiVersion >= 3 && !wellFormed) return { errorCode: ErrorCode.INVALID_REQUEST };
+  if (apiVersion >= 3 && !isWellFormed(request)) return { errorCode: ErrorCode.INVALID_REQUEST };
   // No features are finalized: transactions, KIP-848 groups and the like are not served yet.
   return { apiKeys, finalizedFeaturesEpoch: -1 };
+}
+
+function isWellFormed({ clientSoftwareName, clientSoftwareVersion }: Software): boolean {
+  return SOFTWARE_TEXT.test(clientSoftwareName) && SOFTWARE_TEXT.test(clientSoftwareVersion);
 }
 
 /** KIP-511: a version that is not known is answered in version 0, with our range. */
@@ -55,12 +64,19 @@ export function apiVersionsAnswer(
   header: RequestHeader,
   frame: Buffer,
   apiKeys: AdvertisedApis,
-): { readonly body: Versions; readonly apiVersion: number; readonly isAnswered: boolean } {
+): {
+  readonly body: Versions;
+  readonly apiVersion: number;
+  readonly isAnswered: boolean;
+  /** Null: it told nothing, or nothing well-formed. */
+  readonly software: Software | null;
+} {
   const { apiVersion, bodyOffset } = header;
   if (apiVersion > VERSIONS.max) {
-    return { body: unsupportedVersions(), apiVersion: 0, isAnswered: false };
+    return { body: unsupportedVersions(), apiVersion: 0, isAnswered: false, software: null };
   }
   const request = decodeRequest(ApiKey.ApiVersions, apiVersion, frame, bodyOffset, frame.length);
   const body = versionsFor(apiVersion, request, apiKeys);
-  return { body, apiVersion, isAnswered: body.apiKeys !== undefined };
+  const software = isWellFormed(request) ? request : null;
+  return { body, apiVersion, isAnswered: body.apiKeys !== undefined, software };
 }

@@ -2,7 +2,7 @@
  * DescribeConfigs (key 32).
  * - DESCRIBE_CONFIGS on each topic and group, on the cluster for brokers. A tenant's cluster is
  *   virtual: its brokers show what it set for its topics and the settings that bear on every client,
- *   nothing of the machine. Loggers and client metrics: INVALID_REQUEST.
+ *   nothing of the machine. Subscriptions to client metrics are the tenant's. Loggers: INVALID_REQUEST.
  * - A resource is described once; further mentions of it in a request: INVALID_REQUEST.
  */
 import { ApiKey } from '../../protocol/api-keys.ts';

@@ -1,6 +1,6 @@
 /**
  * ListConfigResources (key 74): the names that configs can be asked for: topics, groups with configs,
- * the broker. Of loggers and client metrics, which nobody has here, none.
+ * the broker, subscriptions to client metrics. Of loggers, which nobody has here, none.
  * - DESCRIBE_CONFIGS on the cluster; it shows all names of the tenant, as in Kafka.
  * - Version 0 lists client metrics only. An unknown type: UNSUPPORTED_VERSION.
  */

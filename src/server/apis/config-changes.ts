@@ -5,6 +5,8 @@
  * what the engine would accept is recorded, so that no value stands there that is not one of a known
  * config: whoever mistypes a name may have put a secret behind it.
  */
+
+import { matchProblem } from '../../fleet/telemetry/subscription-match.ts';
 import { ConfigResourceType } from '../../protocol/config-resource-type.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
 import type { RequestContext } from '../request-context.ts';
@@ -48,6 +50,7 @@ const TYPE_NAMES: Readonly<Record<number, string>> = {
   [ConfigResourceType.TOPIC]: 'TOPIC',
   [ConfigResourceType.BROKER]: 'BROKER',
   [ConfigResourceType.GROUP]: 'GROUP',
+  [ConfigResourceType.CLIENT_METRICS]: 'CLIENT_METRICS',
 };
 
 export async function alterResources<T extends ConfigResource>(
@@ -56,7 +59,14 @@ export async function alterResources<T extends ConfigResource>(
   { act, changes }: Alteration<T>,
 ): Promise<AlterConfigsAnswer> {
   const { resources } = request;
-  const { accepted, refused } = await splitByResource(ctx, 'ALTER_CONFIGS', resources, 'any');
+  const split = await splitByResource(ctx, 'ALTER_CONFIGS', resources, 'any');
+  const { refused } = split;
+  const accepted = split.accepted.filter((resource) => {
+    const problem = patternProblem(resource.resourceType, changes(resource));
+    if (problem === null) return true;
+    refused.push(refuse(resource, ErrorCode.INVALID_CONFIG, problem));
+    return false;
+  });
   if (accepted.length === 0) return answerOf(refused);
 
   const trial = await act({ resources: accepted.map(copy), validateOnly: true });
@@ -78,6 +88,13 @@ function withRefusals(
 ): AlterConfigsAnswer {
   for (const refusal of refused) answer.responses.push(refusal);
   return answer;
+}
+
+/** Patterns of a subscription to client metrics must be such as can be matched in linear time. */
+function patternProblem(resourceType: number, changes: readonly ChangedConfig[]): string | null {
+  if (resourceType !== ConfigResourceType.CLIENT_METRICS) return null;
+  const match = changes.find(({ name }) => name === 'match')?.value ?? null;
+  return match === null ? null : matchProblem(match);
 }
 
 /** The engine renames what it is given. */

@@ -83,7 +83,7 @@ function refusalOf(
     case ConfigResourceType.BROKER_LOGGER:
       return clusterRefusal(ctx, operation) ?? NO_LOGGERS;
     case ConfigResourceType.CLIENT_METRICS:
-      return clusterRefusal(ctx, operation) ?? NO_CLIENT_METRICS;
+      return clusterRefusal(ctx, operation);
     default:
       return { errorCode: ErrorCode.INVALID_REQUEST, errorMessage: 'Unknown resource type.' };
   }
@@ -102,8 +102,4 @@ const AGAIN: Refusal = {
 const NO_LOGGERS: Refusal = {
   errorCode: ErrorCode.INVALID_REQUEST,
   errorMessage: "Loggers are not served: the log level is the operator's (log.level).",
-};
-const NO_CLIENT_METRICS: Refusal = {
-  errorCode: ErrorCode.INVALID_REQUEST,
-  errorMessage: 'Client metrics are not served: this broker collects none.',
 };

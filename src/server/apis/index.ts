@@ -50,6 +50,8 @@ import { alterUserScramCredentialsApi } from './51-alter-user-scram-credentials.
 import { describeQuorumApi } from './55-describe-quorum.ts';
 import { describeClusterApi } from './60-describe-cluster.ts';
 import { describeProducersApi } from './61-describe-producers.ts';
+import { getTelemetrySubscriptionsApi } from './71-get-telemetry-subscriptions.ts';
+import { pushTelemetryApi } from './72-push-telemetry.ts';
 import { listConfigResourcesApi } from './74-list-config-resources.ts';
 import { describeTopicPartitionsApi } from './75-describe-topic-partitions.ts';
 
@@ -63,7 +65,6 @@ const CONSUMER_GROUPS = notServed('groups of the KIP-848 protocol are not built 
 const TRANSACTIONS = notServed('transactions are not built yet');
 const SHARE_GROUPS = notServed('share groups are not built');
 const STREAMS_GROUPS = notServed('streams groups are not built');
-const TELEMETRY = notServed('no receiver of client telemetry is built yet');
 const REPLICATION = notServed('the embedded engine has one replica and no quorum');
 
 export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
@@ -124,8 +125,8 @@ export const apis: Readonly<Record<ApiKey, ApiDefinition | NotServed>> = {
   [ApiKey.ListTransactions]: TRANSACTIONS,
   [ApiKey.ConsumerGroupHeartbeat]: CONSUMER_GROUPS,
   [ApiKey.ConsumerGroupDescribe]: CONSUMER_GROUPS,
-  [ApiKey.GetTelemetrySubscriptions]: TELEMETRY,
-  [ApiKey.PushTelemetry]: TELEMETRY,
+  [ApiKey.GetTelemetrySubscriptions]: getTelemetrySubscriptionsApi,
+  [ApiKey.PushTelemetry]: pushTelemetryApi,
   [ApiKey.ListConfigResources]: listConfigResourcesApi,
   [ApiKey.DescribeTopicPartitions]: describeTopicPartitionsApi,
   [ApiKey.ShareGroupHeartbeat]: SHARE_GROUPS,
@@ -152,10 +153,19 @@ export function servedApi(key: number): ApiDefinition | undefined {
   return entry !== undefined && 'handle' in entry ? entry : undefined;
 }
 
+/** Told to clients only where the operator takes telemetry: they would push in vain. */
+const OF_TELEMETRY: ReadonlySet<ApiKey> = new Set([
+  ApiKey.GetTelemetrySubscriptions,
+  ApiKey.PushTelemetry,
+]);
+
 /** What ApiVersions says, in order of key. */
-export function advertisedApis(): { apiKey: number; minVersion: number; maxVersion: number }[] {
+export function advertisedApis(
+  hasTelemetry: boolean,
+): { apiKey: number; minVersion: number; maxVersion: number }[] {
   return Object.values(apis)
     .filter((entry): entry is ApiDefinition => 'handle' in entry)
+    .filter(({ key }) => hasTelemetry || !OF_TELEMETRY.has(key))
     .map(({ key, versions, advertisedMin }) => ({
       apiKey: key,
       minVersion: advertisedMin ?? versions.min,

@@ -29,6 +29,7 @@ import type {
 import type { BrokerConfigs } from './broker-configs.ts';
 import type {
   BrokerConfigsRecord,
+  ClientMetricsRecord,
   ClusterRecord,
   GroupConfigsRecord,
   TopicConfigsRecord,
@@ -36,6 +37,7 @@ import type {
 import type { ClusterState } from './cluster-state.ts';
 import {
   brokerKind,
+  CLIENT_METRICS_KIND,
   type ConfigChange,
   type ConfigKind,
   ConfigOperation,
@@ -56,6 +58,8 @@ import { inTurns } from './turns.ts';
 
 /** Changes that are made durable by one append. */
 const RECORDS_PER_APPEND = 256;
+/** Subscriptions to client metrics of a namespace. */
+const SUBSCRIPTIONS_MAX = 64;
 
 const NAMED_TWICE: Refusal = {
   errorCode: ErrorCode.INVALID_REQUEST,
@@ -64,7 +68,11 @@ const NAMED_TWICE: Refusal = {
 const UNKNOWN_TYPE = ErrorCode.UNSUPPORTED_VERSION;
 
 type IsPermitted = TurnOptions['isPermitted'];
-type ConfigsRecord = TopicConfigsRecord | BrokerConfigsRecord | GroupConfigsRecord;
+type ConfigsRecord =
+  | TopicConfigsRecord
+  | BrokerConfigsRecord
+  | GroupConfigsRecord
+  | ClientMetricsRecord;
 
 /** What is asked for one resource. */
 interface Asked extends ResourceName {
@@ -147,8 +155,9 @@ export class ConfigAlterer {
         return state.configs.groupsIn(namespace);
       case ConfigResourceType.BROKER:
         return [`${namespace}.${settings.nodeId}`];
-      case ConfigResourceType.BROKER_LOGGER:
       case ConfigResourceType.CLIENT_METRICS:
+        return state.configs.clientMetrics.namesIn(namespace);
+      case ConfigResourceType.BROKER_LOGGER:
         return [];
       default:
         return undefined;
@@ -183,21 +192,25 @@ export class ConfigAlterer {
       mentions.set(key, (mentions.get(key) ?? 0) + 1);
       yield;
     }
-    const newGroups = new Map<string, number>();
+    const newNames = new Map<string, number>();
     for (const one of asked) {
       const isTwice = mentions.get(`${one.resourceType}:${one.resourceName}`)! > 1;
-      verdicts.push(isTwice ? NAMED_TWICE : this.#planOne(one, newGroups));
+      verdicts.push(isTwice ? NAMED_TWICE : this.#planOne(one, newNames));
       yield;
     }
   }
 
-  #planOne(asked: Asked, newGroups: Map<string, number>): Verdict {
+  #planOne(asked: Asked, newNames: Map<string, number>): Verdict {
     const { state, settings } = this.#parts;
     const target = configTarget(asked, state.topics, settings.nodeId);
     if (isRefusal(target)) return target;
     const record = this.#planTarget(target, asked);
-    if (record === null || isRefusal(record) || record.type !== 'group-configs') return record;
-    return this.#groupRefusal(record, newGroups) ?? record;
+    if (record === null || isRefusal(record)) return record;
+    if (record.type === 'client-metrics') {
+      return this.#subscriptionRefusal(record, newNames) ?? record;
+    }
+    if (record.type !== 'group-configs') return record;
+    return this.#groupRefusal(record, newNames) ?? record;
   }
 
   #planTarget(target: ConfigTarget, asked: Asked): Verdict {
@@ -224,6 +237,13 @@ export class ConfigAlterer {
           planned && (isRefusal(planned) ? planned : { type: 'group-configs', group, ...planned })
         );
       }
+      case 'client-metrics': {
+        const { subscription } = target;
+        const current = configs.clientMetrics.textsOf(subscription);
+        const planned = plan(CLIENT_METRICS_KIND, current, asked);
+        if (planned === null || isRefusal(planned)) return planned;
+        return { type: 'client-metrics', subscription, ...planned };
+      }
     }
   }
 
@@ -247,6 +267,23 @@ export class ConfigAlterer {
       return { errorCode: ErrorCode.POLICY_VIOLATION, errorMessage };
     }
     newGroups.set(namespace, count);
+    return null;
+  }
+
+  /** Clients are matched against all of a namespace's subscriptions: there are few. */
+  #subscriptionRefusal(
+    { subscription, configs }: ClientMetricsRecord,
+    newNames: Map<string, number>,
+  ): Refusal | null {
+    const { clientMetrics } = this.#parts.state.configs;
+    if (isEmpty(configs) || !isEmpty(clientMetrics.textsOf(subscription))) return null;
+    const key = `client-metrics ${namespaceOf(subscription)}`;
+    const count = (newNames.get(key) ?? 0) + 1;
+    if (clientMetrics.countIn(namespaceOf(subscription)) + count > SUBSCRIPTIONS_MAX) {
+      const errorMessage = `There may be at most ${SUBSCRIPTIONS_MAX} subscriptions to client metrics.`;
+      return { errorCode: ErrorCode.POLICY_VIOLATION, errorMessage };
+    }
+    newNames.set(key, count);
     return null;
   }
 

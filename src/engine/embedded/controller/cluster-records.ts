@@ -1,11 +1,12 @@
 /**
  * Owns the record types of the `cluster_metadata` state log and their reading: topics, the
- * configs of topics, brokers and groups, and the producer id counter. Invariant: a record that is unknown, newer or malformed stops the start,
+ * configs of topics, brokers, groups and client metrics, and the producer id counter. Invariant: a record that is unknown, newer or malformed stops the start,
  * because going on without it would undo what it says.
  */
 
 import { StorageError } from '../../../base/errors.ts';
 import type { StateRecord } from '../../engine.ts';
+import { type ClientMetricsTexts, judgeClientMetricsConfigs } from './client-metrics-config.ts';
 import { type GroupConfigTexts, judgeGroupConfigs } from './group-config.ts';
 import { judgeTopicConfigs, type TopicConfigTexts } from './topic-config.ts';
 
@@ -56,6 +57,14 @@ export interface GroupConfigsRecord {
   readonly configs: GroupConfigTexts;
 }
 
+/** The whole of what a subscription to client metrics has set. */
+export interface ClientMetricsRecord {
+  readonly type: 'client-metrics';
+  /** Physical: `acme.latency`. */
+  readonly subscription: string;
+  readonly configs: ClientMetricsTexts;
+}
+
 /** Producer numbers of the namespace below `next` are used or given up. */
 export interface ProducerNumbersRecord {
   readonly type: 'producer-numbers';
@@ -77,6 +86,7 @@ export type ClusterRecord =
   | TopicConfigsRecord
   | BrokerConfigsRecord
   | GroupConfigsRecord
+  | ClientMetricsRecord
   | ProducerNumbersRecord
   | ProducerIdKeyRecord;
 
@@ -114,6 +124,10 @@ export function fromStateRecord({ type, version, data }: StateRecord): ClusterRe
       };
     case 'group-configs':
       return { type, group: text(data, 'group'), configs: groupConfigTexts(data) };
+    case 'client-metrics': {
+      const configs = believed(judgeClientMetricsConfigs(namedTexts(data)));
+      return { type, subscription: text(data, 'subscription'), configs };
+    }
     case 'producer-numbers':
       return {
         type,

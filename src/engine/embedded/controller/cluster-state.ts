@@ -92,6 +92,9 @@ export class ClusterState {
       case 'group-configs':
         this.configs.setGroup(record.group, record.configs);
         break;
+      case 'client-metrics':
+        this.configs.clientMetrics.set(record.subscription, record.configs);
+        break;
       case 'producer-numbers':
         if (record.next < this.nextProducerNumber(record.namespace)) {
           throw malformed('producer numbers go back');
@@ -122,6 +125,9 @@ export class ClusterState {
     for (const topic of this.topics.all()) records.push(topicRecord(topic));
     for (const [group, configs] of this.configs.allGroups()) {
       records.push({ type: 'group-configs', group, configs });
+    }
+    for (const [subscription, configs] of this.configs.clientMetrics.all()) {
+      records.push({ type: 'client-metrics', subscription, configs });
     }
     return records.map(toStateRecord);
   }

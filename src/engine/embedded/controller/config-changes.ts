@@ -6,6 +6,13 @@
  */
 import { ErrorCode } from '../../../protocol/error-codes.ts';
 import type { BrokerConfigs } from './broker-configs.ts';
+import {
+  CLIENT_METRICS_CONFIGS,
+  type ClientMetricsTexts,
+  isClientMetricsConfigName,
+  judgeClientMetricsConfigs,
+  unknownClientMetricsConfig,
+} from './client-metrics-config.ts';
 import { ConfigType, type Judge } from './config-value.ts';
 import type { Refusal } from './create-topics.ts';
 import {
@@ -73,6 +80,15 @@ export const GROUP_KIND: ConfigKind<GroupConfigTexts> = {
   find: (name) => (isGroupConfigName(name) ? { key: name, ...GROUP_CONFIGS[name] } : undefined),
   unknown: unknownGroupConfig,
   judge: judgeGroupConfigs,
+};
+
+export const CLIENT_METRICS_KIND: ConfigKind<ClientMetricsTexts> = {
+  label: 'client metrics',
+  errorCode: ErrorCode.INVALID_CONFIG,
+  find: (name) =>
+    isClientMetricsConfigName(name) ? { key: name, ...CLIENT_METRICS_CONFIGS[name] } : undefined,
+  unknown: unknownClientMetricsConfig,
+  judge: judgeClientMetricsConfigs,
 };
 
 /** What a namespace may set for its brokers: the defaults of its topics, and nothing else. */

@@ -1,6 +1,7 @@
 /**
  * Owns which thing a config resource of a request is: a topic, a namespace's brokers or one of
- * them, a group. Names are physical: `acme.telemetry`, `acme.` and `acme.1`, `acme.readers`.
+ * them, a group, a subscription to client metrics. Names are physical: `acme.telemetry`, `acme.` and
+ * `acme.1`, `acme.readers`, `acme.latency`.
  */
 import { ConfigResourceType } from '../../../protocol/config-resource-type.ts';
 import { ErrorCode } from '../../../protocol/error-codes.ts';
@@ -12,7 +13,8 @@ import type { Topic, TopicsImage } from './topics-image.ts';
 export type ConfigTarget =
   | { readonly kind: 'topic'; readonly topic: Topic }
   | { readonly kind: 'broker'; readonly namespace: string; readonly brokerId: string }
-  | { readonly kind: 'group'; readonly group: string };
+  | { readonly kind: 'group'; readonly group: string }
+  | { readonly kind: 'client-metrics'; readonly subscription: string };
 
 export interface ResourceName {
   readonly resourceType: number;
@@ -21,6 +23,8 @@ export interface ResourceName {
 
 /** Configs are kept for names that no group may ever have: they must not be long. */
 const GROUP_NAME_LENGTH_MAX = 255;
+
+const SUBSCRIPTION = /^[A-Za-z0-9._-]{1,249}$/;
 
 const refusal = (errorCode: number, errorMessage: string): Refusal => ({ errorCode, errorMessage });
 
@@ -37,6 +41,8 @@ export function configTarget(
       return brokerTarget(resourceName, nodeId);
     case ConfigResourceType.GROUP:
       return groupTarget(resourceName);
+    case ConfigResourceType.CLIENT_METRICS:
+      return clientMetricsTarget(resourceName);
     default: {
       const message = `Configs of resource type ${resourceType} are not served.`;
       return refusal(ErrorCode.INVALID_REQUEST, message);
@@ -70,6 +76,13 @@ function groupTarget(name: string): ConfigTarget | Refusal {
     length === 0
       ? 'The group must be named: there are no configs of all groups.'
       : `A group whose name has more than ${GROUP_NAME_LENGTH_MAX} characters has no configs.`;
+  return refusal(ErrorCode.INVALID_REQUEST, message);
+}
+
+function clientMetricsTarget(name: string): ConfigTarget | Refusal {
+  if (SUBSCRIPTION.test(visible(name))) return { kind: 'client-metrics', subscription: name };
+  const message =
+    'A subscription to client metrics is named with 1 to 249 letters, digits, ".", "_" and "-".';
   return refusal(ErrorCode.INVALID_REQUEST, message);
 }
 

@@ -5,6 +5,7 @@
  * Invariant: a namespace's defaults reach that namespace's topics alone. Of two levels the more
  * specific one wins: this broker's, all brokers' of the namespace, the operator's (static), Kafka's.
  */
+import { ClientMetricsImage } from './client-metrics-image.ts';
 import { ConfigSource } from './config-value.ts';
 import type { GroupConfigTexts } from './group-config.ts';
 import { TOPIC_CONFIGS, type TopicConfigName, type TopicConfigTexts } from './topic-config.ts';
@@ -35,6 +36,7 @@ interface NamespaceConfigs {
 const NONE: Readonly<Record<string, never>> = {};
 
 export class ConfigsImage {
+  readonly clientMetrics = new ClientMetricsImage();
   readonly #operator: InheritedConfigs;
   readonly #namespaces = new Map<string, NamespaceConfigs>();
   /** By namespace, then by physical name. */

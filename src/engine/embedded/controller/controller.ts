@@ -51,7 +51,7 @@ import type {
   DescribeTopicPartitionsRequest,
   DescribeTopicPartitionsResponse,
 } from '../../../protocol/schemas/75-describe-topic-partitions.ts';
-import type { StateLog } from '../../engine.ts';
+import type { ClientMetricsSubscription, StateLog } from '../../engine.ts';
 import { ConfigAlterer } from './alter-configs.ts';
 import { BrokerConfigs } from './broker-configs.ts';
 import { type ClusterRecord, toStateRecord } from './cluster-records.ts';
@@ -177,6 +177,11 @@ export class Controller {
     call: ChangeCall = {},
   ): Promise<IncrementalAlterConfigsResponse> {
     return this.#configAlterer.alterIncrementally(request, call.isStillPermitted);
+  }
+
+  /** The namespace's subscriptions to client metrics. */
+  clientMetricsSubscriptions(namespace: string): readonly ClientMetricsSubscription[] {
+    return this.#state.configs.clientMetrics.subscriptionsIn(namespace);
   }
 
   listConfigResources(

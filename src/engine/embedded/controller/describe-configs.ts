@@ -22,6 +22,11 @@ import type {
   DescribeConfigsSynonym,
 } from '../../../protocol/schemas/32-describe-configs.ts';
 import { type BrokerConfigs, brokerSetting } from './broker-configs.ts';
+import {
+  CLIENT_METRICS_CONFIG_NAMES,
+  CLIENT_METRICS_CONFIGS,
+  type ClientMetricsTexts,
+} from './client-metrics-config.ts';
 import type { ClusterState } from './cluster-state.ts';
 import { type ConfigTarget, configTarget } from './config-resources.ts';
 import { ConfigSource, type ConfigType } from './config-value.ts';
@@ -131,6 +136,8 @@ export class ConfigDescriber {
       }
       case 'group':
         return groupConfigs(this.#state.configs.groupTexts(target.group));
+      case 'client-metrics':
+        return clientMetricsConfigs(this.#state.configs.clientMetrics.textsOf(target.subscription));
       case 'broker': {
         const inherited = this.#state.configs.inheritedBy(target.namespace, target.brokerId);
         return target.brokerId === EVERY_BROKER
@@ -188,6 +195,22 @@ function groupConfigs(texts: GroupConfigTexts): Described[] {
       { name: entry.brokerName, value: entry.default, source: ConfigSource.DEFAULT },
     ];
     if (own !== undefined) synonyms.unshift({ name, value: own, source: ConfigSource.GROUP });
+    return described(name, entry, synonyms);
+  });
+}
+
+/** Of a subscription that is not there nothing is shown, as in Kafka. */
+function clientMetricsConfigs(texts: ClientMetricsTexts): Described[] {
+  if (isEmpty(texts)) return [];
+  return CLIENT_METRICS_CONFIG_NAMES.map((name) => {
+    const entry = CLIENT_METRICS_CONFIGS[name];
+    const own = texts[name];
+    const synonyms: DescribeConfigsSynonym[] = [
+      { name, value: entry.default, source: ConfigSource.DEFAULT },
+    ];
+    if (own !== undefined) {
+      synonyms.unshift({ name, value: own, source: ConfigSource.CLIENT_METRICS });
+    }
     return described(name, entry, synonyms);
   });
 }

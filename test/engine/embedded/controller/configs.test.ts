@@ -11,6 +11,7 @@ import { type ControllerUnderTest, createRequest, openController } from './contr
 const TOPIC = 2;
 const BROKER = 4;
 const GROUP = 32;
+const CLIENT_METRICS = 16;
 const [SET, DELETE, APPEND, SUBTRACT] = [0, 1, 2, 3] as const;
 const { INVALID_CONFIG, INVALID_REQUEST, NONE } = ErrorCode;
 
@@ -244,7 +245,8 @@ describe('describing configs', () => {
     [BROKER, 'acme.2', INVALID_REQUEST],
     [BROKER, 'acme.one', INVALID_REQUEST],
     [8, 'acme.1', INVALID_REQUEST],
-    [16, 'acme.x', INVALID_REQUEST],
+    [CLIENT_METRICS, 'acme.', INVALID_REQUEST],
+    [CLIENT_METRICS, 'acme.a b', INVALID_REQUEST],
     [GROUP, 'acme.', INVALID_REQUEST],
     [GROUP, `acme.${'g'.repeat(256)}`, INVALID_REQUEST],
     [99, 'acme.x', INVALID_REQUEST],
@@ -257,6 +259,66 @@ describe('describing configs', () => {
       expect(await replaceOne(type, name, {})).toMatchObject(refusal);
     },
   );
+});
+
+describe('subscriptions to client metrics', () => {
+  const expected = [
+    {
+      metrics: ['a.', 'b.'],
+      intervalMs: 1000,
+      match: [{ attribute: 'client_id', pattern: 'x=.*' }],
+    },
+  ];
+
+  it('are their namespace’s own, across restarts and snapshots, until the last config is deleted', async () => {
+    const verdict = await alterOne(CLIENT_METRICS, 'acme.latency', [
+      [SET, 'metrics', ' a., b. '],
+      [SET, 'interval.ms', '1000'],
+      [SET, 'match', 'client_id=x=.*'],
+    ]);
+    expect(verdict.errorCode).toBe(NONE);
+    const check = (): void => {
+      expect(under.controller.clientMetricsSubscriptions('acme')).toEqual(expected);
+      expect(under.controller.clientMetricsSubscriptions('globex')).toEqual([]);
+    };
+    check();
+    const same = under.controller.clientMetricsSubscriptions('acme');
+    expect(under.controller.clientMetricsSubscriptions('acme')).toBe(same);
+    await reopen();
+    check();
+    await reopen({ ...SETTINGS, snapshotAfterBytes: 1 });
+    await alterOne(CLIENT_METRICS, 'globex.other', [[SET, 'metrics', '*']]);
+    await alterOne(CLIENT_METRICS, 'globex.other', [[DELETE, 'metrics']]);
+    await reopen();
+    check();
+    await replaceOne(CLIENT_METRICS, 'acme.latency', {});
+    expect(under.controller.clientMetricsSubscriptions('acme')).toEqual([]);
+  });
+
+  it.each([
+    ['interval.ms', '99'],
+    ['interval.ms', '3600001'],
+    ['match', 'client_id'],
+    ['match', 'client_id='],
+    ['match', 'colour=red'],
+    ['match', 'client_id=a,client_id=b'],
+    ['metrics', 'x'.repeat(5000)],
+    ['no.such', '1'],
+  ])('refuse %s=%s', async (name, value) => {
+    const verdict = await alterOne(CLIENT_METRICS, 'acme.bad', [[SET, name, value]]);
+    expect(verdict.errorCode).toBe(ErrorCode.INVALID_CONFIG);
+    expect(under.controller.clientMetricsSubscriptions('acme')).toEqual([]);
+  });
+
+  it('are few', async () => {
+    for (let count = 0; count < 64; count++) {
+      await alterOne(CLIENT_METRICS, `acme.s${count}`, [[SET, 'metrics', '*']]);
+    }
+    const beyond = await alterOne(CLIENT_METRICS, 'acme.beyond', [[SET, 'metrics', '*']]);
+    expect(beyond.errorCode).toBe(ErrorCode.POLICY_VIOLATION);
+    const other = await alterOne(CLIENT_METRICS, 'globex.first', [[SET, 'metrics', '*']]);
+    expect(other.errorCode).toBe(NONE);
+  });
 });
 
 describe('altering topic configs', () => {
