@@ -14,6 +14,11 @@ import { systemRandom } from './base/random.ts';
 import { authenticationGuard } from './broker/abuse.ts';
 import { operatorTokens, startAdmin } from './broker/admin.ts';
 import { AnnouncedCas } from './broker/announced-cas.ts';
+import {
+  AuditFeed,
+  brokerTopics,
+  startAuditTopics,
+} from './broker/audit-topics/configured-topics.ts';
 import { watchCertificateNetworks } from './broker/certificate-alarm.ts';
 import {
   developmentFiles,
@@ -41,6 +46,7 @@ import { SECURITY_METADATA_LOG } from './metadata/metadata-log.ts';
 import { SecurityState } from './metadata/security-state.ts';
 import { StateAcls } from './metadata/state-acls.ts';
 import type { CasbinAuthorizer } from './security/casbin-authorizer.ts';
+import { ReservedTopics } from './security/reserved-topics.ts';
 import { Revocations } from './security/revocations.ts';
 import { PasswordWork } from './security/sasl/password-work.ts';
 import { issuerOf, TenantCaRegistry } from './security/tenant-ca-registry.ts';
@@ -88,7 +94,8 @@ async function start(
   makeDirectoriesSync(nodeFileSystem, config['data.dir']);
   const lock = await lockDataDirectory(config['data.dir'], systemRandom);
   undo.push(() => lock.release());
-  const audit = openAudit(config, logger);
+  const feed = new AuditFeed();
+  const audit = openAudit(config, logger, feed.take);
   undo.push(() => audit.close());
   const engine = await openEngine(config, logger);
   undo.push(() => engine.close());
@@ -123,8 +130,11 @@ async function start(
       ...certificates.map(({ material }) => material.certificate),
     ],
   });
+  const ofBroker = brokerTopics(config);
+  const isReserved = (topic: string): boolean => ofBroker.reserves(topic);
   const views: TenantViews = new TenantViews({
     engine,
+    brokerTopics: ofBroker,
     registry,
     logger,
     disconnect: (match) => {
@@ -160,7 +170,10 @@ async function start(
   const guard = authenticationGuard(config, systemClock);
   const servers: ClientServers = makeClientServers(config, {
     audit,
-    authorizer: external?.authorizer ?? shadow?.authorizer ?? authorizer,
+    authorizer: new ReservedTopics(
+      external?.authorizer ?? shadow?.authorizer ?? authorizer,
+      isReserved,
+    ),
     acls,
     logger,
     certificates: certificates[0],
@@ -184,6 +197,8 @@ async function start(
   announced.update();
   state.onChange(() => announced.update());
   if (devTenants !== null) await seedTenants(devTenants, state, views, audit);
+  const topics = await startAuditTopics(config, { engine, state, feed, logger });
+  undo.push(() => topics?.close());
   for (const crl of [clientCrl, operatorCrl]) await crl.start();
   const sweep = new TokenSweep(state, {
     ...{ clock: systemClock, audit, logger },
@@ -214,6 +229,7 @@ async function start(
     engine,
     guard,
     external,
+    isReserved,
     logger,
     registry,
     servers,

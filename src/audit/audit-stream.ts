@@ -33,6 +33,8 @@ export interface AuditStreamOptions {
   readonly syncEveryMs: number;
   /** Lines did not fit into the queue, which now has room again. */
   readonly onLoss: (lines: number) => void;
+  /** Called with each line in order, once its commit has succeeded. */
+  readonly onWritten?: (line: string) => void;
 }
 
 interface Deferred {
@@ -202,6 +204,8 @@ export class AuditStream {
       await this.#write(batch);
       this.#committing = false;
       this.#succeeded(batch.length);
+      const { onWritten } = this.#options;
+      if (onWritten !== undefined) for (const line of lines) onWritten(line);
     } catch (cause) {
       this.#committing = false;
       this.#queue = [...lines, ...this.#queue];

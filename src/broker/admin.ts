@@ -24,6 +24,7 @@ import {
   peerFactsOf,
   type RevocationCheck,
 } from '../security/admission.ts';
+import { ReservedTopics } from '../security/reserved-topics.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import { tlsServerOptions } from '../security/tls-context.ts';
 import { OperatorTokens } from '../security/token/operator-tokens.ts';
@@ -48,6 +49,8 @@ export interface AdminParts extends HealthParts {
   /** Null: operators come with certificates only. */
   readonly tokens: OperatorTokens | null;
   readonly shadow: ShadowPolicy | null;
+  /** Topics that no rule lets anybody change. */
+  readonly isReserved: (topic: string) => boolean;
   readonly startedAtMs: number;
 }
 
@@ -73,7 +76,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       return admitOperator(peerFactsOf(socket), rules, systemClock.nowMs());
     },
     tokens: parts.tokens,
-    authorizer: parts.shadow?.authorizer ?? authorizer,
+    authorizer: new ReservedTopics(parts.shadow?.authorizer ?? authorizer, parts.isReserved),
     audit,
     clock: systemClock,
     random: systemRandom,
