@@ -59,12 +59,14 @@ export async function* replayLines(
   after: number,
 ): AsyncGenerator<ReplayedLine[]> {
   const names = filesOf(source, stream);
+  let last = after;
   for (const name of names.slice(await startOf(source, names, after))) {
     for await (const lines of linesOf(source, name)) {
       const wanted: ReplayedLine[] = [];
       for (const line of lines) {
         const sequence = sequenceOf(line);
-        if (sequence === null || sequence <= after) continue;
+        if (sequence === null || sequence <= last) continue;
+        last = sequence;
         const fields = fieldsOf(line);
         if (fields !== null) wanted.push({ sequence, line, fields });
       }
