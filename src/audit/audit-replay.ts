@@ -27,7 +27,7 @@ export interface ReplaySource {
   readonly directory: string;
 }
 
-const WINDOW_BYTES = 256 * 1024;
+const WINDOW_BYTES = 128 * 1024;
 const LINE_CHARS_MAX = 1024 * 1024;
 const TAIL_BYTES = 1024 * 1024;
 const FILE_NAME = /^(security|access)-([0-9]{8})-([0-9]{6,})\.ndjson(\.gz)?$/;

@@ -29,6 +29,7 @@ import { tlsServerOptions } from '../security/tls-context.ts';
 import { advertisedApis } from '../server/apis/index.ts';
 import { FetchSessionCache } from '../server/fetch-session.ts';
 import type { SaslSettings } from '../server/reception.ts';
+import { RefusalPace } from '../server/refusal-pace.ts';
 import { type Liveness, Server, type ServerOptions, type TenantView } from '../server/server.ts';
 import type { TenantSecurity } from '../server/tenant-security.ts';
 import { proxyProtocol } from './abuse.ts';
@@ -131,6 +132,7 @@ function sharedOptions(
         systemClock,
         systemRandom,
       ),
+      refusalPace: new RefusalPace(systemClock, config['refusals.per.second.per.tenant']),
       security,
       nodeId: config['node.id'],
       get fetchMaxBytes() {

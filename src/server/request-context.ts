@@ -22,6 +22,7 @@ import {
 import type { TenantAcls } from '../security/acl/tenant-acls.ts';
 import type { Action, AuthorizationResult, Authorizer } from '../security/authorizer.ts';
 import type { FetchSessionCache } from './fetch-session.ts';
+import type { RefusalPace } from './refusal-pace.ts';
 import type { Session } from './session.ts';
 import type { TenantSecurity } from './tenant-security.ts';
 import { workInTurns } from './work-in-turns.ts';
@@ -35,6 +36,7 @@ export interface ServerServices {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly fetchSessions: FetchSessionCache;
+  readonly refusalPace: RefusalPace;
   readonly security: TenantSecurity;
   readonly nodeId: number;
   /** The most record bytes in one Fetch answer, as memory stands now. */
@@ -68,7 +70,8 @@ export class RequestContext {
   readonly clientId: string;
   /** Tells the connection that a later Produce may begin: this one has its place in the log. */
   readonly ordered: () => void;
-  #denied = false;
+  /** What this request was refused, so far. */
+  #refusals = 0;
   /** What the request was let in for, and under which policy the first of it was decided. */
   #grants: AccessEvent[] = [];
   #grantedEpoch = -1;
@@ -288,9 +291,15 @@ export class RequestContext {
     await audit.durable();
   }
 
+  /** For how long the connection is not to be read from after the answer. */
+  get muteMs(): number {
+    if (this.#refusals === 0) return 0;
+    return this.services.refusalPace.muteMs(this.session.principal.tenant, this.#refusals);
+  }
+
   /** True while an answer must not leave: a refusal or a change is not recorded yet. */
   get unrecorded(): boolean {
-    return this.#changes.length > 0 || (this.#denied && this.services.audit.pending);
+    return this.#changes.length > 0 || (this.#refusals > 0 && this.services.audit.pending);
   }
 
   /**
@@ -360,7 +369,7 @@ export class RequestContext {
   /** Records an access. */
   protected note(event: AccessEvent): void {
     this.services.audit.access(this.session.subject, event);
-    if (!event.allowed) this.#denied = true;
+    if (!event.allowed) this.#refusals += 1;
   }
 
   #slot(operation: Operation, resourceType: ResourceTypeName): number {

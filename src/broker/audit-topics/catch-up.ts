@@ -27,7 +27,7 @@ export interface CatchUpParts {
 
 const STREAMS: readonly AuditStreamName[] = ['security', 'access'];
 /** Held for one topic before it is written. */
-const HELD_PER_TOPIC_CHARS = 128 * 1024;
+const HELD_PER_TOPIC_CHARS = 64 * 1024;
 
 interface Line extends ReplayedLine {
   readonly stream: AuditStreamName;

@@ -21,7 +21,8 @@ const DAY_MS = 24 * 60 * MINUTE_MS;
 /** Retention takes whole segments: about so many stand for all that is kept. */
 const SEGMENTS = 4;
 const SEGMENT_BYTES_MAX = 64 * MIB;
-const BATCH_BYTES_MAX = MIB / 4;
+/** About a millisecond's work. */
+const BATCH_BYTES_MAX = MIB / 16;
 const FOREVER = '9223372036854775807';
 
 /** Where the audit log puts its lines; until the topics are there they are in the files alone. */
