@@ -147,12 +147,9 @@ export class AuditTopic {
     return this.#failures;
   }
 
-  /** Publishes some of what waits; false when nothing is left. Rejects when it cannot. */
-  async publishWaiting(): Promise<boolean> {
-    if (this.#isWriting || this.#waiting.length === 0) return false;
-    const lines = this.#take();
-    await this.publish(lines);
-    return this.#waiting.length > 0;
+  /** Publishes some of what waits. Rejects when it cannot. */
+  async publishWaiting(): Promise<void> {
+    if (!this.#isWriting && this.#waiting.length > 0) await this.publish(this.#take());
   }
 
   /** Publishes lines that were read from the files, or waited; those it has already are left out. */

@@ -62,6 +62,8 @@ const POSITIONS_EVERY_MS = 30_000;
 const CLOSING_MS = 2_000;
 const CREATED_AT_ONCE = 200;
 const CATCH_UP_HELD_CHARS = 4 * 1024 * 1024;
+/** Publishing at a stretch, of what came live. */
+const ROUND_MS = 40;
 /** One turn of work, and how much longer than it others have the event loop. */
 const TURN_MS = 4;
 const OTHERS_SHARE = 9;
@@ -229,24 +231,28 @@ export class AuditTopics {
     });
   }
 
-  /** One batch of each topic that has something; true when there is more. */
+  /** Batches of all topics that have something, in turn, for a bounded time; true: there is more. */
   async #publishRound(): Promise<boolean> {
     const { clock } = this.#options;
-    let more = false;
-    let beganMs = clock.monotonicMs();
-    for (const topic of this.#topics) {
-      if (topic.state !== 'live' || topic.isIdle) continue;
-      try {
-        more = (await topic.publishWaiting()) || more;
-      } catch (err) {
-        this.#tell(topic, err);
-        topic.failed('behind');
+    const endMs = clock.monotonicMs() + ROUND_MS;
+    for (;;) {
+      const busy = this.#topics.filter((topic) => topic.state === 'live' && !topic.isIdle);
+      if (busy.length === 0) return false;
+      for (const topic of busy) {
+        await this.#publishSome(topic);
+        await nextTurn();
+        if (clock.monotonicMs() > endMs) return true;
       }
-      if (clock.monotonicMs() - beganMs < TURN_MS) continue;
-      await nextTurn();
-      beganMs = clock.monotonicMs();
     }
-    return more;
+  }
+
+  async #publishSome(topic: AuditTopic): Promise<void> {
+    try {
+      await topic.publishWaiting();
+    } catch (err) {
+      this.#tell(topic, err);
+      topic.failed('behind');
+    }
   }
 
   /** Makes and opens what is not open, a bounded number of topics. */
