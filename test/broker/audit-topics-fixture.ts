@@ -19,6 +19,7 @@ import { TopicLog } from '../../src/broker/audit-topics/topic-log.ts';
 import { DEFAULT_CONTROLLER_SETTINGS } from '../../src/engine/embedded/controller/controller-settings.ts';
 import { EmbeddedEngine } from '../../src/engine/embedded/embedded-engine.ts';
 import type { Engine } from '../../src/engine/engine.ts';
+import { ErrorCode } from '../../src/protocol/error-codes.ts';
 import { readRecords, type StoredRecord } from '../../src/protocol/records/record.ts';
 import {
   baseOffset,
@@ -143,8 +144,12 @@ export class AuditTopicsFixture {
   }
 
   /** Their values, once `isComplete` is content with them. */
-  async values(name: string, isComplete: (values: string[]) => boolean): Promise<string[]> {
-    const deadlineMs = Date.now() + WAIT_MS;
+  async values(
+    name: string,
+    isComplete: (values: string[]) => boolean,
+    withinMs = WAIT_MS,
+  ): Promise<string[]> {
+    const deadlineMs = Date.now() + withinMs;
     for (;;) {
       const values = (await this.records(name)).map(({ value }) => value!.toString('utf8'));
       if (isComplete(values)) return values;
@@ -152,6 +157,24 @@ export class AuditTopicsFixture {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
+}
+
+/** The engine, whose log of a topic cannot be written while `isBroken` says so. */
+export function failingProduce(engine: Engine, isBroken: (topic: string) => boolean): Engine {
+  return new Proxy(engine, {
+    get(target, property) {
+      if (property === 'produce') {
+        return async (...args: Parameters<Engine['produce']>) => {
+          const { name, topicId } = args[0].topicData[0]!;
+          if (!isBroken(name)) return target.produce(...args);
+          const partition = { index: 0, errorCode: ErrorCode.KAFKA_STORAGE_ERROR };
+          return { responses: [{ name, topicId, partitionResponses: [partition] }] };
+        };
+      }
+      const value: unknown = Reflect.get(target, property);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
 }
 
 async function fetchFrom(engine: Engine, topic: string, fetchOffset: number): Promise<Buffer> {
