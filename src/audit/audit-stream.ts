@@ -200,17 +200,19 @@ export class AuditStream {
     this.#waiting = null;
     this.#committing = true;
     const batch = Buffer.from(lines.join(''), 'latin1');
+    let isWritten = false;
     try {
       await this.#write(batch);
       this.#committing = false;
       this.#succeeded(batch.length);
-      const { onWritten } = this.#options;
-      if (onWritten !== undefined) for (const line of lines) onWritten(line);
+      isWritten = true;
     } catch (cause) {
       this.#committing = false;
       this.#queue = [...lines, ...this.#queue];
       this.#failed(cause);
     }
+    const { onWritten } = this.#options;
+    if (isWritten && onWritten !== undefined) for (const line of lines) onWritten(line);
     if (this.#queue.length > 0) this.#schedule();
   }
 

@@ -24,7 +24,7 @@ import {
   peerFactsOf,
   type RevocationCheck,
 } from '../security/admission.ts';
-import { ReservedTopics } from '../security/reserved-topics.ts';
+import { isKept, ReservedTopics } from '../security/reserved-topics.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import { tlsServerOptions } from '../security/tls-context.ts';
 import { OperatorTokens } from '../security/token/operator-tokens.ts';
@@ -101,7 +101,9 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       }
       return view.engine;
     }),
-    acls: new PolicyAcls(parts.acls, authorizer, parts.external?.authorizer ?? null),
+    acls: new PolicyAcls(parts.acls, authorizer, parts.external?.authorizer ?? null, (action) =>
+      isKept(action, parts.isReserved),
+    ),
     users: new StateUsers(state),
     external: new ExternalDecisions(parts.external?.authorizer ?? null),
     revocations: new StateRevocations(state),

@@ -22,6 +22,14 @@ const REFUSAL: AuthorizationResult = Object.freeze({
   origin: 'kept by the broker',
 });
 
+/** Whether the action is refused whatever the rules say. */
+export function isKept(
+  { operation, resourceType, resourceName }: Action,
+  isReserved: (topic: string) => boolean,
+): boolean {
+  return resourceType === 'TOPIC' && !READING.has(operation) && isReserved(resourceName);
+}
+
 export class ReservedTopics implements Authorizer {
   readonly #rules: Authorizer;
   readonly #isReserved: (topic: string) => boolean;
@@ -65,8 +73,8 @@ export class ReservedTopics implements Authorizer {
     return this.#rules.authorizeByResourceType(principal, host, operation, resourceType);
   }
 
-  #refuses({ operation, resourceType, resourceName }: Action): boolean {
-    return resourceType === 'TOPIC' && !READING.has(operation) && this.#isReserved(resourceName);
+  #refuses(action: Action): boolean {
+    return isKept(action, this.#isReserved);
   }
 
   #before(outside: OutsideDecisions): OutsideDecisions {

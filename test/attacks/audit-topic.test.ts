@@ -186,6 +186,17 @@ describeRequiring(['built-broker'], 'the audit topic of a tenant', () => {
     expect(shown).toContainEqual(['compression.type', 'producer']);
   });
 
+  it('is told of truly by acl explain, though a rule would allow', async () => {
+    const ask = async (operation: string, topic: string): Promise<unknown> => {
+      const asked = { user: 'admin-1', operation, resourceType: 'TOPIC', resourceName: topic };
+      const path = '/v1/tenants/acme/acls/explain';
+      const { body } = await adminRequest(fixture.broker, 'POST', path, asked);
+      return body;
+    };
+    expect(await ask('WRITE', TOPIC)).toMatchObject({ allowed: false });
+    expect(await ask('READ', TOPIC)).toMatchObject({ allowed: true });
+  });
+
   it('is read by nobody without a rule', async () => {
     const device = await fixture.connect('acme', 'device-1');
     expect((await identify(device)).errorCode).toBe(REFUSED);

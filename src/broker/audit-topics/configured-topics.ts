@@ -43,17 +43,29 @@ export function brokerTopics(config: Config): BrokerTopics {
   return new BrokerTopics([config['audit.topic.name'], operatorTopicName(config)]);
 }
 
-/** Null where they are switched off. */
-export async function startAuditTopics(
-  config: Config,
-  parts: {
-    readonly engine: Engine;
-    readonly state: SecurityState;
-    readonly feed: AuditFeed;
-    readonly logger: Logger;
-  },
-): Promise<AuditTopics | null> {
+interface Parts {
+  readonly engine: Engine;
+  readonly state: SecurityState;
+  readonly feed: AuditFeed;
+  readonly logger: Logger;
+}
+
+/**
+ * Null where they are switched off, or cannot be begun: they are copies, and the broker starts
+ * without them.
+ */
+export async function startAuditTopics(config: Config, parts: Parts): Promise<AuditTopics | null> {
   if (!config['audit.topic.enable']) return null;
+  try {
+    return await start(config, parts);
+  } catch (err) {
+    parts.feed.feed(null);
+    parts.logger.error({ err }, 'no audit topics are published until the broker restarts');
+    return null;
+  }
+}
+
+async function start(config: Config, parts: Parts): Promise<AuditTopics> {
   const { engine, state, feed, logger } = parts;
   const operatorTenant = config['audit.topic.operator.tenant'];
   const topics = await AuditTopics.open({

@@ -19,6 +19,7 @@ export class PositionFile {
   readonly #files: FileSystem;
   readonly #path: string;
   readonly #positions: Map<string, Position>;
+  #written = '';
 
   private constructor(
     files: FileSystem,
@@ -58,7 +59,10 @@ export class PositionFile {
       [...positions].map(([id, { security, access }]) => [id, [security, access]]),
     );
     const state = { version: VERSION, key: this.key.toString('base64'), topics };
-    await replaceFile(this.#files, this.#path, Buffer.from(`${JSON.stringify(state)}\n`));
+    const text = `${JSON.stringify(state)}\n`;
+    if (text === this.#written) return;
+    await replaceFile(this.#files, this.#path, Buffer.from(text));
+    this.#written = text;
   }
 }
 
