@@ -17,6 +17,11 @@ import { systemRandom } from './base/random.ts';
 import { authenticationGuard } from './broker/abuse.ts';
 import { operatorTokens, startAdmin, startWaiting } from './broker/admin.ts';
 import { AnnouncedCas } from './broker/announced-cas.ts';
+import {
+  AuditFeed,
+  brokerTopics,
+  startAuditTopics,
+} from './broker/audit-topics/configured-topics.ts';
 import { afterRestore, openBackups, openWatermark } from './broker/backup.ts';
 import { watchCertificateNetworks } from './broker/certificate-alarm.ts';
 import {
@@ -50,6 +55,7 @@ import { SECURITY_METADATA_LOG } from './metadata/metadata-log.ts';
 import { SecurityState } from './metadata/security-state.ts';
 import { StateAcls } from './metadata/state-acls.ts';
 import type { CasbinAuthorizer } from './security/casbin-authorizer.ts';
+import { ReservedTopics } from './security/reserved-topics.ts';
 import { Revocations } from './security/revocations.ts';
 import { PasswordWork } from './security/sasl/password-work.ts';
 import { issuerOf, TenantCaRegistry } from './security/tenant-ca-registry.ts';
@@ -99,7 +105,11 @@ async function start(
   undo.push(() => lock.release());
   const metrics = new BrokerMetrics(config, systemClock, logger);
   undo.push(() => metrics.close());
-  const auditFiles = openAudit(config, logger, metrics.fileSystem(nodeFileSystem, 'audit'));
+  const feed = new AuditFeed();
+  const auditFiles = openAudit(config, logger, {
+    files: metrics.fileSystem(nodeFileSystem, 'audit'),
+    onRecord: feed.take,
+  });
   const audit = metrics.auditLog(auditFiles);
   undo.push(() => audit.close());
   const devTenants = dev ? await prepareCertificates(config, audit) : null;
@@ -170,8 +180,11 @@ async function start(
       ...certificates.map(({ material }) => material.certificate),
     ],
   });
+  const ofBroker = brokerTopics(config);
+  const isReserved = (topic: string): boolean => ofBroker.reserves(topic);
   const views: TenantViews = new TenantViews({
     engine,
+    brokerTopics: ofBroker,
     registry,
     logger,
     disconnect: (match) => {
@@ -191,7 +204,10 @@ async function start(
   undo.push(() => fleet.close());
   const servers: ClientServers = makeClientServers(config, {
     audit,
-    authorizer: external?.authorizer ?? shadow?.authorizer ?? authorizer,
+    authorizer: new ReservedTopics(
+      external?.authorizer ?? shadow?.authorizer ?? authorizer,
+      isReserved,
+    ),
     acls,
     logger,
     metrics: metrics.server,
@@ -229,6 +245,8 @@ async function start(
   const backups = await openBackups(config, { engine, audit, watermark, logger });
   undo.push(() => backups.stop());
   if (devTenants !== null) await seedTenants(devTenants, state, views, audit);
+  const topics = await startAuditTopics(config, { engine, state, feed, logger });
+  undo.push(() => topics?.close());
   await clientCrl.start();
   const sweep = new TokenSweep(state, {
     ...{ clock: systemClock, audit, logger },
@@ -272,6 +290,7 @@ async function start(
     lifecycle,
     process: metrics.process,
     fleet,
+    isReserved,
     logger,
     metrics: metrics.registry,
     logLevel,

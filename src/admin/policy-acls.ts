@@ -27,15 +27,19 @@ export class PolicyAcls implements AdminAcls {
   readonly #acls: StateAcls;
   readonly #authorizer: CasbinAuthorizer;
   readonly #external: ExternalAuthorizer | null;
+  readonly #isRefused: (action: Action) => boolean;
 
+  /** `isRefused` tells what is refused before any rule is asked. */
   constructor(
     acls: StateAcls,
     authorizer: CasbinAuthorizer,
     external: ExternalAuthorizer | null = null,
+    isRefused: (action: Action) => boolean = () => false,
   ) {
     this.#acls = acls;
     this.#authorizer = authorizer;
     this.#external = external;
+    this.#isRefused = isRefused;
   }
 
   list(tenant: string, filter: AclFilter): Iterable<AclView | null> {
@@ -62,6 +66,10 @@ export class PolicyAcls implements AdminAcls {
   ): Promise<AclExplanation> {
     const kind = who.fleet === null ? 'service' : 'device';
     const local = this.#authorizer.explain({ ...who, tenant, kind }, host, action);
+    if (this.#isRefused(action)) {
+      const sentence = `Denied whatever the rules say: topic ${action.resourceName} is kept by the broker and can only be read.`;
+      return { ...local, allowed: false, sentence, external: null };
+    }
     const external = this.#external;
     if (external === null || external.modeOf(tenant) === 'local') {
       return { ...local, external: null };

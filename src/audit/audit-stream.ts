@@ -33,6 +33,8 @@ export interface AuditStreamOptions {
   readonly syncEveryMs: number;
   /** Lines did not fit into the queue, which now has room again. */
   readonly onLoss: (lines: number) => void;
+  /** Called with each line in order, once its commit has succeeded. */
+  readonly onWritten?: (line: string) => void;
 }
 
 /** Of this run; `lostRecords` did not fit into the queue. */
@@ -221,15 +223,19 @@ export class AuditStream {
     this.#waiting = null;
     this.#committing = true;
     const batch = Buffer.from(lines.join(''), 'latin1');
+    let isWritten = false;
     try {
       await this.#write(batch);
       this.#committing = false;
       this.#succeeded(batch.length);
+      isWritten = true;
     } catch (cause) {
       this.#committing = false;
       this.#queue = [...lines, ...this.#queue];
       this.#failed(cause);
     }
+    const { onWritten } = this.#options;
+    if (isWritten && onWritten !== undefined) for (const line of lines) onWritten(line);
     if (this.#queue.length > 0) this.#schedule();
   }
 

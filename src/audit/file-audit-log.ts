@@ -49,6 +49,15 @@ export interface FileAuditLogOptions {
   readonly failuresPerSecond?: number;
   /** The same for a tenant; strangers together are one. */
   readonly tenantFailuresPerSecond?: number;
+  /** Called for each line, in the order of its stream: SECURITY once durable, ACCESS once written. */
+  readonly onRecord?: (record: WrittenRecord) => void;
+}
+
+/** A line of the log, as it stands there. */
+export interface WrittenRecord {
+  readonly stream: 'security' | 'access';
+  readonly tenant: string | null;
+  readonly line: string;
 }
 
 const DEFAULTS = {
@@ -99,12 +108,18 @@ export class FileAuditLog implements AuditLog {
     const { fileBytesMax, queueBytesMax, repeatEntriesMax } = this.#settings;
     makeDirectoriesSync(files, directory);
     const shared = { directory, files, clock, logger, fileBytesMax, queueBytesMax };
+    const { onRecord } = options;
+    const written = (stream: WrittenRecord['stream']) =>
+      onRecord !== undefined && {
+        onWritten: (line: string) => onRecord({ stream, tenant: tenantOf(line), line }),
+      };
     this.#security = new AuditStream({
       ...shared,
       name: 'security',
       commitDelayMs: 0,
       syncEveryMs: 0,
       onLoss: (lines) => this.#recordLoss('security', lines),
+      ...written('security'),
     });
     this.#access = new AuditStream({
       ...shared,
@@ -112,6 +127,7 @@ export class FileAuditLog implements AuditLog {
       commitDelayMs: ACCESS_COMMIT_DELAY_MS,
       syncEveryMs: ACCESS_SYNC_EVERY_MS,
       onLoss: (lines) => this.#recordLoss('access', lines),
+      ...written('access'),
     });
     this.#securityWriter = openRecordWriter((line) => this.#security.append(line));
     this.#accessWriter = openRecordWriter((line) => this.#access.append(line));
@@ -262,6 +278,12 @@ export class FileAuditLog implements AuditLog {
       facts: { stream, lines },
     });
   }
+}
+
+/** Our own line: it is an object, and what it is about stands beside `type`. */
+function tenantOf(line: string): string | null {
+  const { tenant } = JSON.parse(line) as { readonly tenant?: string | null };
+  return tenant ?? null;
 }
 
 /** Writes all counts, in slices that fit into the bounded queue. */

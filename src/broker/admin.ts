@@ -45,6 +45,7 @@ import {
   type RevocationCheck,
 } from '../security/admission.ts';
 import type { CasbinAuthorizer } from '../security/casbin-authorizer.ts';
+import { isKept, ReservedTopics } from '../security/reserved-topics.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import { tlsServerOptions } from '../security/tls-context.ts';
 import { OperatorTokens } from '../security/token/operator-tokens.ts';
@@ -86,6 +87,8 @@ export interface AdminParts extends HealthParts {
   readonly deletions: TenantDeletion;
   readonly backups: BackupJobs;
   readonly restored: RestoredMarker;
+  /** Topics that no rule lets anybody change. */
+  readonly isReserved: (topic: string) => boolean;
   readonly startedAtMs: number;
 }
 
@@ -154,7 +157,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       banOfAddress: (address) => state.image.bans.ofAddress(address, systemClock.nowMs()),
       exclusionOf: (tenant, name) => exclusionIn(state, tenant, name),
     }),
-    authorizer: parts.shadow?.authorizer ?? authorizer,
+    authorizer: new ReservedTopics(parts.shadow?.authorizer ?? authorizer, parts.isReserved),
     outside: parts.external?.authorizer ?? null,
     logger,
     tenants: new StateTenants(state, registry, {
@@ -180,7 +183,9 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
       }
       return view.engine;
     }),
-    acls: new PolicyAcls(parts.acls, authorizer, parts.external?.authorizer ?? null),
+    acls: new PolicyAcls(parts.acls, authorizer, parts.external?.authorizer ?? null, (action) =>
+      isKept(action, parts.isReserved),
+    ),
     users: new StateUsers(state),
     external: new ExternalDecisions(parts.external?.authorizer ?? null),
     revocations: new StateRevocations(state),

@@ -31,6 +31,7 @@ import { tlsServerOptions } from '../security/tls-context.ts';
 import { advertisedApis } from '../server/apis/index.ts';
 import { FetchSessionCache } from '../server/fetch-session.ts';
 import type { SaslSettings } from '../server/reception.ts';
+import { RefusalPace } from '../server/refusal-pace.ts';
 import { type Liveness, Server, type ServerOptions, type TenantView } from '../server/server.ts';
 import type { ServerMetrics } from '../server/server-metrics.ts';
 import type { TenantSecurity } from '../server/tenant-security.ts';
@@ -155,6 +156,7 @@ function sharedOptions(
         systemClock,
         systemRandom,
       ),
+      refusalPace: new RefusalPace(systemClock, config['refusals.per.second.per.tenant']),
       security,
       telemetry: parts.telemetry,
       nodeId: config['node.id'],

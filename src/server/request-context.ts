@@ -23,6 +23,7 @@ import {
 import type { TenantAcls } from '../security/acl/tenant-acls.ts';
 import type { Action, AuthorizationResult, Authorizer } from '../security/authorizer.ts';
 import type { FetchSessionCache } from './fetch-session.ts';
+import type { RefusalPace } from './refusal-pace.ts';
 import type { ServerMetrics } from './server-metrics.ts';
 import type { Session } from './session.ts';
 import type { TenantSecurity } from './tenant-security.ts';
@@ -38,6 +39,7 @@ export interface ServerServices {
   readonly metrics: ServerMetrics;
   readonly clock: Clock;
   readonly fetchSessions: FetchSessionCache;
+  readonly refusalPace: RefusalPace;
   readonly security: TenantSecurity;
   /** Null: switched off. */
   readonly telemetry: Telemetry | null;
@@ -73,7 +75,8 @@ export class RequestContext {
   readonly clientId: string;
   /** Tells the connection that a later Produce may begin: this one has its place in the log. */
   readonly ordered: () => void;
-  #denied = false;
+  /** What this request was refused, so far. */
+  #refusals = 0;
   /** What the request was let in for, and under which policy the first of it was decided. */
   #grants: AccessEvent[] = [];
   #grantedEpoch = -1;
@@ -299,9 +302,15 @@ export class RequestContext {
     await audit.durable();
   }
 
+  /** For how long the connection is not to be read from after the answer. */
+  get muteMs(): number {
+    if (this.#refusals === 0) return 0;
+    return this.services.refusalPace.muteMs(this.session.principal.tenant, this.#refusals);
+  }
+
   /** True while an answer must not leave: a refusal or a change is not recorded yet. */
   get unrecorded(): boolean {
-    return this.#changes.length > 0 || (this.#denied && this.services.audit.pending);
+    return this.#changes.length > 0 || (this.#refusals > 0 && this.services.audit.pending);
   }
 
   /**
@@ -374,7 +383,7 @@ export class RequestContext {
     const by = event.origin?.startsWith('external:') === true ? 'external' : 'policy';
     this.services.metrics.decided(this.session, event.allowed, by);
     if (event.allowed) return;
-    this.#denied = true;
+    this.#refusals += 1;
     this.session.deviceMeter.denials++;
   }
 

@@ -133,7 +133,7 @@ export class RequestPipeline {
     }
     if (ctx.unrecorded) {
       return ctx.recorded().then(
-        () => encode(api, header, outcome),
+        () => encode(api, header, outcome, ctx.muteMs),
         (error: unknown) => {
           this.#services.logger.error(
             { err: error, api: ctx.apiName },
@@ -143,7 +143,7 @@ export class RequestPipeline {
         },
       );
     }
-    return encode(api, header, outcome);
+    return encode(api, header, outcome, ctx.muteMs);
   }
 
   /** The outcome was a draft. It is thrown away, and what it lacked is asked for. */
@@ -189,12 +189,17 @@ function bodyOf({ key }: ApiDefinition, header: RequestHeader, frame: Buffer): u
   return decodeRequest(key, header.apiVersion, frame, header.bodyOffset, frame.length);
 }
 
-function encode(api: ApiDefinition, header: RequestHeader, outcome: Outcome): Answer {
+function encode(
+  api: ApiDefinition,
+  header: RequestHeader,
+  outcome: Outcome,
+  muteMs: number,
+): Answer {
   if (outcome === 'close') return 'close';
-  if (outcome === null) return { frame: null, muteMs: 0 };
+  if (outcome === null) return { frame: null, muteMs };
   const { apiVersion, correlationId } = header;
   const body = outcome as Record<string, unknown>;
-  return { frame: encodeResponse({ apiKey: api.key, apiVersion, correlationId, body }), muteMs: 0 };
+  return { frame: encodeResponse({ apiKey: api.key, apiVersion, correlationId, body }), muteMs };
 }
 
 /** KIP-511: answered in version 0, with our range, and the connection stays open. */

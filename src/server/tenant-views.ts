@@ -10,7 +10,8 @@ import type { Engine } from '../engine/engine.ts';
 import type { ImportedCaSettings } from '../security/imported-cas.ts';
 import type { KafkaPrincipal } from '../security/principal.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
-import { TenantNamespace } from '../tenancy/tenant-namespace.ts';
+import type { BrokerTopics } from '../tenancy/broker-topics.ts';
+import { GuardedNamespace } from '../tenancy/guarded-namespace.ts';
 import type { TenantView } from './server.ts';
 
 /** What this needs to know of a tenant. */
@@ -25,6 +26,7 @@ export interface TenantFacts {
 
 export class TenantViews {
   readonly #engine: Engine;
+  readonly #brokerTopics: BrokerTopics;
   readonly #registry: TenantCaRegistry;
   readonly #logger: Logger;
   readonly #disconnect: (match: (principal: KafkaPrincipal) => boolean) => void;
@@ -33,11 +35,13 @@ export class TenantViews {
 
   constructor(parts: {
     engine: Engine;
+    brokerTopics: BrokerTopics;
     registry: TenantCaRegistry;
     logger: Logger;
     disconnect: (match: (principal: KafkaPrincipal) => boolean) => void;
   }) {
     this.#engine = parts.engine;
+    this.#brokerTopics = parts.brokerTopics;
     this.#registry = parts.registry;
     this.#logger = parts.logger;
     this.#disconnect = parts.disconnect;
@@ -57,7 +61,7 @@ export class TenantViews {
   update(tenant: TenantFacts): void {
     const { name, clusterId } = tenant;
     if (!this.#views.has(name)) {
-      const engine = new TenantNamespace(this.#engine, name);
+      const engine = new GuardedNamespace(this.#engine, name, this.#brokerTopics);
       this.#views.set(name, { engine, clusterId });
     }
     const pemsOf = (cas: readonly { readonly pem: string }[]) => cas.map(({ pem }) => pem);

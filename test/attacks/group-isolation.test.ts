@@ -128,7 +128,7 @@ describeRequiring(['built-broker'], 'groups of tenants', () => {
     const folders = readdirSync(join(fixture.broker.dataDir, 'metadata'));
     expect(folders.some((name) => name.startsWith('__consumer_offsets-'))).toBe(true);
     const all = await acme.call(ApiKey.Metadata, 12, { topics: null });
-    expect(all.topics.map(({ name }) => name)).toEqual(['telemetry']);
+    expect(all.topics.map(({ name }) => name)).toEqual(['__audit', 'telemetry']);
     for (const name of ['__consumer_offsets', '__cluster_metadata']) {
       const { topics } = await acme.call(ApiKey.Metadata, 12, {
         topics: [{ name }],

@@ -110,6 +110,6 @@ describeRequiring(['built-broker'], 'hostile frames', () => {
     const attacker = await fixture.connect('acme', 'device-1');
     attacker.socket.write(sized(2 ** 31 - 1, ApiKey.Produce));
     const { topics } = await neighbour.call(ApiKey.Metadata, 12, { topics: null });
-    expect(topics.map(({ name }) => name)).toEqual(['telemetry']);
+    expect(topics.map(({ name }) => name)).toEqual(['__audit', 'telemetry']);
   });
 });

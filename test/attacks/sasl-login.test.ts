@@ -114,7 +114,7 @@ describeRequiring(['built-broker'], 'a login by SASL', () => {
       const client = await connect();
       const answer = await scramLogin(client, USER, PASSWORD);
       expect(answer).toMatchObject({ errorCode: 0, sessionLifetimeMs: 0 });
-      expect(await names(client)).toEqual(['telemetry']);
+      expect(await names(client)).toEqual(['__audit', 'telemetry']);
     });
 
     it('a request right behind the login is served', async () => {
@@ -128,7 +128,7 @@ describeRequiring(['built-broker'], 'a login by SASL', () => {
       const behind = names(client);
       client.socket.uncork();
       expect((await last).errorCode).toBe(0);
-      expect(await behind).toEqual(['telemetry']);
+      expect(await behind).toEqual(['__audit', 'telemetry']);
     });
 
     it('another login is out of place, here and on the mutual-TLS listener', async () => {
@@ -161,7 +161,7 @@ describeRequiring(['built-broker'], 'a login by SASL', () => {
       await scramLogin(other, USER, PASSWORD);
       await removeScramUser(admin, 'leaver');
       expect(await leaver.isClosed(1000)).toBe(true);
-      expect(await names(other)).toEqual(['telemetry']);
+      expect(await names(other)).toEqual(['__audit', 'telemetry']);
       const again = await connect();
       const refused = await scramLogin(again, 'acme/leaver', PASSWORD);
       expect(refused.errorCode).toBe(ErrorCode.SASL_AUTHENTICATION_FAILED);

@@ -53,7 +53,7 @@ describeRequiring(['built-broker'], 'PLAIN', () => {
       authBytes: Buffer.alloc(0),
       sessionLifetimeMs: 0,
     });
-    expect(await names(client)).toEqual(['telemetry']);
+    expect(await names(client)).toEqual(['__audit', 'telemetry']);
     const line = await fixture.audited(
       'security',
       (one) => one.reason === 'PLAIN' && one.outcome === 'success',
@@ -103,7 +103,7 @@ describeRequiring(['built-broker'], 'PLAIN', () => {
     await removeScramUser(admin, 'leaver');
     expect(await leaver.isClosed(WITHIN_MS)).toBe(true);
     expect((await login(await connect(), 'acme/leaver', PASSWORD)).errorCode).not.toBe(0);
-    expect(await names(other)).toEqual(['telemetry']);
+    expect(await names(other)).toEqual(['__audit', 'telemetry']);
     const standing = async (verb: string): Promise<void> => {
       const path = `/v1/tenants/acme/devices/service-1/${verb}`;
       const reply = await adminRequest(fixture.broker, 'POST', path, {});

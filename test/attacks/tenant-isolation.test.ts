@@ -100,9 +100,9 @@ describeRequiring(['built-broker'], 'tenants', () => {
     });
     const globex = await fixture.connect('globex', 'admin-1');
     const { topics } = await globex.call(ApiKey.Metadata, 12, { topics: null });
-    expect(topics.map(({ name }) => name)).toEqual(['telemetry']);
+    expect(topics.map(({ name }) => name)).toEqual(['__audit', 'telemetry']);
     const pages = await globex.call(ApiKey.DescribeTopicPartitions, 0, {});
-    expect(pages.topics.map(({ name }) => name)).toEqual(['telemetry']);
+    expect(pages.topics.map(({ name }) => name)).toEqual(['__audit', 'telemetry']);
   });
 
   it('error texts name the topic as the tenant does', async () => {

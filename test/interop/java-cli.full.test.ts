@@ -168,7 +168,7 @@ describeRequiring([...brokerTools, 'java-tools'], "Kafka's command line over mut
 
   test.skipIf(againstKafka)("another tenant's tools see none of this", async () => {
     const listed = await run('kafka-topics', 'admin-1', ['--list'], '', 'globex');
-    expect(listed.text).toBe('telemetry\n');
+    expect(listed.text).toBe('__audit\ntelemetry\n');
     const args = ['--describe', '--topic', 'orders'];
     const described = await run('kafka-topics', 'admin-1', args, '', 'globex');
     expect(described.text).toMatch(/Topic 'orders' does not exist/);

@@ -25,6 +25,7 @@ import type { CasbinAuthorizer } from '../../src/security/casbin-authorizer.ts';
 import { formatPrincipal, type KafkaPrincipal } from '../../src/security/principal.ts';
 import { advertisedApis } from '../../src/server/apis/index.ts';
 import { FetchSessionCache } from '../../src/server/fetch-session.ts';
+import { RefusalPace } from '../../src/server/refusal-pace.ts';
 import { RequestPipeline } from '../../src/server/request-pipeline.ts';
 import { ServerMetrics } from '../../src/server/server-metrics.ts';
 import { Session } from '../../src/server/session.ts';
@@ -117,6 +118,7 @@ export class World {
       metrics: new ServerMetrics(new MetricRegistry(), clock),
       clock,
       fetchSessions: new FetchSessionCache(FETCH_SESSION_SLOTS, clock, random),
+      refusalPace: new RefusalPace(clock, config['refusals.per.second.per.tenant']),
       security: tenantSecurity(state, config, null),
       nodeId: 1,
       fetchBytesMax: () => 1024 * 1024,

@@ -36,6 +36,12 @@ export const ABUSE_KEYS = {
   'failed.authentication.exempt.addresses': optionalNetworks({
     doc: 'Addresses and networks that are neither held up nor banned automatically as addresses, such as a load balancer that does not speak the PROXY protocol; names are held up for them all the same.',
   }),
+  'refusals.per.second.per.tenant': integer({
+    default: 2_000,
+    min: 1,
+    max: 1_000_000_000,
+    doc: "Refused accesses (one for each topic, group or other thing asked for) of a tenant's connections together, after which a connection that is refused more is not read from for a while, five seconds at the most; all are answered and recorded.",
+  }),
   'ban.automatic.failures': integer({
     default: 100,
     min: 0,

@@ -1,6 +1,6 @@
 /** Owns the keys of the access log. */
-import { integer, optionalPath } from '../config-spec.ts';
-import { GIB, KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts';
+import { flag, integer, optionalPath, optionalText, text } from '../config-spec.ts';
+import { GIB, HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts';
 
 export const AUDIT_KEYS = {
   'audit.dir': optionalPath({
@@ -23,5 +23,30 @@ export const AUDIT_KEYS = {
     min: 64 * KIB,
     max: 16 * GIB,
     doc: 'Audit events waiting to be written; when full, what has to be audited is refused.',
+  }),
+  'audit.topic.enable': flag({
+    default: true,
+    doc: "Whether each tenant has its own events as a topic of its virtual cluster. It takes one partition of the tenant's and of the broker's.",
+  }),
+  'audit.topic.name': text({
+    default: '__audit',
+    pattern: /^[A-Za-z0-9_-]{1,180}$/,
+    allowed: 'letters, digits, _ and -, at most 180 of them',
+    doc: "Name of that topic, the same in all tenants, and with _all behind it that of the operator. Both are the broker's own in every tenant, also while the topics are switched off: they can only be read.",
+  }),
+  'audit.topic.operator.tenant': optionalText({
+    pattern: /^[a-z0-9-]{1,63}$/,
+    allowed: 'the name of a tenant',
+    doc: "A tenant of the operator's own: in its virtual cluster stands the topic __audit_all with the events of all tenants and of the broker; empty means none.",
+  }),
+  'audit.topic.retention.ms': integer({
+    default: 168 * HOUR_MS,
+    min: MINUTE_MS,
+    doc: 'How long records stay in the audit topics; the audit files are kept for themselves.',
+  }),
+  'audit.topic.retention.bytes': integer({
+    default: 256 * MIB,
+    min: 4 * MIB,
+    doc: 'How large an audit topic becomes before its oldest segments go.',
   }),
 };
