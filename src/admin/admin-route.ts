@@ -6,6 +6,7 @@
  * and granted. A route that changes something names the change, so that the change is in the audit
  * log, durable, before `handle` runs.
  */
+import type { AuditSubject } from '../audit/audit-event.ts';
 import { CLUSTER_NAME, type Operation, type ResourceTypeName } from '../security/acl/operation.ts';
 import type { AdminDeps } from './admin-services.ts';
 import type { RequestFields } from './request-fields.ts';
@@ -59,6 +60,8 @@ export const topicOf = (
 
 export interface RouteContext {
   readonly deps: AdminDeps;
+  /** Who asks, as the audit log names them. */
+  readonly subject: AuditSubject;
   /** Asks without recording: to filter a listing, never to do something. */
   permits(access: RouteAccess): boolean;
 }

@@ -23,6 +23,7 @@ export async function runRoute(
   const call = route.prepare(fields);
   const context = {
     deps,
+    subject: operator.subject,
     permits: (access: RouteAccess) => decide(access, operator, deps).allowed,
   };
   if (call.access === null) return call.run(context);

@@ -1,6 +1,7 @@
 /** Starts the admin listener on the parts of a running broker. */
 import { type AdminServer, startAdminServer } from '../admin/admin-server.ts';
 import type { ListenerStatus, ShadowReport, StatusReport } from '../admin/admin-services.ts';
+import { ThreadAuditRecords } from '../admin/audit-records.ts';
 import { EngineTopics } from '../admin/engine-topics.ts';
 import { ExternalDecisions } from '../admin/external-decisions.ts';
 import { PolicyAcls } from '../admin/policy-acls.ts';
@@ -10,6 +11,7 @@ import { StateRevocations } from '../admin/state-revocations.ts';
 import { StateTenantCas } from '../admin/state-tenant-cas.ts';
 import { StateTenants } from '../admin/state-tenants.ts';
 import { StateUsers } from '../admin/state-users.ts';
+import { AuditQueryThread } from '../audit/audit-query-thread.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { systemRandom } from '../base/random.ts';
@@ -31,7 +33,7 @@ import type { Server } from '../server/server.ts';
 import type { TenantViews } from '../server/tenant-views.ts';
 import type { ClientServers } from './client-server.ts';
 import { type HealthParts, healthOf } from './health.ts';
-import type { ShadowPolicy } from './storage.ts';
+import { auditDirectory, type ShadowPolicy } from './storage.ts';
 import { adminIssuers, type IssuerParts } from './token-issuers.ts';
 
 export interface AdminParts extends HealthParts {
@@ -103,6 +105,12 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     external: new ExternalDecisions(parts.external?.authorizer ?? null),
     revocations: new StateRevocations(state),
     bans: new StateBans(state, parts.guard, systemClock),
+    records: new ThreadAuditRecords({
+      log: new AuditQueryThread(auditDirectory(config)),
+      clock: systemClock,
+      random: systemRandom,
+      logger,
+    }),
     shadow: () => shadowReport(parts.shadow),
     health: () => healthOf(parts),
     status: () => statusOf(config, parts),

@@ -24,9 +24,12 @@ const MINUTE_MS = 60_000;
 /** What a compressed batch may inflate to while its records are checked, over message.max.bytes. */
 const INFLATION_FACTOR_MAX = 64;
 
+export const auditDirectory = (config: Config): string =>
+  config['audit.dir'] ?? join(config['data.dir'], AUDIT_FOLDER);
+
 export function openAudit(config: Config, logger: Logger): FileAuditLog {
   return openFileAuditLog({
-    directory: config['audit.dir'] ?? join(config['data.dir'], AUDIT_FOLDER),
+    directory: auditDirectory(config),
     logger,
     repeatWindowMs: config['audit.access.window.ms'],
     fileBytesMax: config['audit.file.max.bytes'],

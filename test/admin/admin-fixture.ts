@@ -251,6 +251,7 @@ function inMemory() {
     | 'external'
     | 'revocations'
     | 'bans'
+    | 'records'
     | 'health'
     | 'status'
     | 'shadow'
@@ -378,6 +379,11 @@ function inMemory() {
         acted('ban-remove');
         return bans.delete(banKey(id));
       },
+    },
+    records: {
+      check: () => undefined,
+      page: async () => ({ records: [], next: null, badLines: 0 }),
+      follow: async () => ({ records: [], next: 'AA', badLines: 0 }),
     },
     shadow: () => null,
     health: () => checks,

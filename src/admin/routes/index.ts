@@ -1,6 +1,7 @@
 /** The registry of the admin API's routes: a route that is not here does not exist. */
 import type { AdminRoute } from '../admin-route.ts';
 import { aclRoutes } from './acls.ts';
+import { auditRoutes } from './audit.ts';
 import { authorizerRoutes } from './authorizer.ts';
 import { banRoutes } from './bans.ts';
 import { healthRoutes } from './health.ts';
@@ -24,4 +25,5 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...revocationRoutes,
   ...banRoutes,
   ...userRoutes,
+  ...auditRoutes,
 ];
