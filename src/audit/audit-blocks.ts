@@ -9,12 +9,13 @@ import { join } from 'node:path';
 import type { FileHandle, FileSystem } from '../base/file-system.ts';
 import { systemErrorCode } from '../base/file-system.ts';
 import type { AuditStreamName } from './audit-query.ts';
+import type { TermHash } from './bloom-filter.ts';
 import {
   BLOCK_BYTES,
+  type BlockEntry,
   computeFileIndex,
   decodeFileIndex,
   type FileIndex,
-  type IndexedBlock,
   isCompressed,
   readFileIndex,
 } from './file-index.ts';
@@ -24,8 +25,8 @@ const FILE_NAME = /^(security|access)-([0-9]{8})-([0-9]{6,})\.ndjson(\.gz)?$/;
 const LINE_BYTES_MAX = 1024 * 1024;
 const PROBE_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
-/** Indexes that are kept in memory between two pages of an answer. */
-const KEPT_INDEX_BYTES_MAX = 256 * 1024 * 1024;
+/** Indexes whose heads are kept in memory between two pages of an answer. */
+const KEPT_INDEXES_MAX = 1_024;
 
 export interface AuditFile {
   readonly stream: AuditStreamName;
@@ -40,7 +41,9 @@ export interface AuditFile {
 export interface AuditBlock {
   readonly file: AuditFile;
   readonly offset: number;
-  readonly index: IndexedBlock | null;
+  readonly index: BlockEntry | null;
+  /** False: the index says that it holds not all of the terms. */
+  readonly isCandidate: boolean;
 }
 
 /** The files of a stream, oldest first; a plain file counts before its compressed copy. */
@@ -78,17 +81,21 @@ export interface BlockSourceOptions {
 
 export class BlockSource {
   readonly #options: BlockSourceOptions;
-  readonly #indexes = new Map<string, FileIndex | null>();
-  #keptBytes = 0;
+  readonly #indexes = new Map<string, FileIndex>();
 
   constructor(options: BlockSourceOptions) {
     this.#options = options;
   }
 
   /** In order of offset. Throws DamagedBlockError for a compressed file that cannot be unpacked. */
-  blocksOf(file: AuditFile): AuditBlock[] {
+  blocksOf(file: AuditFile, terms: readonly TermHash[] = []): AuditBlock[] {
     const index = this.#indexOf(file);
-    if (index !== null) return index.blocks.map((block) => blockAt(file, block.offset, block));
+    if (index !== null) {
+      const candidates = index.candidates(terms);
+      return index.blocks.map((block, at) =>
+        blockAt(file, block.offset, block, candidates?.[at] ?? true),
+      );
+    }
     const sizeBytes = this.#options.files.statSync(file.path)?.sizeBytes ?? 0;
     const count = Math.ceil(sizeBytes / BLOCK_BYTES);
     return Array.from({ length: count }, (_, at) => blockAt(file, at * BLOCK_BYTES, null));
@@ -115,16 +122,8 @@ export class BlockSource {
 
   #keep(path: string, index: FileIndex): void {
     this.#indexes.set(path, index);
-    this.#keptBytes += index.sizeBytes;
-    for (const [oldest, { sizeBytes }] of this.#keptEntries()) {
-      if (this.#keptBytes <= KEPT_INDEX_BYTES_MAX || oldest === path) return;
-      this.#indexes.delete(oldest);
-      this.#keptBytes -= sizeBytes;
-    }
-  }
-
-  *#keptEntries(): Generator<[string, FileIndex]> {
-    for (const [path, index] of this.#indexes) if (index !== null) yield [path, index];
+    const [oldest] = this.#indexes.keys();
+    if (this.#indexes.size > KEPT_INDEXES_MAX && oldest !== undefined) this.#indexes.delete(oldest);
   }
 
   /**
@@ -182,11 +181,12 @@ export const unpackAtOnce: Unpack = (bytes) => {
 /** The file was removed, or compressed under another name, since the folder was listed. */
 export const isGone = (error: unknown): boolean => systemErrorCode(error) === 'ENOENT';
 
-const blockAt = (file: AuditFile, offset: number, index: IndexedBlock | null): AuditBlock => ({
-  file,
-  offset,
-  index,
-});
+const blockAt = (
+  file: AuditFile,
+  offset: number,
+  index: BlockEntry | null,
+  isCandidate = true,
+): AuditBlock => ({ file, offset, index, isCandidate });
 
 /** The lines that begin in the range; the last one may end behind it. */
 function rangeText(handle: FileHandle, offset: number): Buffer {

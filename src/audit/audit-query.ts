@@ -8,13 +8,13 @@
 import { inNetworks, parseNetwork } from '../base/ip-address.ts';
 import { hashTerm, type TermHash } from './bloom-filter.ts';
 import {
+  callerDeniedTerm,
   callerTerm,
-  callerVerdictTerm,
+  deniedTerm,
   fieldTerm,
   type IndexedField,
   spanOf,
   type UncheckedRecord,
-  verdictTerm,
 } from './record-terms.ts';
 
 export const AUDIT_STREAMS = ['security', 'access'] as const;
@@ -155,9 +155,9 @@ function withinTime(sinceMs: number | null, untilMs: number | null) {
 function combinedTerms({ tenant, principal, decision }: AuditFilter): string[] {
   if (principal === undefined) return [];
   const terms = tenant === undefined ? [] : [callerTerm(tenant, principal)];
-  if (decision !== undefined) {
-    terms.push(verdictTerm(principal, decision));
-    if (tenant !== undefined) terms.push(callerVerdictTerm(tenant, principal, decision));
+  if (decision === 'deny') {
+    terms.push(deniedTerm(principal));
+    if (tenant !== undefined) terms.push(callerDeniedTerm(tenant, principal));
   }
   return terms;
 }

@@ -7,8 +7,7 @@
  */
 import type { AuditBlock, AuditFile, BlockSource, Unpack } from './audit-blocks.ts';
 import type { AuditStreamName, CompiledFilter, QueryOrder } from './audit-query.ts';
-import { bloomHas } from './bloom-filter.ts';
-import { type IndexedBlock, isCompressed } from './file-index.ts';
+import { type BlockEntry, isCompressed } from './file-index.ts';
 import { DamagedBlockError } from './gzip-member.ts';
 import { recordIn, sequenceOf, type UncheckedRecord } from './record-terms.ts';
 
@@ -42,7 +41,7 @@ export interface ScanCounts {
 interface Step {
   /** Null: the index says that nothing in it is asked for. */
   readonly block: AuditBlock | null;
-  readonly index: IndexedBlock | null;
+  readonly index: BlockEntry | null;
 }
 
 interface Pending extends Step {
@@ -147,7 +146,7 @@ export class StreamScan {
     if (isFurther) this.doneSeq = seq;
   }
 
-  #wantedIn(text: Buffer, index: IndexedBlock | null): FoundRecord[] {
+  #wantedIn(text: Buffer, index: BlockEntry | null): FoundRecord[] {
     const { filter, stream, order, afterSeq } = this.#options;
     const found: FoundRecord[] = [];
     for (const line of candidateLines(text, filter.needles)) {
@@ -183,14 +182,14 @@ function* candidateLines(text: Buffer, needles: readonly Buffer[]): Generator<st
 function* stepsOf(options: ScanOptions): Generator<Step> {
   const { source, order, filter } = options;
   for (const file of filesFrom(options)) {
-    const blocks = source.blocksOf(file);
+    const blocks = source.blocksOf(file, filter.terms);
     const from = isIndexed(blocks) ? 0 : firstRange(options, file, blocks);
     const to = isIndexed(blocks) ? blocks.length : lastRange(options, file, blocks);
     const wanted = blocks.slice(from, to);
     for (const block of order === 'oldest' ? wanted : wanted.reverse()) {
       const { index } = block;
       if (index !== null && isBehind(index, options)) continue;
-      const isWanted = index === null || mayHold(index, filter);
+      const isWanted = block.isCandidate && (index === null || isInTime(index, filter));
       yield { block: isWanted ? block : null, index };
     }
   }
@@ -262,19 +261,18 @@ function rangesBefore(
   return low;
 }
 
-const isBehind = (index: IndexedBlock, { order, afterSeq }: ScanOptions): boolean => {
+const isBehind = (index: BlockEntry, { order, afterSeq }: ScanOptions): boolean => {
   if (afterSeq === null || index.firstSeq === null || index.lastSeq === null) return false;
   return order === 'oldest' ? index.lastSeq <= afterSeq : index.firstSeq >= afterSeq;
 };
 
-function mayHold(index: IndexedBlock, { sinceMs, untilMs, terms }: CompiledFilter): boolean {
+function isInTime(index: BlockEntry, { sinceMs, untilMs }: CompiledFilter): boolean {
   if (index.fromMs === null || index.toMs === null) return false;
   if (sinceMs !== null && index.toMs < sinceMs) return false;
-  if (untilMs !== null && index.fromMs > untilMs) return false;
-  return terms.every((term) => bloomHas(index.bloom, term));
+  return untilMs === null || index.fromMs <= untilMs;
 }
 
-function edgeOf(index: IndexedBlock | null, order: QueryOrder): number | null {
+function edgeOf(index: BlockEntry | null, order: QueryOrder): number | null {
   return order === 'oldest' ? (index?.lastSeq ?? null) : (index?.firstSeq ?? null);
 }
 
@@ -287,7 +285,7 @@ function edgeIn(text: Buffer, order: QueryOrder): number | null {
   return record === null ? null : sequenceOf(record);
 }
 
-function requireAsIndexed(text: Buffer, index: IndexedBlock, block: AuditBlock): void {
+function requireAsIndexed(text: Buffer, index: BlockEntry, block: AuditBlock): void {
   let lines = 0;
   for (let at = 0; at < text.length; lines += 1) {
     const end = text.indexOf(NEWLINE, at);

@@ -2,17 +2,19 @@
  * Owns the index beside a closed audit file, `<file>.idx`: which block of about 1 MiB (a gzip member,
  * or a range of the plain file) may hold what.
  *
- * Invariants: an index is used only when its own checksum holds and it was made of this very file
+ * Invariants: an index is used only when its own checksums hold and it was made of this very file
  * (size, and a hash over both ends: the last line's `prev` stands for all lines before it). It may
  * send a reader to a block in vain, never past one. It holds the exact lines, bytes and sequence
  * numbers of each block, so that a reader sees when a block is not what was indexed.
  *
- *   magic line | length of the header | header (JSON) | Bloom filters, block by block | SHA-256
+ *   magic line | length of the header | header (JSON) | SHA-256 of all that | rows of the Bloom filters
+ *   row: a bit for each block, CRC-32 begun with that of the header
  */
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { type FileHandle, type FileSystem, replaceFile } from '../base/file-system.ts';
-import { bloomOf } from './bloom-filter.ts';
+import { addToRows, hashTerms, rowCountFor, rowsOf, type TermHash } from './bloom-filter.ts';
 import { DamagedBlockError, firstMember } from './gzip-member.ts';
 import { addTerms, recordIn, sequenceOf, spanOf } from './record-terms.ts';
 
@@ -24,7 +26,9 @@ const VERSION = 1;
 const MAGIC = Buffer.from('breakwater audit index\n', 'latin1');
 const END_SAMPLE_BYTES = 64 * 1024;
 const HASH_BYTES = 32;
-const INDEX_BYTES_MAX = 512 * 1024 * 1024;
+const LENGTH_BYTES = 4;
+const CRC_BYTES = 4;
+const HEADER_BYTES_MAX = 64 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
 export interface BlockEntry {
@@ -41,7 +45,6 @@ export interface BlockEntry {
   readonly lastSeq: number | null;
   readonly fromMs: number | null;
   readonly toMs: number | null;
-  readonly bloomBytes: number;
 }
 
 interface Header {
@@ -51,16 +54,7 @@ interface Header {
   /** SHA-256 over the first and the last 64 KiB. */
   readonly ends: string;
   readonly blocks: readonly BlockEntry[];
-}
-
-export interface IndexedBlock extends BlockEntry {
-  readonly bloom: Buffer;
-}
-
-export interface FileIndex {
-  readonly blocks: readonly IndexedBlock[];
-  /** In memory. */
-  readonly sizeBytes: number;
+  readonly rows: number;
 }
 
 export const indexPathOf = (path: string): string => `${path}.idx`;
@@ -108,7 +102,7 @@ function rangeAt(handle: FileHandle, offset: number, fileBytes: number): RawBloc
 
 interface Summary {
   readonly entry: BlockEntry;
-  readonly bloom: Buffer;
+  readonly hashes: Uint32Array;
 }
 
 function summarize({ offset, sizeBytes, text }: RawBlock): Summary {
@@ -134,7 +128,6 @@ function summarize({ offset, sizeBytes, text }: RawBlock): Summary {
     fromMs = Math.min(fromMs, span.fromMs);
     toMs = Math.max(toMs, span.toMs);
   }
-  const bloom = bloomOf(terms);
   const found = <T>(value: T): T | null => (lines > badLines ? value : null);
   const entry = {
     offset,
@@ -146,9 +139,8 @@ function summarize({ offset, sizeBytes, text }: RawBlock): Summary {
     lastSeq: found(lastSeq),
     fromMs: found(fromMs),
     toMs: found(toMs),
-    bloomBytes: bloom.length,
   };
-  return { entry, bloom };
+  return { entry, hashes: hashTerms(terms) };
 }
 
 /** The lines of a block, without their ends; records are ASCII. */
@@ -181,28 +173,38 @@ function* indexing(files: FileSystem, path: string): Generator<void, Buffer> {
       yield;
     }
     const sizeBytes = handle.sizeBytesSync();
+    const termsMax = Math.max(0, ...summaries.map(({ hashes }) => hashes.length / 2));
     const header: Header = {
       version: VERSION,
       file: basename(path),
       sizeBytes,
       ends: endsOf(handle, sizeBytes),
       blocks: summaries.map(({ entry }) => entry),
+      rows: rowCountFor(termsMax),
     };
-    return encoded(
-      header,
-      summaries.map(({ bloom }) => bloom),
-    );
+    return encoded(header, summaries);
   } finally {
     handle.closeSync();
   }
 }
 
-function encoded(header: Header, blooms: readonly Buffer[]): Buffer {
+const strideOf = (blocks: number): number => Math.ceil(blocks / 8) + CRC_BYTES;
+
+function encoded(header: Header, summaries: readonly Summary[]): Buffer {
   const text = Buffer.from(JSON.stringify(header), 'utf8');
-  const length = Buffer.alloc(4);
+  const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt32BE(text.length);
-  const body = Buffer.concat([MAGIC, length, text, ...blooms]);
-  return Buffer.concat([body, createHash('sha256').update(body).digest()]);
+  const head = Buffer.concat([MAGIC, length, text]);
+  const stride = strideOf(summaries.length);
+  const rows = Buffer.alloc(header.rows * stride);
+  for (const [block, { hashes }] of summaries.entries()) {
+    addToRows(rows, { count: header.rows, stride }, block, hashes);
+  }
+  const seed = crc32(head);
+  for (let at = stride - CRC_BYTES; at < rows.length; at += stride) {
+    rows.writeUInt32LE(crc32(rows.subarray(at - stride + CRC_BYTES, at), seed), at);
+  }
+  return Buffer.concat([head, createHash('sha256').update(head).digest(), rows]);
 }
 
 /** The index of a closed file, as bytes; the same for the same file. Takes seconds for a large one. */
@@ -230,34 +232,103 @@ export async function buildFileIndex(files: FileSystem, path: string): Promise<v
   }
 }
 
+/** Reads some bytes of an index. */
+type ReadAt = (offset: number, length: number) => Buffer;
+
+export class FileIndex {
+  readonly blocks: readonly BlockEntry[];
+  readonly #rows: number;
+  readonly #rowsAt: number;
+  readonly #seed: number;
+  readonly #open: () => { readonly read: ReadAt; readonly close: () => void };
+
+  constructor(head: Head, open: () => { read: ReadAt; close: () => void }) {
+    this.blocks = head.header.blocks;
+    this.#rows = head.header.rows;
+    this.#rowsAt = head.sizeBytes;
+    this.#seed = head.crc;
+    this.#open = open;
+  }
+
+  /** For each block whether it may hold all of `terms`; null when the index is damaged or gone. */
+  candidates(terms: readonly TermHash[]): boolean[] | null {
+    if (terms.length === 0) return this.blocks.map(() => true);
+    const { read, close } = this.#open();
+    try {
+      return this.#candidates(terms, read);
+    } finally {
+      close();
+    }
+  }
+
+  #candidates(terms: readonly TermHash[], read: ReadAt): boolean[] | null {
+    const stride = strideOf(this.blocks.length);
+    const bits = Buffer.alloc(stride - CRC_BYTES, 0xff);
+    for (const row of new Set(terms.flatMap((term) => rowsOf(term, this.#rows)))) {
+      const bytes = read(this.#rowsAt + row * stride, stride);
+      if (bytes.length !== stride) return null;
+      const crc = crc32(bytes.subarray(0, bits.length), this.#seed);
+      if (crc !== bytes.readUInt32LE(bits.length)) return null;
+      for (let at = 0; at < bits.length; at += 1) bits[at]! &= bytes[at]!;
+    }
+    return this.blocks.map((_, block) => (bits[block >>> 3]! & (1 << (block & 7))) !== 0);
+  }
+}
+
 /** Null when there is none, or it is damaged, of another version, or not of this file as it is now. */
 export function readFileIndex(files: FileSystem, path: string): FileIndex | null {
-  const sizeBytes = files.statSync(indexPathOf(path))?.sizeBytes;
-  if (sizeBytes === undefined || sizeBytes > INDEX_BYTES_MAX) return null;
-  const bytes = files.readFileSync(indexPathOf(path));
-  const header = headerOf(bytes);
-  if (header === null || !isOfFile(files, path, header)) return null;
-  return withBlooms(bytes, header);
+  const indexPath = indexPathOf(path);
+  const sizeBytes = files.statSync(indexPath)?.sizeBytes;
+  if (sizeBytes === undefined) return null;
+  const open = () => {
+    const handle = files.openSync(indexPath, 'read');
+    return { read: readAtOf(handle), close: () => handle.closeSync() };
+  };
+  const { read, close } = open();
+  try {
+    const head = headIn(read, sizeBytes);
+    return head !== null && isOfFile(files, path, head.header) ? new FileIndex(head, open) : null;
+  } finally {
+    close();
+  }
 }
+
+const readAtOf =
+  (handle: FileHandle): ReadAt =>
+  (offset, length) => {
+    const bytes = Buffer.allocUnsafe(length);
+    return bytes.subarray(0, handle.readSync(bytes, offset));
+  };
 
 /** An index that was just computed, without the way over the disk. */
 export function decodeFileIndex(bytes: Buffer): FileIndex | null {
-  const header = headerOf(bytes);
-  return header === null ? null : withBlooms(bytes, header);
+  const read: ReadAt = (offset, length) => bytes.subarray(offset, offset + length);
+  const head = headIn(read, bytes.length);
+  return head === null ? null : new FileIndex(head, () => ({ read, close: () => undefined }));
 }
 
-const headerStart = MAGIC.length + 4;
+interface Head {
+  readonly header: Header;
+  /** With its hash. */
+  readonly sizeBytes: number;
+  readonly crc: number;
+}
 
-function headerOf(bytes: Buffer): Header | null {
-  const end = bytes.length - HASH_BYTES;
-  if (end < headerStart || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return null;
-  const hash = createHash('sha256').update(bytes.subarray(0, end)).digest();
-  if (!hash.equals(bytes.subarray(end))) return null;
-  const length = bytes.readUInt32BE(MAGIC.length);
-  if (headerStart + length > end) return null;
-  // What the checksum covers was written by us.
-  const header = JSON.parse(bytes.toString('utf8', headerStart, headerStart + length)) as Header;
-  return header.version === VERSION ? header : null;
+function headIn(read: ReadAt, indexBytes: number): Head | null {
+  const start = MAGIC.length + LENGTH_BYTES;
+  const first = read(0, start);
+  if (first.length !== start || !first.subarray(0, MAGIC.length).equals(MAGIC)) return null;
+  const end = start + first.readUInt32BE(MAGIC.length);
+  if (end + HASH_BYTES > indexBytes || end > HEADER_BYTES_MAX) return null;
+  const bytes = read(0, end + HASH_BYTES);
+  const head = bytes.subarray(0, end);
+  if (!createHash('sha256').update(head).digest().equals(bytes.subarray(end))) return null;
+  // What the hash covers was written by us.
+  const header = JSON.parse(head.toString('utf8', start)) as Header;
+  if (header.version !== VERSION) return null;
+  const sizeBytes = end + HASH_BYTES;
+  if (indexBytes !== sizeBytes + header.rows * strideOf(header.blocks.length)) return null;
+  return { header, sizeBytes, crc: crc32(head) };
 }
 
 function isOfFile(files: FileSystem, path: string, header: Header): boolean {
@@ -269,16 +340,4 @@ function isOfFile(files: FileSystem, path: string, header: Header): boolean {
   } finally {
     handle.closeSync();
   }
-}
-
-function withBlooms(bytes: Buffer, header: Header): FileIndex | null {
-  let at = headerStart + bytes.readUInt32BE(MAGIC.length);
-  const blocks: IndexedBlock[] = [];
-  for (const entry of header.blocks) {
-    const bloom = bytes.subarray(at, at + entry.bloomBytes);
-    if (bloom.length !== entry.bloomBytes) return null;
-    blocks.push({ ...entry, bloom });
-    at += entry.bloomBytes;
-  }
-  return at === bytes.length - HASH_BYTES ? { blocks, sizeBytes: bytes.length } : null;
 }

@@ -29,11 +29,11 @@ export const fieldTerm = (field: IndexedField, value: string): string => `${fiel
 export const callerTerm = (tenant: string, principal: string): string =>
   `caller=${tenant}\n${principal}`;
 
-export const verdictTerm = (principal: string, decision: string): string =>
-  `verdict=${principal}\n${decision}`;
+/** Denials are few and asked for most. */
+export const deniedTerm = (principal: string): string => `denied=${principal}`;
 
-export const callerVerdictTerm = (tenant: string, principal: string, decision: string): string =>
-  `caller-verdict=${tenant}\n${principal}\n${decision}`;
+export const callerDeniedTerm = (tenant: string, principal: string): string =>
+  `caller-denied=${tenant}\n${principal}`;
 
 /** Adds the terms of a record to `terms`. */
 export function addTerms(terms: Set<string>, record: UncheckedRecord): void {
@@ -44,9 +44,9 @@ export function addTerms(terms: Set<string>, record: UncheckedRecord): void {
   const { tenant, principal, decision } = record;
   if (typeof principal !== 'string') return;
   if (typeof tenant === 'string') terms.add(callerTerm(tenant, principal));
-  if (typeof decision !== 'string') return;
-  terms.add(verdictTerm(principal, decision));
-  if (typeof tenant === 'string') terms.add(callerVerdictTerm(tenant, principal, decision));
+  if (decision !== 'deny') return;
+  terms.add(deniedTerm(principal));
+  if (typeof tenant === 'string') terms.add(callerDeniedTerm(tenant, principal));
 }
 
 export interface TimeSpan {
