@@ -26,7 +26,7 @@ const LINE_BYTES_MAX = 1024 * 1024;
 const PROBE_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 /** Indexes whose heads are kept in memory between two pages of an answer. */
-const KEPT_INDEXES_MAX = 1_024;
+const KEPT_INDEXES_MAX = 128;
 
 export interface AuditFile {
   readonly stream: AuditStreamName;
@@ -116,8 +116,9 @@ export class BlockSource {
   #makeIndex({ path }: AuditFile): FileIndex | null {
     const { files, onIndexMade, useIndexes = true } = this.#options;
     const bytes = computeFileIndex(files, path);
-    if (useIndexes) onIndexMade?.(path, bytes);
-    return decodeFileIndex(bytes);
+    if (!useIndexes || onIndexMade === undefined) return decodeFileIndex(bytes);
+    onIndexMade(path, bytes);
+    return readFileIndex(files, path) ?? decodeFileIndex(bytes);
   }
 
   #keep(path: string, index: FileIndex): void {
@@ -136,7 +137,7 @@ export class BlockSource {
       if (block.index === null) return rangeText(handle, block.offset);
       const bytes = Buffer.allocUnsafe(block.index.sizeBytes);
       const read = bytes.subarray(0, handle.readSync(bytes, block.offset));
-      const text = isCompressed(block.file.path) ? await unpack(read) : read;
+      const text = isCompressed(block.file.path) ? await unpack(read, block.index.textBytes) : read;
       if (text.length === block.index.textBytes) return text;
       throw new DamagedBlockError('it is not as long as its index says');
     } catch (error) {
@@ -170,7 +171,8 @@ export class BlockSource {
   }
 }
 
-export type Unpack = (bytes: Buffer) => Buffer | Promise<Buffer>;
+/** `textBytes`: how long the text is to be. */
+export type Unpack = (bytes: Buffer, textBytes: number) => Buffer | Promise<Buffer>;
 
 export const unpackAtOnce: Unpack = (bytes) => {
   const member = firstMember(bytes);

@@ -6,6 +6,8 @@
  */
 import { crc32, inflateRawSync } from 'node:zlib';
 
+/** A block with its last line fits without being copied together from pieces. */
+const USUAL_TEXT_BYTES = 1280 * 1024;
 /** A block is about 1 MiB of whole lines, and a line at most 1 MiB. */
 export const MEMBER_TEXT_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -75,7 +77,11 @@ function isWithEngine(value: unknown): value is WithEngine {
 
 function inflated(bytes: Buffer): Inflated {
   try {
-    const options = { info: true, maxOutputLength: MEMBER_TEXT_BYTES_MAX };
+    const options = {
+      info: true,
+      chunkSize: USUAL_TEXT_BYTES,
+      maxOutputLength: MEMBER_TEXT_BYTES_MAX,
+    };
     const result: unknown = inflateRawSync(bytes, options);
     if (!isWithEngine(result)) throw new TypeError('zlib gave no engine');
     return { text: result.buffer, consumed: result.engine.bytesWritten };

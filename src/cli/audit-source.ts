@@ -131,9 +131,11 @@ class FileSource implements AuditSource {
       clock: systemClock,
       directory,
       source: new BlockSource({ files, useIndexes }),
-      unpack: async (bytes) => {
+      unpack: async (bytes, textBytes) => {
         try {
-          return await unpackInPool(bytes, { maxOutputLength: MEMBER_TEXT_BYTES_MAX });
+          // One byte more than there is to come: the text arrives in one piece.
+          const chunkSize = Math.max(64, textBytes + 1);
+          return await unpackInPool(bytes, { chunkSize, maxOutputLength: MEMBER_TEXT_BYTES_MAX });
         } catch (cause) {
           throw new DamagedBlockError('it cannot be unpacked', { cause });
         }
