@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import type { AuditFilter } from '../audit/audit-query.ts';
 import { systemClock } from '../base/clock.ts';
 import { addFilterOptions, type FilterOptions, filterOf } from './audit-filter.ts';
-import { rowOf, warn } from './audit-query.ts';
+import { limitOf, rowOf, warn } from './audit-query.ts';
 import {
   type AuditSource,
   addSourceOptions,
@@ -21,6 +21,7 @@ import { printLine } from './output.ts';
 interface Options extends FilterOptions, SourceOptions {
   readonly json?: boolean;
   readonly for?: string;
+  readonly limit: string;
 }
 
 const RETRY_MS = 1_000;
@@ -33,6 +34,7 @@ export function registerAuditTail(group: Command): void {
     .command('tail')
     .description('print records as they are written; with --since, first those since then')
     .option('--for <seconds>', 'end after so many seconds')
+    .option('--limit <count>', 'end after so many records; 0: never', '0')
     .option('--json', 'print a JSON object a line');
   addSourceOptions(addFilterOptions(command)).action((options: Options) => tail(options));
 }
@@ -42,12 +44,17 @@ async function tail(options: Options): Promise<void> {
   if (filter.untilMs !== undefined)
     throw new UsageError('--until has no end to wait for: use query');
   const isOver = endOf(options.for);
+  let left = limitOf(options.limit);
   const print = options.json === true ? printJsonLine : printRow;
   await withSource(options, async (source) => {
     const follower = new Follower(source, filter);
     try {
       while (!isOver.now) {
-        for (const record of await Promise.race([follower.next(), isOver.promise])) print(record);
+        for (const record of await Promise.race([follower.next(), isOver.promise])) {
+          print(record);
+          left -= 1;
+          if (left === 0) return;
+        }
       }
     } finally {
       follower.stop();
