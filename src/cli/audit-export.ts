@@ -21,7 +21,8 @@ import { CommandError, UsageError } from './command-error.ts';
 import { counted } from './output.ts';
 
 interface Options extends FilterOptions, SourceOptions {
-  readonly format: string;
+  readonly format?: string;
+  readonly json?: boolean;
   readonly limit: string;
   readonly out?: string;
   readonly source: string;
@@ -39,7 +40,8 @@ export function registerAuditExport(group: Command): void {
   const command = group
     .command('export')
     .description('records of the access log, oldest first, for another system')
-    .requiredOption('--format <format>', 'ocsf, cloudevents, ndjson or csv')
+    .option('--format <format>', 'ocsf, cloudevents, ndjson or csv')
+    .option('--json', 'the same as --format ndjson')
     .option('--out <file>', 'write to this file (0600; replaced when all is written)')
     .option('--limit <count>', 'at most so many records; 0: all of them', '0')
     .option('--source <uri>', 'CloudEvents: names this log among others', 'urn:breakwater:audit');
@@ -72,7 +74,8 @@ async function exportRecords(options: Options): Promise<void> {
   if (found.badLines > 0) warn('lines that are no records were passed over: see "audit verify"');
 }
 
-function formatOf({ format, source }: Options): Format {
+function formatOf({ format, json, source }: Options): Format {
+  if (format !== undefined && json === true) throw new UsageError('--format or --json, not both');
   const line = (make: (record: ShownRecord) => unknown): Format => ({
     header: '',
     line: (record) => `${JSON.stringify(make(record))}\n`,
@@ -80,7 +83,7 @@ function formatOf({ format, source }: Options): Format {
   if (!URI.test(source))
     throw new UsageError('--source is a URI, for example urn:breakwater:plant-7');
   const version = packageVersion();
-  switch (format) {
+  switch (json === true ? 'ndjson' : format) {
     case 'ocsf':
       return line((record) => toOcsf(record, version));
     case 'cloudevents':

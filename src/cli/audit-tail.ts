@@ -1,6 +1,6 @@
 /**
  * `breakwater audit tail`: follows the access log, of a running broker or in a folder, over the end of
- * a file and over a restart of the broker. Ends with SIGINT or SIGTERM.
+ * a file and over a restart of the broker. Ends with SIGINT, SIGTERM, --for or --limit.
  */
 import type { Command } from 'commander';
 import type { AuditFilter } from '../audit/audit-query.ts';
