@@ -17,6 +17,8 @@ import {
   decodeFileIndex,
   type FileIndex,
   isCompressed,
+  listBlocks,
+  memberAt,
   readFileIndex,
 } from './file-index.ts';
 import { DamagedBlockError, firstMember } from './gzip-member.ts';
@@ -82,6 +84,7 @@ export interface BlockSourceOptions {
 export class BlockSource {
   readonly #options: BlockSourceOptions;
   readonly #indexes = new Map<string, FileIndex>();
+  readonly #lists = new Map<string, readonly BlockEntry[]>();
 
   constructor(options: BlockSourceOptions) {
     this.#options = options;
@@ -90,6 +93,9 @@ export class BlockSource {
   /** In order of offset. Throws DamagedBlockError for a compressed file that cannot be unpacked. */
   blocksOf(file: AuditFile, terms: readonly TermHash[] = []): AuditBlock[] {
     const index = this.#indexOf(file);
+    if (index === null && isCompressed(file.path)) {
+      return this.#listed(file).map((block) => blockAt(file, block.offset, block));
+    }
     if (index !== null) {
       const candidates = index.candidates(terms);
       return index.blocks.map((block, at) =>
@@ -106,19 +112,28 @@ export class BlockSource {
     if (file.isNewest && !isCompressed(file.path)) return null;
     const kept = this.#indexes.get(file.path);
     if (kept !== undefined) return kept;
-    let index = useIndexes ? readFileIndex(files, file.path) : null;
-    if (index === null && isCompressed(file.path)) index = this.#makeIndex(file);
-    if (index === null) return null;
-    this.#keep(file.path, index);
+    if (!useIndexes) return null;
+    const index = readFileIndex(files, file.path) ?? this.#makeIndex(file);
+    if (index !== null) this.#keep(file.path, index);
     return index;
   }
 
+  /** Only where it is kept beside the file: for one question it does not pay. */
   #makeIndex({ path }: AuditFile): FileIndex | null {
-    const { files, onIndexMade, useIndexes = true } = this.#options;
+    const { files, onIndexMade } = this.#options;
+    if (onIndexMade === undefined || !isCompressed(path)) return null;
     const bytes = computeFileIndex(files, path);
-    if (!useIndexes || onIndexMade === undefined) return decodeFileIndex(bytes);
     onIndexMade(path, bytes);
     return readFileIndex(files, path) ?? decodeFileIndex(bytes);
+  }
+
+  /** Where the blocks of a compressed file are, which only unpacking tells. */
+  #listed({ path }: AuditFile): readonly BlockEntry[] {
+    const kept = this.#lists.get(path);
+    if (kept !== undefined) return kept;
+    const blocks = listBlocks(this.#options.files, path);
+    this.#lists.set(path, blocks);
+    return blocks;
   }
 
   #keep(path: string, index: FileIndex): void {
@@ -157,8 +172,7 @@ export class BlockSource {
     const handle = this.#options.files.openSync(file.path, 'read');
     try {
       const from = Math.max(0, offset - 1);
-      const bytes = Buffer.allocUnsafe(PROBE_BYTES);
-      const text = bytes.toString('latin1', 0, handle.readSync(bytes, from));
+      const text = isCompressed(file.path) ? memberProbe(handle, offset) : rangeProbe(handle, from);
       const start = offset === 0 ? 0 : text.indexOf('\n') + 1;
       if (offset > 0 && start === 0) return null;
       const end = text.indexOf('\n', start);
@@ -189,6 +203,17 @@ const blockAt = (
   index: BlockEntry | null,
   isCandidate = true,
 ): AuditBlock => ({ file, offset, index, isCandidate });
+
+function rangeProbe(handle: FileHandle, from: number): string {
+  const bytes = Buffer.allocUnsafe(PROBE_BYTES);
+  return bytes.toString('latin1', 0, handle.readSync(bytes, from));
+}
+
+function memberProbe(handle: FileHandle, offset: number): string {
+  const sizeBytes = handle.sizeBytesSync();
+  if (offset >= sizeBytes) return '';
+  return memberAt(handle, offset, sizeBytes).text.toString('latin1', 0, PROBE_BYTES);
+}
 
 /** The lines that begin in the range; the last one may end behind it. */
 function rangeText(handle: FileHandle, offset: number): Buffer {

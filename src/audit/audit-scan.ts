@@ -7,7 +7,7 @@
  */
 import type { AuditBlock, AuditFile, BlockSource, Unpack } from './audit-blocks.ts';
 import type { AuditStreamName, CompiledFilter, QueryOrder } from './audit-query.ts';
-import { type BlockEntry, isCompressed } from './file-index.ts';
+import { type BlockEntry, countLines, sequenceAtEdge } from './file-index.ts';
 import { DamagedBlockError } from './gzip-member.ts';
 import { recordIn, sequenceOf, type UncheckedRecord } from './record-terms.ts';
 
@@ -77,10 +77,11 @@ export class StreamScan {
       const found = this.#found[this.#next];
       if (found !== undefined) return found;
       this.#finishBlock();
+      // Whoever comes back must find less to do than before.
+      if (this.doneSeq !== this.#options.afterSeq && !mayRead()) return 'later';
       this.#fill();
       const step = this.#pending[0];
       if (step === undefined) return 'end';
-      if (step.text !== null && this.counts.blocksRead > 0 && !mayRead()) return 'later';
       this.#pending.shift();
       await this.#enter(step);
     }
@@ -127,7 +128,8 @@ export class StreamScan {
     this.#found = this.#wantedIn(bytes, index);
     if (this.#options.order === 'newest') this.#found.reverse();
     this.#next = 0;
-    const edge = index === null ? edgeIn(bytes, this.#options.order) : null;
+    const side = this.#options.order === 'oldest' ? 'last' : 'first';
+    const edge = index === null ? sequenceAtEdge(bytes, side) : null;
     this.#blockDone = edge ?? edgeOf(index, this.#options.order);
   }
 
@@ -153,7 +155,8 @@ export class StreamScan {
       const record = recordIn(line);
       const seq = record === null ? null : sequenceOf(record);
       if (record === null || seq === null) {
-        if (index === null) this.counts.badLines += 1;
+        // An index counted them before.
+        if (index === null || index.badLines === 0) this.counts.badLines += 1;
         continue;
       }
       const isAfter = afterSeq === null || (order === 'oldest' ? seq > afterSeq : seq < afterSeq);
@@ -223,39 +226,38 @@ export const fileOfSequence = (
   files.findLast((file) => (firstSequenceOf({ source }, file) ?? Number.POSITIVE_INFINITY) <= seq);
 
 function firstSequenceOf({ source }: Pick<ScanOptions, 'source'>, file: AuditFile): number | null {
-  if (!isCompressed(file.path)) return source.firstSequenceAt(file, 0);
-  return (
-    source.blocksOf(file).find(({ index }) => index?.firstSeq != null)?.index?.firstSeq ?? null
-  );
+  return source.firstSequenceAt(file, 0);
 }
 
-/** Of a plain file without an index, sought by halving; whatever cannot be told is read. */
+/** Of a plain file without an index, sought by halving; what cannot be told is read. */
 function firstRange(options: ScanOptions, file: AuditFile, blocks: readonly AuditBlock[]): number {
   const { order, afterSeq } = options;
   if (order === 'newest' || afterSeq === null) return 0;
-  return Math.max(0, rangesBefore(options, file, blocks, afterSeq + 1) - 1);
+  return Math.max(
+    0,
+    rangesBefore(options, file, blocks, { seq: afterSeq + 1, ifUnknown: false }) - 1,
+  );
 }
 
 function lastRange(options: ScanOptions, file: AuditFile, blocks: readonly AuditBlock[]): number {
   const { order, afterSeq } = options;
   if (order === 'oldest' || afterSeq === null) return blocks.length;
-  return rangesBefore(options, file, blocks, afterSeq - 1);
+  return rangesBefore(options, file, blocks, { seq: afterSeq - 1, ifUnknown: true });
 }
 
-/** How many of the ranges begin at or before `seq`. */
+/** How many of the ranges begin at or before `seq`; `ifUnknown` is taken where it cannot be told. */
 function rangesBefore(
   { source }: ScanOptions,
   file: AuditFile,
   blocks: readonly AuditBlock[],
-  seq: number,
+  { seq, ifUnknown }: { readonly seq: number; readonly ifUnknown: boolean },
 ): number {
   let low = 0;
   let high = blocks.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
     const first = source.firstSequenceAt(file, blocks[middle]!.offset);
-    // No line begins there: the end of a file that is being written.
-    if (first !== null && first <= seq) low = middle + 1;
+    if (first === null ? ifUnknown : first <= seq) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -276,29 +278,12 @@ function edgeOf(index: BlockEntry | null, order: QueryOrder): number | null {
   return order === 'oldest' ? (index?.lastSeq ?? null) : (index?.firstSeq ?? null);
 }
 
-/** The last or first `seq` of lines without an index. */
-function edgeIn(text: Buffer, order: QueryOrder): number | null {
-  if (text.length === 0) return null;
-  const from = order === 'oldest' ? text.lastIndexOf(NEWLINE, text.length - 2) + 1 : 0;
-  const stop = text.indexOf(NEWLINE, from);
-  const record = recordIn(text.toString('latin1', from, stop === -1 ? text.length : stop));
-  return record === null ? null : sequenceOf(record);
-}
-
 function requireAsIndexed(text: Buffer, index: BlockEntry, block: AuditBlock): void {
-  let lines = 0;
-  for (let at = 0; at < text.length; lines += 1) {
-    const end = text.indexOf(NEWLINE, at);
-    at = end === -1 ? text.length : end + 1;
-  }
-  const edges = [edgeIn(text, 'newest'), edgeIn(text, 'oldest')];
+  const edges = [sequenceAtEdge(text, 'first'), sequenceAtEdge(text, 'last')];
+  const { firstSeq, lastSeq } = index;
   const inRange = (seq: number | null): boolean =>
-    seq === null ||
-    (index.firstSeq !== null &&
-      index.lastSeq !== null &&
-      seq >= index.firstSeq &&
-      seq <= index.lastSeq);
-  if (lines === index.lines && edges.every(inRange)) return;
+    seq === null || (seq >= (firstSeq ?? 0) && seq <= (lastSeq ?? Number.MAX_SAFE_INTEGER));
+  if (countLines(text) === index.lines && edges.every(inRange)) return;
   throw new DamagedBlockError(
     `${block.file.path}, block at byte ${block.offset}, is not what was indexed; "audit verify" ` +
       'says more, "audit index --force" makes the indexes anew',
@@ -317,7 +302,7 @@ async function newestIn(
 ): Promise<number> {
   for (const file of newestFirst) {
     for (const block of source.blocksOf(file).reverse()) {
-      const seq = block.index?.lastSeq ?? edgeIn(await source.read(block, unpack), 'oldest');
+      const seq = block.index?.lastSeq ?? sequenceAtEdge(await source.read(block, unpack), 'last');
       if (seq !== null) return seq;
     }
   }

@@ -40,7 +40,7 @@ export interface BlockEntry {
   readonly lines: number;
   /** Lines that are no records. */
   readonly badLines: number;
-  /** Null when no line of it is a record. */
+  /** Null when it cannot be told, or no line of it is a record. */
   readonly firstSeq: number | null;
   readonly lastSeq: number | null;
   readonly fromMs: number | null;
@@ -141,6 +141,48 @@ function summarize({ offset, sizeBytes, text }: RawBlock): Summary {
     toMs: found(toMs),
   };
   return { entry, hashes: hashTerms(terms) };
+}
+
+/** The blocks of a closed file as far as can be told without looking into their lines. */
+export function listBlocks(files: FileSystem, path: string): BlockEntry[] {
+  const handle = files.openSync(path, 'read');
+  try {
+    const blocks: BlockEntry[] = [];
+    for (const { offset, sizeBytes, text } of rawBlocks(handle)) {
+      blocks.push({
+        offset,
+        sizeBytes,
+        textBytes: text.length,
+        lines: countLines(text),
+        badLines: 0,
+        firstSeq: sequenceAtEdge(text, 'first'),
+        lastSeq: sequenceAtEdge(text, 'last'),
+        fromMs: Number.NEGATIVE_INFINITY,
+        toMs: Number.POSITIVE_INFINITY,
+      });
+    }
+    return blocks;
+  } finally {
+    handle.closeSync();
+  }
+}
+
+export function countLines(text: Buffer): number {
+  let lines = 0;
+  for (let at = 0; at < text.length; lines += 1) {
+    const end = text.indexOf(NEWLINE, at);
+    at = end === -1 ? text.length : end + 1;
+  }
+  return lines;
+}
+
+/** The `seq` of the first or last line; null when that is no record. */
+export function sequenceAtEdge(text: Buffer, edge: 'first' | 'last'): number | null {
+  if (text.length === 0) return null;
+  const from = edge === 'last' ? text.lastIndexOf(NEWLINE, text.length - 2) + 1 : 0;
+  const stop = text.indexOf(NEWLINE, from);
+  const record = recordIn(text.toString('latin1', from, stop === -1 ? text.length : stop));
+  return record === null ? null : sequenceOf(record);
 }
 
 /** The lines of a block, without their ends; records are ASCII. */

@@ -200,6 +200,20 @@ describe('following', () => {
     expect(recordsIn(await get(asking, 'tail')).map(({ seq }) => seq)).toEqual([RECORDS + 1]);
   });
 
+  it('a right that goes while it waits is asked for again', async () => {
+    const { json } = await get('', 'tail');
+    let asks = 0;
+    const allowed = admin.decide;
+    admin.decide = (tenant, action) => {
+      asks += 1;
+      return asks === 1 ? allowed(tenant, action) : DENIED;
+    };
+    const late = lineOf(madeRecord('security', RECORDS + 1, below));
+    const waiting = get(`cursor=${String(json.next)}&waitMs=10000`, 'tail');
+    appendFileSync(path, late, 'latin1');
+    expect((await waiting).json.code).toBe('not-authorized');
+  });
+
   it('has room for a bounded number of readers', async () => {
     const { json } = await get('', 'tail');
     const records = admin.deps.records;

@@ -19,6 +19,7 @@ import {
   type Authorization,
   defineRoute,
   ok,
+  type RouteAccess,
   type RouteContext,
 } from '../admin-route.ts';
 import { AdminError, auditOffline } from '../problem.ts';
@@ -27,7 +28,7 @@ import { requireTenant } from './tenants.ts';
 
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 500;
-const WAIT_MS_DEFAULT = 5_000;
+const WAIT_MS_DEFAULT = 2_000;
 const WAIT_MS_MAX = 10_000;
 export const TAIL_API = 'GET /v1/audit/tail';
 
@@ -54,15 +55,14 @@ interface Asked {
   readonly waitMs: number;
 }
 
-const asked: Authorization<Asked> = {
-  kind: 'access',
-  access: ({ tenant }) => ({
-    operation: 'DESCRIBE',
-    resourceType: 'CLUSTER',
-    tenant,
-    resourceName: CLUSTER_NAME,
-  }),
-};
+const accessOf = ({ tenant }: Pick<Asked, 'tenant'>): RouteAccess => ({
+  operation: 'DESCRIBE',
+  resourceType: 'CLUSTER',
+  tenant,
+  resourceName: CLUSTER_NAME,
+});
+
+const asked: Authorization<Asked> = { kind: 'access', access: accessOf };
 
 /** The fields that were given. */
 function present<T extends Record<string, unknown>>(
@@ -182,7 +182,10 @@ const tail = defineRoute({
     await begin('audit-tail', input, context);
     const { filter, order, cursor, limit, waitMs } = input;
     const question = { filter, order, reader: readerOf(context) };
-    return ok(await context.deps.records.follow(question, cursor, limit, waitMs));
+    const answer = await context.deps.records.follow(question, cursor, limit, waitMs);
+    // While it waited the right may have gone.
+    if (context.permits(accessOf(input))) return ok(answer);
+    throw new AdminError(403, 'not-authorized', 'The right to read this has been taken away.');
   },
 });
 
