@@ -8,7 +8,12 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { type Bounds, FROM_THE_START } from '../audit/audit-page.ts';
-import type { AuditFilter, QueryOrder } from '../audit/audit-query.ts';
+import {
+  type AuditFilter,
+  type HideValue,
+  hideFilter,
+  type QueryOrder,
+} from '../audit/audit-query.ts';
 import {
   AuditBusyError,
   type AuditQueryThread,
@@ -35,6 +40,8 @@ interface Parts {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Where values are hidden in the log, what stands for them: audit.hmac.fields. */
+  readonly hide?: HideValue;
 }
 
 export class ThreadAuditRecords implements AdminAuditRecords {
@@ -47,9 +54,21 @@ export class ThreadAuditRecords implements AdminAuditRecords {
     this.#key = parts.random.bytes(32);
   }
 
-  /** Throws AdminError for a cursor that is not of this question. */
+  /** Throws AdminError for a cursor that is not of this question, and for what cannot be asked. */
   check(question: AuditQuestion, cursor: string | null): void {
     if (cursor !== null) this.#bounds(question, cursor);
+    this.#hidden(question.filter);
+  }
+
+  #hidden(filter: AuditFilter): AuditFilter {
+    const { hide } = this.#parts;
+    if (hide === undefined) return filter;
+    try {
+      return hideFilter(filter, hide);
+    } catch (cause) {
+      const detail = cause instanceof RangeError ? cause.message : 'it cannot be asked';
+      throw new AdminError(400, 'invalid-field', `This is refused: ${detail}.`, { cause });
+    }
   }
 
   async page(question: AuditQuestion, cursor: string | null, limit: number): Promise<AuditAnswer> {
@@ -97,7 +116,8 @@ export class ThreadAuditRecords implements AdminAuditRecords {
 
   #page(filter: AuditFilter, order: QueryOrder, after: Bounds, limit: number): Promise<LinePage> {
     const bounded = { bytesMax: PAGE_BYTES_MAX, workMsMax: PAGE_WORK_MS_MAX };
-    return this.#asked(this.#parts.log.page({ filter, order, limit, after, ...bounded }));
+    const hidden = this.#hidden(filter);
+    return this.#asked(this.#parts.log.page({ filter: hidden, order, limit, after, ...bounded }));
   }
 
   async #asked<T>(answer: Promise<T>): Promise<T> {

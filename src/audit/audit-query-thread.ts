@@ -7,7 +7,12 @@
  */
 import { Worker } from 'node:worker_threads';
 import { systemClock } from '../base/clock.ts';
-import { nodeFileSystem, replaceFileSync } from '../base/file-system.ts';
+import {
+  type FileSystem,
+  nodeFileSystem,
+  replaceFileSync,
+  systemErrorCode,
+} from '../base/file-system.ts';
 import { BlockSource, unpackAtOnce } from './audit-blocks.ts';
 import { type Bounds, PageReader, type PageRequest } from './audit-page.ts';
 import type { AuditStreamName } from './audit-query.ts';
@@ -145,12 +150,21 @@ export interface FromThread {
 export const textOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
 
+/** A full or read-only disk keeps nobody from reading: the index is made again for the next question. */
+function keepIndex(files: FileSystem, path: string, index: Buffer): void {
+  try {
+    replaceFileSync(files, indexPathOf(path), index);
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+  }
+}
+
 /** What answers, in the thread or without one. */
 export function answerer(directory: string): (question: Question) => Promise<Answered> {
   const files = nodeFileSystem;
   const source = new BlockSource({
     files,
-    onIndexMade: (path, index) => replaceFileSync(files, indexPathOf(path), index),
+    onIndexMade: (path, index) => keepIndex(files, path, index),
   });
   const unpack = unpackAtOnce;
   const reader = new PageReader({

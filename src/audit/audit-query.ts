@@ -37,6 +37,8 @@ export interface AuditFilter {
   readonly reason?: string;
   /** An address or a network in CIDR form. */
   readonly network?: string;
+  /** The text that stands for an address where addresses are hidden. */
+  readonly address?: string;
   /** Serial number: upper-case hexadecimal. */
   readonly certificate?: string;
   readonly api?: string;
@@ -66,6 +68,7 @@ export interface CompiledFilter {
 const BY_RARITY = [
   'certificate',
   'principal',
+  'address',
   'resource',
   'clientId',
   'fleet',
@@ -160,6 +163,33 @@ function combinedTerms({ tenant, principal, decision }: AuditFilter): string[] {
     if (tenant !== undefined) terms.push(callerDeniedTerm(tenant, principal));
   }
   return terms;
+}
+
+/** What stands in the log for a value that must not be read; null where the field is not hidden. */
+export type HideValue = (field: string, value: string) => string | null;
+
+const HIDEABLE = ['principal', 'fleet', 'certificate', 'resource', 'clientId'] as const;
+
+/**
+ * The filter as a log with hidden values can answer it. Throws RangeError for a part of a name or a
+ * network where only whole values can be told apart.
+ */
+export function hideFilter(filter: AuditFilter, hide: HideValue): AuditFilter {
+  const hidden: Record<string, unknown> = { ...filter };
+  for (const field of HIDEABLE) {
+    const value = filter[field];
+    if (value !== undefined) hidden[field] = hide(field, value) ?? value;
+  }
+  const { resourcePrefix, network } = filter;
+  if (resourcePrefix !== undefined && hide('resource', resourcePrefix) !== null) {
+    throw new RangeError('resources are hidden in this log: only a whole name can be asked for');
+  }
+  if (network === undefined) return hidden;
+  const address = hide('address', network);
+  if (address === null) return hidden;
+  const { network: _, ...rest } = hidden;
+  if (!network.includes('/')) return { ...rest, address };
+  throw new RangeError('addresses are hidden in this log: only a whole one can be asked for');
 }
 
 /** As a line of the log holds it: JSON without spaces, in ASCII. */

@@ -86,7 +86,7 @@ describe('authorization', () => {
   });
 
   it('who reads what is on stable storage before the first record is read', async () => {
-    await get('tenant=acme&decision=deny&principal=User%3Adevice-1');
+    await get('tenant=acme&decision=deny&principal=User%3Adevice-1&address=10.0.0.0%2F8');
     const story = admin.audit.story();
     const at = story.indexOf('security audit-query success');
     expect(story[at - 1]).toMatch(
@@ -94,7 +94,12 @@ describe('authorization', () => {
     );
     expect(story[at + 1]).toBe('durable');
     const facts = admin.audit.events[at]?.security?.facts;
-    expect(facts).toEqual({ tenant: 'acme', decision: 'deny', principal: 'User:device-1' });
+    expect(facts).toEqual({
+      tenant: 'acme',
+      decision: 'deny',
+      principal: 'User:device-1',
+      address: '10.0.0.0/8',
+    });
     admin.audit.failing = true;
     asked = 0;
     expect((await get('tenant=acme')).json.code).toBe('audit-offline');
@@ -167,6 +172,36 @@ describe('pages', () => {
     expect([answer.status, answer.json.code]).toEqual([503, 'audit-unreadable']);
     expect(answer.text).not.toContain(directory);
     expect(answer.text).not.toContain('ENOENT');
+  });
+});
+
+describe('hidden values', () => {
+  it('are found by what they were, and a part of one is refused', async () => {
+    const hide = (field: string, value: string): string | null =>
+      ['principal', 'address', 'resource'].includes(field) ? `hmac:${field}:${value}` : null;
+    const whole = made[0]!;
+    const hidden = {
+      ...whole,
+      principal: hide('principal', 'User:ada'),
+      address: hide('address', '10.1.2.3'),
+      resource: hide('resource', 'alarms'),
+    };
+    writeFileSync(path, lineOf(hidden) + made.slice(1).map(lineOf).join(''), 'latin1');
+    const log = new AuditQueryThread(directory);
+    const parts = { log, clock: systemClock, random: systemRandom, logger: silentLogger, hide };
+    Object.assign(admin.deps, { records: new ThreadAuditRecords(parts) });
+    for (const query of ['principal=User:ada', 'address=10.1.2.3', 'resource=alarms']) {
+      expect(
+        recordsIn(await get(query)).map(({ seq }) => seq),
+        query,
+      ).toEqual([1]);
+    }
+    for (const query of ['address=10.0.0.0/8', 'resourcePrefix=al']) {
+      expect((await get(query)).json.code, query).toBe('invalid-field');
+    }
+    expect(recordsIn(await get(`certificate=${String(whole.certificate)}`)).length).toBeGreaterThan(
+      0,
+    );
   });
 });
 

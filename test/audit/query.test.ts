@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { FROM_THE_START } from '../../src/audit/audit-page.ts';
 import type { AuditFilter } from '../../src/audit/audit-query.ts';
+import { AuditQueryThread } from '../../src/audit/audit-query-thread.ts';
 import { buildFileIndex, indexPathOf, readFileIndex } from '../../src/audit/file-index.ts';
 import { nodeFileSystem } from '../../src/base/file-system.ts';
 import { inNetworks, parseNetwork } from '../../src/base/ip-address.ts';
@@ -153,6 +154,21 @@ describe('an index', () => {
     return { directory, path: paths[0]!, right };
   };
 
+  it('is made by the thread that answers, for a file that is compressed', async () => {
+    const { directory, path, right } = await setUp(['gzip', 'plain']);
+    const thread = new AuditQueryThread(directory);
+    const request = { order: 'oldest', bytesMax: 2 ** 20, workMsMax: 10_000 } as const;
+    const { lines } = await thread.page({ ...ask, ...request, after: FROM_THE_START });
+    expect(lines.map(({ line }) => `access:${(JSON.parse(line) as MadeRecord).seq}`)).toEqual(
+      right,
+    );
+    expect(readFileIndex(nodeFileSystem, path)).not.toBeNull();
+    writeFileSync(indexPathOf(path), '');
+    await thread.index(path);
+    expect(readFileIndex(nodeFileSystem, path)).not.toBeNull();
+    await thread.close();
+  });
+
   it('spares reading: a name that is nowhere costs no block', async () => {
     const { directory } = await setUp(['gzip+index', 'plain']);
     const page = await pageOf(readerOf(directory), { filter: { principal: 'User:nobody' } });
@@ -261,6 +277,24 @@ describe('a log that is being written', () => {
     const rest = await pageOf(reader, { filter: {}, limit: 1000 }, page.after);
     const seqs = [...page.records, ...rest.records].map(({ seq }) => seq);
     expect(seqs).toEqual(some.map(({ seq }) => seq));
+  });
+
+  it('lines that are no records, however long, hide none of their neighbours', async () => {
+    const directory = temporaryDirectory('audit-foreign');
+    const path = join(directory, fileName('access', 1));
+    const some = records.access;
+    const third = Math.floor(some.length / 3);
+    const foreign = `${'x'.repeat(500_000)}\n`.repeat(2);
+    const part = (from: number, to: number) => some.slice(from, to).map(lineOf).join('');
+    const parts = [part(0, third), part(third, 2 * third), part(2 * third, some.length)];
+    writeFileSync(path, parts.join(foreign), 'latin1');
+    for (const order of ['oldest', 'newest'] as const) {
+      const ids = await idsOf(readerOf(directory), { filter: {}, order, limit: 199 });
+      const right = some.map(({ seq }) => `access:${seq}`);
+      expect(ids).toEqual(order === 'oldest' ? right : right.reverse());
+    }
+    const { counts } = await pageOf(readerOf(directory), { filter: {}, limit: 10_000 });
+    expect(counts.badLines).toBe(4);
   });
 
   it('an empty folder and an empty file have no records', async () => {

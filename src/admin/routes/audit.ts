@@ -18,6 +18,7 @@ import {
   type AdminRoute,
   type Authorization,
   defineRoute,
+  type Facts,
   ok,
   type RouteAccess,
   type RouteContext,
@@ -139,11 +140,16 @@ async function begin(what: string, input: Asked, context: RouteContext): Promise
     outcome: 'success',
     reason: what,
     detail: 'read the audit log',
-    facts: { ...filter },
+    facts: factsOf(filter),
   });
   await deps.audit.durable().catch((cause: unknown) => {
     throw auditOffline(cause);
   });
+}
+
+/** By the names that fields of a record have, so that what is hidden there is hidden here. */
+function factsOf({ network, ...same }: AuditFilter): Facts {
+  return { ...same, ...(network !== undefined && { address: network }) };
 }
 
 const readerOf = ({ subject }: RouteContext): string =>
