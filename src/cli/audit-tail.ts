@@ -85,9 +85,12 @@ class Follower {
   readonly #source: AuditSource;
   #filter: AuditFilter;
   #cursor: string | null = null;
-  #lastTime: string | null = null;
+  /** Of the newest record that was given out; before the first, when following began. */
+  #lastMs = systemClock.nowMs();
   readonly #seen = new Set<string>();
   #isStopped = false;
+  /** A broker that never answered is not waited for. */
+  #hasBegun = false;
 
   constructor(source: AuditSource, filter: AuditFilter) {
     this.#source = source;
@@ -102,6 +105,7 @@ class Follower {
   async next(): Promise<readonly ShownRecord[]> {
     const page = await this.#page();
     this.#cursor = page.next;
+    this.#hasBegun = true;
     return page.records.filter((record) => this.#isNew(record));
   }
 
@@ -111,7 +115,7 @@ class Follower {
         return await this.#source.follow(this.#filter, this.#cursor);
       } catch (error) {
         if (this.#isStopped) return { records: [], next: null, badLines: 0 };
-        if (!(error instanceof CommandError) || this.#cursor === null) throw error;
+        if (!(error instanceof CommandError) || !this.#hasBegun) throw error;
         if (retry === RETRIES_MAX) throw error;
         if (retry === 0) warn(`${error.message}; trying again`);
         this.#rewind();
@@ -122,8 +126,7 @@ class Follower {
 
   /** A restarted broker takes no cursor of the one before. */
   #rewind(): void {
-    const sinceMs = this.#lastTime === null ? systemClock.nowMs() : Date.parse(this.#lastTime);
-    this.#filter = { ...this.#filter, sinceMs };
+    this.#filter = { ...this.#filter, sinceMs: this.#lastMs };
     this.#cursor = null;
   }
 
@@ -131,7 +134,7 @@ class Follower {
     const key = String(id);
     if (this.#seen.has(key)) return false;
     this.#seen.add(key);
-    if (typeof time === 'string') this.#lastTime = time;
+    if (typeof time === 'string') this.#lastMs = Date.parse(time);
     if (this.#seen.size > REMEMBERED_MAX) {
       const [oldest] = this.#seen;
       this.#seen.delete(oldest ?? '');
