@@ -116,6 +116,18 @@ describe('the schema of a record', () => {
       const line: unknown = JSON.parse(JSON.stringify(record));
       expect(auditRecordProblem(line), JSON.stringify(record)).not.toBeNull();
     }
+    const { v, seq, level, time } = access;
+    const [tenant, principal, address] = ['acme', null, null];
+    const counted = {
+      count: 9,
+      first: time,
+      last: time,
+      detail: 'Counted.',
+      reason: 'over-budget',
+    };
+    const budget = { level, v, seq, time, type: 'administration', tenant, principal, address };
+    expect(auditRecordProblem({ ...budget, ...counted })).toBeNull();
+    expect(auditRecordProblem({ ...budget, ...counted, count: undefined })).not.toBeNull();
     const { prev: _, ...first } = { prev: '', ...access, v: 1 };
     expect(auditRecordProblem(first)).toBeNull();
     expect(auditRecordProblem({ ...first, v: 2, prev: '0'.repeat(64) })).toBeNull();
