@@ -10,15 +10,13 @@ import type { FileHandle, FileSystem } from '../base/file-system.ts';
 import { systemErrorCode } from '../base/file-system.ts';
 import type { AuditStreamName } from './audit-query.ts';
 import type { TermHash } from './bloom-filter.ts';
+import { BLOCK_BYTES, isCompressed, memberAt } from './file-blocks.ts';
 import {
-  BLOCK_BYTES,
   type BlockEntry,
   computeFileIndex,
   decodeFileIndex,
   type FileIndex,
-  isCompressed,
   listBlocks,
-  memberAt,
   readFileIndex,
 } from './file-index.ts';
 import { DamagedBlockError, firstMember } from './gzip-member.ts';

@@ -7,7 +7,7 @@
  */
 import { basename, join } from 'node:path';
 import type { FileHandle, FileSystem } from '../base/file-system.ts';
-import { isCompressed, memberAt } from './file-index.ts';
+import { isCompressed, memberAt } from './file-blocks.ts';
 
 /** A line of the log as it stands there; the fields are of unchecked shape. */
 export interface AuditLine {

@@ -7,7 +7,8 @@
  */
 import type { AuditBlock, AuditFile, BlockSource, Unpack } from './audit-blocks.ts';
 import type { AuditStreamName, CompiledFilter, QueryOrder } from './audit-query.ts';
-import { type BlockEntry, countLines, sequenceAtEdge } from './file-index.ts';
+import { countLines, sequenceAtEdge } from './file-blocks.ts';
+import type { BlockEntry } from './file-index.ts';
 import { DamagedBlockError } from './gzip-member.ts';
 import { recordIn, sequenceOf, type UncheckedRecord } from './record-terms.ts';
 
