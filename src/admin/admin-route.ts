@@ -27,6 +27,7 @@
  * `pageShape`, made by `pageOf` (listing-page.ts). Then: a line in routes/index.ts, a row in
  * test/admin/role-matrix.ts, a sample call in test/admin/sample-calls.ts, and the tests.
  */
+import type { AuditSubject } from '../audit/audit-event.ts';
 import { CLUSTER_NAME, type Operation, type ResourceTypeName } from '../security/acl/operation.ts';
 import type { AdminDeps } from './admin-services.ts';
 import type { Shape } from './json-shape.ts';
@@ -116,6 +117,8 @@ export interface RouteContext {
   readonly deps: AdminDeps;
   /** False: somebody of a tenant, who is not told what is the operators' alone. */
   readonly isOperator: boolean;
+  /** Who asks, as the audit log names them. */
+  readonly subject: AuditSubject;
   /** Asks without recording: to filter a listing, never to do something. */
   permits(access: RouteAccess): Promise<boolean>;
   /** The OpenAPI document of all routes. */

@@ -5,6 +5,7 @@
 import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { AuditSubject } from '../audit/audit-event.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
+import type { AuditFilter, QueryOrder } from '../audit/audit-query.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger, LogLevel } from '../base/logger.ts';
 import type { MetricRegistry } from '../base/metrics.ts';
@@ -330,6 +331,36 @@ export interface AdminBans {
   remove(id: BanId): Promise<boolean>;
 }
 
+/** What is asked of the audit log, and by whom. */
+export interface AuditQuestion {
+  readonly filter: AuditFilter;
+  readonly order: QueryOrder;
+  /** Cursors are good for this reader only. */
+  readonly reader: string;
+}
+
+export interface AuditAnswer {
+  /** As they stand in the log, with `id` (`security:12`) and `stream` before. */
+  readonly records: readonly Readonly<Record<string, unknown>>[];
+  /** For the next page; null: there is none. A page may be empty and have a next one. */
+  readonly next: string | null;
+  /** Lines met that are no records: "audit verify" names them. */
+  readonly badLines: number;
+}
+
+/** Throws AdminError where the log cannot be read, or the cursor is not of the question. */
+export interface AdminAuditRecords {
+  check(question: AuditQuestion, cursor: string | null): void;
+  page(question: AuditQuestion, cursor: string | null, limit: number): Promise<AuditAnswer>;
+  /** Waits for records behind the cursor; without one it begins at the newest, or at `sinceMs`. */
+  follow(
+    question: AuditQuestion,
+    cursor: string | null,
+    limit: number,
+    waitMs: number,
+  ): Promise<AuditAnswer>;
+}
+
 /** `degraded`: works, but an operator has to look; `failed`: send no clients here. */
 export interface HealthCheck {
   readonly name: string;
@@ -477,6 +508,7 @@ export interface AdminDeps {
   readonly revocations: AdminRevocations;
   readonly bans: AdminBans;
   readonly fleet: AdminFleet;
+  readonly records: AdminAuditRecords;
   readonly health: () => readonly HealthCheck[];
   readonly status: () => StatusReport;
   readonly logLevel: AdminLogLevel;

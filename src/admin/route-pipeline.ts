@@ -52,6 +52,7 @@ export async function runRoute(
     document,
     isOperator: operator.principal.tenant === OPERATOR_TENANT,
     permits: async (access: RouteAccess) => (await decide(access, operator, deps)).allowed,
+    subject: operator.subject,
   };
   if (call.access === null) {
     refuseStranger(route, operator);

@@ -1,12 +1,13 @@
 /**
- * Owns reading the access log back, line by line: a file, or every audit file of a folder, oldest
- * first. Only reads; a broker may be writing meanwhile.
+ * Owns reading the access log back, line by line: a file, plain or compressed, or every audit file of a
+ * folder, oldest first. Only reads; a broker may be writing meanwhile.
  *
  * Invariant: a line is bounded in memory, and one that is no record is counted, never skipped in
  * silence.
  */
 import { basename, join } from 'node:path';
-import type { FileSystem } from '../base/file-system.ts';
+import type { FileHandle, FileSystem } from '../base/file-system.ts';
+import { isCompressed, memberAt } from './file-blocks.ts';
 
 /** A line of the log as it stands there; the fields are of unchecked shape. */
 export interface AuditLine {
@@ -25,7 +26,7 @@ export interface BadLine {
   readonly record: null;
 }
 
-const FILE_NAME = /^([a-z]+)-[0-9]{8}-[0-9]{6,}\.ndjson$/;
+const FILE_NAME = /^([a-z]+)-[0-9]{8}-[0-9]{6,}\.ndjson(?:\.gz)?$/;
 const LINE_BYTES_MAX = 1024 * 1024;
 const WINDOW_BYTES = 1024 * 1024;
 const NEWLINE = 0x0a;
@@ -40,11 +41,15 @@ export async function* readAuditLines(
 
 function auditFilesOf(files: FileSystem, path: string): string[] {
   if (files.statSync(path)?.isDirectory !== true) return [path];
-  return files
-    .readdirSync(path)
-    .filter((name) => FILE_NAME.test(name))
-    .sort()
-    .map((name) => join(path, name));
+  const names = new Set(files.readdirSync(path));
+  return (
+    [...names]
+      .filter((name) => FILE_NAME.test(name))
+      // Both are there while a file is being compressed, or after a crash then.
+      .filter((name) => !isCompressed(name) || !names.has(name.replace(/\.gz$/, '')))
+      .sort()
+      .map((name) => join(path, name))
+  );
 }
 
 async function* linesOf(files: FileSystem, file: string): AsyncGenerator<AuditLine | BadLine> {
@@ -87,15 +92,30 @@ async function* splitLines(files: FileSystem, file: string): AsyncGenerator<Buff
 async function* windowsOf(files: FileSystem, file: string): AsyncGenerator<Buffer> {
   const handle = files.openSync(file, 'read');
   try {
-    for (let position = 0; ; ) {
-      const window = Buffer.allocUnsafe(WINDOW_BYTES);
-      const count = await handle.read(window, position);
-      if (count === 0) return;
-      yield window.subarray(0, count);
-      position += count;
-    }
+    if (isCompressed(file)) yield* membersOf(handle);
+    else yield* rangesOf(handle);
   } finally {
     handle.closeSync();
+  }
+}
+
+async function* rangesOf(handle: FileHandle): AsyncGenerator<Buffer> {
+  for (let position = 0; ; ) {
+    const window = Buffer.allocUnsafe(WINDOW_BYTES);
+    const count = await handle.read(window, position);
+    if (count === 0) return;
+    yield window.subarray(0, count);
+    position += count;
+  }
+}
+
+/** Throws DamagedBlockError where a member cannot be unpacked. */
+async function* membersOf(handle: FileHandle): AsyncGenerator<Buffer> {
+  const sizeBytes = handle.sizeBytesSync();
+  for (let position = 0; position < sizeBytes; ) {
+    const member = memberAt(handle, position, sizeBytes);
+    yield member.text;
+    position += member.sizeBytes;
   }
 }
 

@@ -8,6 +8,7 @@ import type {
   ShadowVerdict,
   StatusReport,
 } from '../admin/admin-services.ts';
+import { ThreadAuditRecords } from '../admin/audit-records.ts';
 import { EngineTopics } from '../admin/engine-topics.ts';
 import { ExternalDecisions } from '../admin/external-decisions.ts';
 import { FleetDevices } from '../admin/fleet-devices.ts';
@@ -25,6 +26,7 @@ import { StateTenants } from '../admin/state-tenants.ts';
 import { StateUsers } from '../admin/state-users.ts';
 import type { TenantDeletion } from '../admin/tenant-deletion.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
+import { AuditQueryThread } from '../audit/audit-query-thread.ts';
 import type { BackupJobs } from '../backup/backup-jobs.ts';
 import type { RestoredMarker } from '../backup/restored-marker.ts';
 import { systemClock } from '../base/clock.ts';
@@ -58,7 +60,7 @@ import type { ClientServers } from './client-server.ts';
 import type { ExternalAuthorizerFile } from './external-authorizer.ts';
 import { type HealthParts, healthOf } from './health.ts';
 import type { LogLevelSwitch } from './log-level.ts';
-import type { ShadowPolicy } from './storage.ts';
+import { auditDirectory, type ShadowPolicy } from './storage.ts';
 import { adminIssuers, type IssuerParts } from './token-issuers.ts';
 
 export interface AdminParts extends HealthParts {
@@ -191,6 +193,12 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     revocations: new StateRevocations(state),
     bans: new StateBans(state, parts.guard, systemClock),
     fleet: new FleetDevices({ ...parts, clock: systemClock }),
+    records: new ThreadAuditRecords({
+      log: new AuditQueryThread(auditDirectory(config)),
+      clock: systemClock,
+      random: systemRandom,
+      logger,
+    }),
     shadow: () => shadowReport(parts.shadow),
     health: () => healthOf(parts),
     status: () => statusOf(config, parts),

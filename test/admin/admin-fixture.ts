@@ -293,6 +293,7 @@ function inMemory() {
     | 'revocations'
     | 'bans'
     | 'fleet'
+    | 'records'
     | 'health'
     | 'metrics'
     | 'logLevel'
@@ -451,6 +452,11 @@ function inMemory() {
         acted('ban-remove');
         return bans.delete(banKey(id));
       },
+    },
+    records: {
+      check: () => undefined,
+      page: async () => ({ records: [], next: null, badLines: 0 }),
+      follow: async () => ({ records: [], next: 'AA', badLines: 0 }),
     },
     shadow: () => null,
     health: () => checks,

@@ -62,6 +62,8 @@ export const ROLE_MATRIX: Readonly<Record<string, readonly Role[]>> = {
   listUsers: READS,
   setUserCredential: CHANGES,
   removeUser: CHANGES,
+  queryAudit: READS,
+  tailAudit: READS,
   listBackups: READS_ALL,
   createBackup: OPERATOR,
   describeBackup: READS_ALL,

@@ -54,6 +54,8 @@ const SAMPLES: Readonly<Record<string, (tenant: string) => Sample>> = {
     return { body: { user: 'pump-17', ...action } };
   },
   setLogLevel: () => ({ body: { level: 'debug' } }),
+  queryAudit: (tenant) => ({ query: { tenant } }),
+  tailAudit: (tenant) => ({ query: { tenant, waitMs: '0' } }),
   // Of a name, so that it is the tenant's own matter.
   listBans: (tenant) => ({ query: { tenant } }),
   addBan: (tenant) => ({ body: { tenant, name: 'pump-17', durationMs: 1000 } }),

@@ -1,7 +1,7 @@
 /** `audit explain`: what a broker recorded, in sentences. */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { sentencesOf } from '../../src/cli/audit.ts';
+import { sentencesOf } from '../../src/cli/audit-explain.ts';
 import { ApiKey } from '../../src/protocol/api-keys.ts';
 import { useBroker } from '../tools/broker-fixture.ts';
 import { runInProcess } from './run-cli.ts';

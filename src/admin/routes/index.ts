@@ -1,6 +1,7 @@
 /** The registry of the admin API's routes: a route that is not here does not exist. */
 import type { AdminRoute } from '../admin-route.ts';
 import { aclRoutes } from './acls.ts';
+import { auditRoutes } from './audit.ts';
 import { authorizerRoutes } from './authorizer.ts';
 import { backupRoutes } from './backup.ts';
 import { banRoutes } from './bans.ts';
@@ -34,4 +35,5 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...banRoutes,
   ...deviceRoutes,
   ...userRoutes,
+  ...auditRoutes,
 ];
