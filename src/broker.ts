@@ -14,6 +14,7 @@ import { systemRandom } from './base/random.ts';
 import { authenticationGuard } from './broker/abuse.ts';
 import { operatorTokens, startAdmin } from './broker/admin.ts';
 import { AnnouncedCas } from './broker/announced-cas.ts';
+import { openAudit } from './broker/audit.ts';
 import { watchCertificateNetworks } from './broker/certificate-alarm.ts';
 import {
   developmentFiles,
@@ -28,7 +29,6 @@ import { enabledTokens, TokenSweep } from './broker/delegation-tokens.ts';
 import { developmentKcatLine, prepareCertificates, seedTenants } from './broker/development.ts';
 import { enabledMechanisms } from './broker/sasl.ts';
 import {
-  openAudit,
   openAuthorizer,
   openEngine,
   openExternalAuthorizer,
@@ -88,7 +88,7 @@ async function start(
   makeDirectoriesSync(nodeFileSystem, config['data.dir']);
   const lock = await lockDataDirectory(config['data.dir'], systemRandom);
   undo.push(() => lock.release());
-  const audit = openAudit(config, logger);
+  const audit = await openAudit(config, dev, logger);
   undo.push(() => audit.close());
   const engine = await openEngine(config, logger);
   undo.push(() => engine.close());

@@ -162,7 +162,7 @@ export class OperatorGate {
     const { audit } = this.#deps;
     const event = { type: 'authentication', outcome: 'failure', reason, detail } as const;
     audit.security(subjectOf(peer, null), event);
-    await audit.durable().catch((cause: unknown) => {
+    await audit.durableForOperators().catch((cause: unknown) => {
       throw auditOffline(cause);
     });
     throw error;

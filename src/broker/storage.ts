@@ -1,6 +1,6 @@
-/** Opens what the broker keeps: the audit log, the engine on the data folder, and the policy. */
+/** Opens what the broker keeps: the engine on the data folder, and the policy. */
 import { join } from 'node:path';
-import { type FileAuditLog, openFileAuditLog } from '../audit/file-audit-log.ts';
+import type { FileAuditLog } from '../audit/file-audit-log.ts';
 import { systemClock } from '../base/clock.ts';
 import { ConfigError } from '../base/errors.ts';
 import { nodeFileSystem } from '../base/file-system.ts';
@@ -19,20 +19,9 @@ import { ShadowAuthorizer } from '../security/shadow-authorizer.ts';
 import { shownBrokerSettings } from './broker-settings.ts';
 import { ExternalAuthorizerFile } from './external-authorizer.ts';
 
-const AUDIT_FOLDER = 'audit';
 const MINUTE_MS = 60_000;
 /** What a compressed batch may inflate to while its records are checked, over message.max.bytes. */
 const INFLATION_FACTOR_MAX = 64;
-
-export function openAudit(config: Config, logger: Logger): FileAuditLog {
-  return openFileAuditLog({
-    directory: config['audit.dir'] ?? join(config['data.dir'], AUDIT_FOLDER),
-    logger,
-    repeatWindowMs: config['audit.access.window.ms'],
-    fileBytesMax: config['audit.file.max.bytes'],
-    queueBytesMax: config['audit.queue.max.bytes'],
-  });
-}
 
 export function openEngine(config: Config, logger: Logger): Promise<EmbeddedEngine> {
   return EmbeddedEngine.open({

@@ -9,6 +9,8 @@ import { nodeFileSystem } from '../base/file-system.ts';
 import { operationOf, resourceTypeOf } from '../security/acl/operation.ts';
 import { caller } from '../security/policy-diff.ts';
 import { cell } from './answer-fields.ts';
+import { registerAuditCheckpoint } from './audit-checkpoint.ts';
+import { registerAuditVerify } from './audit-verify.ts';
 import { CommandError, UsageError } from './command-error.ts';
 import { loadFromOptions } from './configuration-options.ts';
 import { devDefaults } from './dev-defaults.ts';
@@ -34,6 +36,8 @@ export function registerAudit(program: Command): void {
       'default: policy.dir of the configuration, else the development policy',
     );
   addPolicyOptions(command).action((id: string, options: Options) => explain(id, options));
+  registerAuditVerify(group);
+  registerAuditCheckpoint(group);
 }
 
 async function explain(id: string, options: Options): Promise<void> {
