@@ -95,7 +95,7 @@ function firstForeignByte(bytes: Buffer): number {
 }
 
 /** Where the whole lines of the tail end. */
-function wholeLinesEnd(tail: Buffer): number {
+export function wholeLinesEnd(tail: Buffer): number {
   const foreign = firstForeignByte(tail);
   return tail.subarray(0, foreign === -1 ? tail.length : foreign).lastIndexOf(NEWLINE) + 1;
 }
@@ -148,8 +148,9 @@ function recoverTail(files: FileSystem, path: string, nextSequence: number): Tai
       const offset = sizeBytes - tornBytes;
       files.writeFileSync(`${path}.${offset}.torn`, tail.subarray(end));
       handle.truncateSync(offset);
-      handle.datasyncSync();
     }
+    // A run that was killed may have left lines in the page cache: what follows must not outlive them.
+    handle.datasyncSync();
     const isEmpty = sizeBytes === tornBytes;
     const firstSequence = isEmpty ? null : (lineHeadIn(first, 0, first.length)?.sequence ?? null);
     return { tornBytes, isEmpty, last: lastLineIn(tail, end), firstSequence };
@@ -193,5 +194,6 @@ export function recoverAuditFiles(
       head = { sequence: last.sequence, hash: last.hash };
     }
   }
+  if (present.length > 0) files.syncDirectorySync(directory);
   return { newest, continuable, head, tornBytes };
 }

@@ -1,7 +1,8 @@
 /**
  * Owns what becomes of files that a stream has left: they are compressed, and go by retention.
  *
- * Invariants: the newest file of a stream is never touched. What goes by retention is told first by a
+ * Invariants: only files before one with durable lines are touched, so that after a power cut the end
+ * of the stream is in a file that recovery reads. What goes by retention is told first by a
  * durable record and by a signed statement of where the log begins from then on, so that a verifier
  * can tell retention from theft; files go oldest first. A failure is logged and tried again.
  * Concurrency: one pass at a time, all of it off the event loop but for reading folders.
@@ -41,6 +42,8 @@ export interface AuditKeeperOptions extends Keeping {
   readonly files: FileSystem;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** The file of the newest line that this run put on stable storage; null before there is any. */
+  readonly syncedFile: (stream: StreamName) => string | null;
   /** Resolves when the record is on stable storage. */
   readonly record: (event: SecurityEvent) => Promise<void>;
   /** Resolves when the statement is signed and on stable storage. */
@@ -117,7 +120,7 @@ export class AuditKeeper {
 
   async #compress(stream: StreamName): Promise<void> {
     const { files, directory, onCompressed } = this.#options;
-    for (const name of listStreamFiles(files, directory, stream).slice(0, -1)) {
+    for (const name of this.#left(stream)) {
       if (this.#closed) return;
       if (name.endsWith('.gz')) continue;
       const path = join(directory, name);
@@ -126,10 +129,22 @@ export class AuditKeeper {
     }
   }
 
+  /** The files before the newest one of which a power cut leaves lines. */
+  #left(stream: StreamName): string[] {
+    const { files, directory, syncedFile } = this.#options;
+    const names = listStreamFiles(files, directory, stream);
+    const synced = syncedFile(stream);
+    const hasLines = (name: string): boolean =>
+      (files.statSync(join(directory, name))?.sizeBytes ?? 0) > 0;
+    // What was there at the start was synced by the recovery.
+    const newest = synced === null ? names.findLastIndex(hasLines) : names.indexOf(synced);
+    return names.slice(0, Math.max(0, newest));
+  }
+
   async #retain(stream: StreamName): Promise<void> {
     const { files, directory, record, state } = this.#options;
     const names = listStreamFiles(files, directory, stream);
-    const doomed = names.slice(0, this.#expired(stream, names));
+    const doomed = names.slice(0, this.#expired(stream, names, this.#left(stream).length));
     const kept = names[doomed.length];
     if (doomed.length === 0 || kept === undefined || this.#closed) return;
     const begin = await this.#beginningOf(kept);
@@ -148,13 +163,13 @@ export class AuditKeeper {
   }
 
   /** How many of the oldest files go. */
-  #expired(stream: StreamName, names: readonly string[]): number {
+  #expired(stream: StreamName, names: readonly string[], countMax: number): number {
     const { files, directory, clock } = this.#options;
     const { days, bytes } = this.#options[stream];
     const sizes = names.map((name) => files.statSync(join(directory, name))?.sizeBytes ?? 0);
     let totalBytes = sizes.reduce((sum, size) => sum + size, 0);
     let count = 0;
-    for (const [at, name] of names.slice(0, -1).entries()) {
+    for (const [at, name] of names.slice(0, countMax).entries()) {
       const isOld = days > 0 && clock.nowMs() >= endOf(parseAuditFile(name)!.day) + days * DAY_MS;
       if (!isOld && (bytes === 0 || totalBytes <= bytes)) break;
       totalBytes -= sizes[at]!;

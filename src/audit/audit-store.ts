@@ -141,6 +141,7 @@ export class AuditStore {
       ...common,
       ...keeping,
       onCompressed,
+      syncedFile: (stream) => this[stream].synced?.file ?? null,
       state: (begins) => checkpoints.state(begins),
       record: async (event) => {
         this.#parts.record(event);

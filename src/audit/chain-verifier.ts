@@ -93,7 +93,10 @@ export class ChainVerifier {
       unchained: this.#unchained,
       first: this.#first,
       last,
-      unsigned: Math.max(0, (last ?? 0) - Math.max(this.#lastSigned, (this.#first ?? 1) - 1)),
+      unsigned:
+        this.#problem !== null
+          ? 0
+          : Math.max(0, (last ?? 0) - Math.max(this.#lastSigned, (this.#first ?? 1) - 1)),
       tornBytes: this.#carried.length,
     };
   }
@@ -120,6 +123,11 @@ export class ChainVerifier {
     if (this.#carried.length <= LINE_BYTES_MAX) return true;
     this.#fail('the line is longer than any record', null);
     return false;
+  }
+
+  /** The file cannot be read to its end. */
+  damaged(what: string): void {
+    this.#fail(what, null);
   }
 
   /** What checkpoints and anchors say beyond the last line. */

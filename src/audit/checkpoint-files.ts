@@ -6,6 +6,7 @@
  */
 import { join } from 'node:path';
 import type { FileSystem } from '../base/file-system.ts';
+import { wholeLinesEnd } from './audit-files.ts';
 import { type ChainHead, GENESIS, hashOf } from './chain.ts';
 import { parseCheckpoint, STREAMS, type StreamName } from './checkpoint.ts';
 
@@ -29,7 +30,6 @@ export function listCheckpointFiles(files: FileSystem, directory: string): Check
 
 const TAIL_BYTES = 1024 * 1024;
 const SEARCHED_FILES_MAX = 8;
-const NEWLINE = 0x0a;
 
 /** Where the checkpoints of earlier runs ended. */
 export interface RecoveredCheckpoints {
@@ -49,13 +49,13 @@ function tailLines(files: FileSystem, path: string): string[] {
     const sizeBytes = handle.sizeBytesSync();
     const tail = Buffer.alloc(Math.min(sizeBytes, TAIL_BYTES));
     handle.readSync(tail, sizeBytes - tail.length);
-    const end = tail.lastIndexOf(NEWLINE) + 1;
+    const end = wholeLinesEnd(tail);
     if (end < tail.length && (end > 0 || sizeBytes === tail.length)) {
       const offset = sizeBytes - (tail.length - end);
       files.writeFileSync(`${path}.${offset}.torn`, tail.subarray(end));
       handle.truncateSync(offset);
-      handle.datasyncSync();
     }
+    handle.datasyncSync();
     const lines = tail.toString('latin1', 0, end).split('\n').slice(0, -1);
     // The first one may have lost its beginning to the window.
     return tail.length < sizeBytes ? lines.slice(1) : lines;

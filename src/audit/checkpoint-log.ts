@@ -245,6 +245,7 @@ export class CheckpointLog {
     if (handle === null || this.#file === null) return;
     try {
       handle.truncateSync(this.#positionBytes);
+      handle.datasyncSync();
       if (this.#positionBytes === 0) this.#file = { ...this.#file, number: this.#file.number - 1 };
     } catch (err) {
       this.#options.logger.error(

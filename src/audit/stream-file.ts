@@ -35,6 +35,7 @@ export class StreamFile {
   #file: AuditFileName | null;
   #positionBytes = 0;
   #unsynced = false;
+  #hasSyncFailed = false;
   /** True at first: an earlier run may have been killed before it synced the folder. */
   #directoryDirty = true;
   #cuts: Cut[] = [];
@@ -102,7 +103,9 @@ export class StreamFile {
 
   async sync(): Promise<void> {
     if (this.#handle === null || !this.#unsynced) return;
+    this.#hasSyncFailed = true;
     await this.#handle.datasync();
+    this.#hasSyncFailed = false;
     if (this.#directoryDirty) await this.#options.files.syncDirectory(this.#options.directory);
     this.#directoryDirty = false;
     this.#unsynced = false;
@@ -113,10 +116,14 @@ export class StreamFile {
     const handle = this.#handle;
     if (handle === null) return;
     const { logger } = this.#options;
+    const isSyncDue = this.#unsynced && !this.#hasSyncFailed;
     this.#handle = null;
     this.#unsynced = false;
+    this.#hasSyncFailed = false;
     try {
       handle.truncateSync(this.#positionBytes);
+      // After a failed write alone, what was written before it can still be made durable.
+      if (isSyncDue) this.#syncLeft(handle);
       const file = this.#file;
       if (this.#positionBytes === 0 && file !== null) {
         this.#file = { ...file, number: file.number - 1 };
@@ -131,6 +138,12 @@ export class StreamFile {
     } catch (err) {
       logger.error({ err, file: handle.path }, 'the audit file could not be closed');
     }
+  }
+
+  /** The file and its name: the next file must not outlive this one's lines. */
+  #syncLeft(handle: FileHandle): void {
+    handle.datasyncSync();
+    if (this.#directoryDirty) this.#options.files.syncDirectorySync(this.#options.directory);
   }
 
   #retryCuts(): void {

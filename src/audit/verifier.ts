@@ -63,8 +63,14 @@ async function verifyStream(
 ): Promise<void> {
   for (const name of listStreamFiles(files, directory, stream)) {
     verifier.begin(name);
-    for await (const window of bytesOf(files, directory, name)) {
-      if (!verifier.take(window)) return;
+    try {
+      for await (const window of bytesOf(files, directory, name)) {
+        if (!verifier.take(window)) return;
+      }
+    } catch (error) {
+      if (systemErrorCode(error)?.startsWith('Z_') !== true) throw error;
+      verifier.damaged('its compressed form is damaged');
+      return;
     }
   }
   verifier.end();

@@ -10,7 +10,7 @@ import { isVanished, verifyAudit } from '../audit/verifier.ts';
 import { fileExists, readRequired } from '../base/credential-files.ts';
 import { nodeFileSystem } from '../base/file-system.ts';
 import type { Config } from '../config/config-schema.ts';
-import { CommandError, ExitCode } from './command-error.ts';
+import { CommandError } from './command-error.ts';
 import {
   addConfigurationOptions,
   type ConfigurationOptions,
@@ -65,7 +65,10 @@ async function verify(options: Options): Promise<void> {
   if (options.json === true) {
     printJson({ ok: report.problems.length === 0, directory, ...report, seconds });
   } else print(report, directory, seconds);
-  if (report.problems.length > 0) process.exitCode = ExitCode.failed;
+  const [first] = report.problems;
+  if (first !== undefined) {
+    throw new CommandError(`${directory} is not the log that was written: ${sentence(first)}`);
+  }
 }
 
 async function attempt(run: () => Promise<AuditReport>): Promise<AuditReport> {
@@ -119,10 +122,7 @@ function print(report: AuditReport, directory: string, seconds: number): void {
   const records = streams.security.records + streams.access.records;
   const rate = Math.round(records / Math.max(seconds, 0.001));
   for (const problem of problems) printLine(`BAD ${sentence(problem)}`);
-  if (problems.length > 0) {
-    printLine(`${directory} is not the log that was written.`);
-    return;
-  }
+  if (problems.length > 0) return;
   printLine(`${directory} is in order (${seconds.toFixed(1)} s, ${rate} records/s)`);
   if (anchors.given === 0) {
     printLine('Who has the signing key could have made all of it: --anchor rules that out.');
