@@ -36,6 +36,8 @@ const LINE_BYTES_MAX = 1024 * 1024;
 class Expected {
   readonly #from: Iterator<Signed>;
   next: Signed | null = null;
+  /** The `last` of the next one; infinite when there is none. */
+  last = Number.POSITIVE_INFINITY;
   matched = 0;
   skipped = 0;
 
@@ -47,6 +49,7 @@ class Expected {
   advance(): void {
     const { done, value } = this.#from.next();
     this.next = done === true ? null : value;
+    this.last = this.next?.checkpoint.last ?? Number.POSITIVE_INFINITY;
   }
 }
 
@@ -175,8 +178,8 @@ export class ChainVerifier {
     this.#first ??= sequence;
     this.#hash = hashOf(bytes.subarray(start, end));
     this.#place = { file: this.#file, line: this.#line, sequence };
-    this.#compare(this.#signed, sequence);
-    this.#compare(this.#anchors, sequence);
+    if (this.#signed.last <= sequence) this.#compare(this.#signed, sequence);
+    if (this.#anchors.last <= sequence) this.#compare(this.#anchors, sequence);
   }
 
   #checkFirst({ sequence, previous }: LineHead): void {
@@ -221,8 +224,6 @@ export class ChainVerifier {
   }
 
   #compare(expected: Expected, sequence: number): void {
-    const { next } = expected;
-    if (next === null || next.checkpoint.last > sequence) return;
     this.#skip(expected, this.#first ?? 1);
     while (expected.next !== null && expected.next.checkpoint.last <= sequence) {
       const { checkpoint, name } = expected.next;

@@ -31,48 +31,45 @@ export interface LineHead {
   readonly previous: string | null;
 }
 
-const LEVELS = [Buffer.from('{"level":"info","v":'), Buffer.from('{"level":"warn","v":')];
-const LEVEL_BYTES = LEVELS[0]!.length;
-const SEQUENCE = Buffer.from(',"seq":');
-const PREVIOUS = Buffer.from(',"prev":"');
-const HASH_CHARS = 64;
-const SEQUENCE_DIGITS_MAX = 16;
+const LEVELS = ['{"level":"info","v":', '{"level":"warn","v":'] as const;
+const LEVEL_LENGTH = LEVELS[0].length;
+const SEQUENCE = ',"seq":';
+const PREVIOUS = ',"prev":"';
+const HASH_LENGTH = 64;
+/** Longer than any head of ours. */
+const HEAD_LENGTH = 128;
+const DIGITS_MAX = 16;
 const ZERO = 0x30;
 const NINE = 0x39;
 const QUOTE = 0x22;
 
-function startsAt(bytes: Buffer, at: number, expected: Buffer): boolean {
-  return bytes.compare(expected, 0, expected.length, at, at + expected.length) === 0;
-}
-
-/** The digits from `at` on, and where they end; null when there are none or too many. */
-function digitsAt(bytes: Buffer, at: number, end: number): { value: number; next: number } | null {
-  let next = at;
-  let value = 0;
-  for (; next < end && next - at <= SEQUENCE_DIGITS_MAX; next += 1) {
-    const byte = bytes[next]!;
-    if (byte < ZERO || byte > NINE) break;
-    value = value * 10 + (byte - ZERO);
+/** Where the number that begins at `at` ends; -1 when there is none, or it has a second form. */
+function digitsEnd(text: string, at: number): number {
+  let end = at;
+  for (; end < text.length && end - at <= DIGITS_MAX; end += 1) {
+    const code = text.charCodeAt(end);
+    if (code < ZERO || code > NINE) break;
   }
-  if (next === at || !Number.isSafeInteger(value)) return null;
-  // A second way to write the same number would be a second form of the same line.
-  if (bytes[at] === ZERO && next > at + 1) return null;
-  return { value, next };
+  if (end === at || end - at > DIGITS_MAX) return -1;
+  return text.charCodeAt(at) === ZERO && end > at + 1 ? -1 : end;
 }
 
 /** The head of the line that stands in [start, end) of `bytes`; null when it is not one of ours. */
 export function lineHeadIn(bytes: Buffer, start: number, end: number): LineHead | null {
-  if (end - start < LEVEL_BYTES + SEQUENCE.length + 2) return null;
-  if (!LEVELS.some((level) => startsAt(bytes, start, level))) return null;
-  const version = digitsAt(bytes, start + LEVEL_BYTES, end);
-  if (version === null || end - version.next < SEQUENCE.length) return null;
-  if (!startsAt(bytes, version.next, SEQUENCE)) return null;
-  const sequence = digitsAt(bytes, version.next + SEQUENCE.length, end);
-  if (sequence === null) return null;
-  const head = { version: version.value, sequence: sequence.value };
-  if (version.value === UNCHAINED_VERSION) return { ...head, previous: null };
-  const at = sequence.next + PREVIOUS.length;
-  if (end - at < HASH_CHARS + 1 || !startsAt(bytes, sequence.next, PREVIOUS)) return null;
-  if (bytes[at + HASH_CHARS] !== QUOTE) return null;
-  return { ...head, previous: bytes.toString('latin1', at, at + HASH_CHARS) };
+  const text = bytes.toString('latin1', start, Math.min(end, start + HEAD_LENGTH));
+  if (!text.startsWith(LEVELS[0]) && !text.startsWith(LEVELS[1])) return null;
+  const versionEnd = digitsEnd(text, LEVEL_LENGTH);
+  if (versionEnd === -1 || !text.startsWith(SEQUENCE, versionEnd)) return null;
+  const sequenceAt = versionEnd + SEQUENCE.length;
+  const sequenceEnd = digitsEnd(text, sequenceAt);
+  if (sequenceEnd === -1) return null;
+  const version = Number(text.slice(LEVEL_LENGTH, versionEnd));
+  const sequence = Number(text.slice(sequenceAt, sequenceEnd));
+  if (!Number.isSafeInteger(sequence)) return null;
+  if (version === UNCHAINED_VERSION) return { version, sequence, previous: null };
+  const at = sequenceEnd + PREVIOUS.length;
+  if (!text.startsWith(PREVIOUS, sequenceEnd) || text.charCodeAt(at + HASH_LENGTH) !== QUOTE) {
+    return null;
+  }
+  return { version, sequence, previous: text.slice(at, at + HASH_LENGTH) };
 }
