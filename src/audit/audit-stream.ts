@@ -209,12 +209,11 @@ export class AuditStream {
 
   /** Puts what is written on stable storage; rejects with StorageError when that fails. */
   async sync(): Promise<void> {
-    if (this.#committing) {
+    while (this.#committing) {
       this.#inFlight ??= deferred();
       await this.#inFlight.promise;
     }
-    // Somebody else's commit, begun meanwhile, syncs as well or is the next caller's.
-    if (this.#committing || !this.#file.unsynced || this.#closed || this.#isHeld) return;
+    if (!this.#file.unsynced || this.#closed || this.#isHeld) return;
     this.#syncWanted = true;
     await this.#commit();
     if (this.#failure !== null) throw this.#failure;

@@ -34,10 +34,13 @@ export function registerAuditCheckpoint(group: Command): void {
     .command('new-key')
     .description('make a key that signs checkpoints, and its public half beside it')
     .argument('<dir>', 'folder for audit-signing.key and audit-signing.pub')
-    .action((dir: string) => {
+    .option('--json', 'print JSON')
+    .action((dir: string, { json }: { json?: boolean }) => {
       makeDirectory(dir, 'private');
       const { keyPath, publicPath } = makeSigningKey(dir);
-      printLine(`${keyPath} signs (audit.signing.key); keep a copy of ${publicPath} elsewhere`);
+      if (json === true) printJson({ key: keyPath, public: publicPath });
+      else
+        printLine(`${keyPath} signs (audit.signing.key); keep a copy of ${publicPath} elsewhere`);
     });
 }
 

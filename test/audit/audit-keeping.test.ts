@@ -61,6 +61,15 @@ async function write(log: FileAuditLog, records = 16): Promise<void> {
   await log.checkpoint();
 }
 
+/** Passes until the condition holds: what is not synced yet when one begins is left to the next. */
+async function kept(log: FileAuditLog, condition: () => boolean): Promise<void> {
+  for (let pass = 0; pass < 50 && !condition(); pass += 1) {
+    await log.checkpoint();
+    await log.keep();
+  }
+  expect(condition()).toBe(true);
+}
+
 const problems = async () => (await verify(directory, [key.verifying])).problems;
 const named = (pattern: RegExp): string[] =>
   readdirSync(directory)
@@ -173,15 +182,13 @@ describe('retention', () => {
     await write(log);
     clock.advance(2 * DAY_MS);
     await write(log);
-    await log.keep();
-    expect(named(/^access-20261122/)).toEqual([]);
+    await kept(log, () => named(/^access-20261122/).length === 0);
     expect(named(/^security-20261122/).length).toBeGreaterThan(2);
     expect(await problems()).toEqual([]);
     clock.advance(DAY_MS);
     await write(log, 3);
-    await log.keep();
+    await kept(log, () => named(/^(security|checkpoints)-20261122/).length === 0);
     await log.close();
-    expect(named(/^security-20261122/)).toEqual([]);
     const report = await verify(directory, [key.verifying]);
     expect(report.problems).toEqual([]);
     expect(report.streams.security.first).toBeGreaterThan(15);
@@ -190,7 +197,6 @@ describe('retention', () => {
       .filter((line) => line.includes('audit-retention'));
     expect(told.length).toBeGreaterThanOrEqual(2);
     // Checkpoints of days of which nothing is left went as well.
-    expect(named(/^checkpoints-20261122/)).toEqual([]);
     expect(report.checkpoints.first).toBeGreaterThan(1);
   });
 
