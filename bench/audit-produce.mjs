@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 const BROKER = fileURLToPath(new URL('./audit-broker.mjs', import.meta.url));
 const RECORD_BYTES = 1_024;
 const LOADS = {
-  batched: { records: 100_000, settings: ['linger.ms=5'] },
+  batched: { records: 150_000, settings: ['linger.ms=5'] },
   single: { records: 20_000, settings: ['linger.ms=0', 'batch.num.messages=1'] },
 };
 
