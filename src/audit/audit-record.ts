@@ -5,12 +5,12 @@
  * Invariants: every value is a name, a code or a number; strings of a peer are cut to a bounded
  * length; a line is ASCII, so nothing in it can end a line or steer a terminal, whatever reads it.
  *
- * Fields: level, v, seq, prev (the hash of the line before: see chain), time (ISO 8601, UTC), type, then who (tenant, principal, fleet of a device,
- * certificate, address, port, connection, listener, issuer of an operator's token); for `access` what
- * (api, apiVersion, clientId, operation, resourceType, resource, decision, rule, origin, and
- * tokenRole where a token's role decided, rolePath where a role did); for others outcome, reason, detail, facts, and
- * decision for an authentication or a connection. A line that stands for several events has count,
- * first and last.
+ * Fields: level, v, seq, prev (the hash of the line before: see chain), time (ISO 8601, UTC), type,
+ * then who (tenant, principal, fleet of a device, certificate, address, port, connection, listener,
+ * issuer of an operator's token); for `access` what (api, apiVersion, clientId, operation,
+ * resourceType, resource, decision, rule, origin, and tokenRole where a token's role decided, rolePath
+ * where a role did); for others outcome, reason, detail, facts, and decision for an authentication or
+ * a connection. A line that stands for several events has count, first and last.
  */
 import { pino } from 'pino';
 import type { AccessEvent, AuditSubject, SecurityEvent } from './audit-event.ts';
