@@ -1,15 +1,21 @@
 /**
- * What the audit log costs: an access that repeats, one that is new, a denial, and how many security
- * records a second become durable with 1, 10 and 100 waiting at a time. Needs a build.
+ * What the audit log costs: an access that repeats, one that is new, a denial; how many security
+ * records a second become durable with 1, 10 and 100 waiting at a time; how fast a log is verified,
+ * compressed but for its newest files; and the produce throughput of a broker with its audit log against one
+ * without, in one run (needs kcat). Needs a build.
  *
- *   node bench/audit.mjs [--directory DIR]
+ *   node bench/audit.mjs [--directory DIR] [--records 1000000] [--rounds 5] [--scale 1]
  *
  * The last line is one JSON object; costs are medians of several rounds, in CPU time.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openFileAuditLog } from '../dist/audit/file-audit-log.js';
+import { makeSigningKey, readSigningKey, readVerifyingKey } from '../dist/audit/signing-key.js';
+import { verifyAudit } from '../dist/audit/verifier.js';
+import { nodeFileSystem } from '../dist/base/file-system.js';
+import { measureProduce } from './audit-produce.mjs';
 
 const ROUNDS = 7;
 const NEW_ACCESSES = 20_000;
@@ -23,6 +29,7 @@ const subject = {
   remotePort: 50_000,
   tenant: 'acme',
   principal: 'User:device-1',
+  fleet: 'dev',
   certificateSerial: '0A1B2C3D',
 };
 const access = (resourceName, allowed = true) => ({
@@ -93,8 +100,46 @@ async function measureDurable(directory, waiting) {
   return DURABLE_RECORDS / seconds;
 }
 
-const option = process.argv.indexOf('--directory');
-const parent = option === -1 ? tmpdir() : process.argv[option + 1];
+/** A signed log of so many records in both streams, verified as it is and compressed. */
+async function measureVerify(parent, records) {
+  const directory = join(parent, 'log');
+  mkdirSync(parent, { recursive: true });
+  const { keyPath, publicPath } = makeSigningKey(parent);
+  const signingKey = await readSigningKey(keyPath);
+  const keys = [await readVerifyingKey(publicPath)];
+  const keep = { days: 0, bytes: 0 };
+  const log = openFileAuditLog({
+    ...{ directory, signingKey, repeatWindowMs: 0, fileBytesMax: 64 * 1024 * 1024 },
+    ...{ denialsPerSecond: 1e9, tenantDenialsPerSecond: 1e9, queueBytesMax: 64 * 1024 * 1024 },
+    keeping: { isCompressing: true, security: keep, access: keep },
+  });
+  const start = performance.now();
+  for (let at = 0; at < records; at += 1) {
+    log.access(subject, access(`telemetry-${at}`, at % 10 !== 0));
+    if (at % 20_000 === 19_999) {
+      await log.durable();
+      await new Promise((resolve) => setTimeout(resolve, 60));
+    }
+  }
+  await log.durable();
+  const writeSeconds = (performance.now() - start) / 1_000;
+  await log.close();
+  const verified = async () => {
+    const begun = performance.now();
+    const report = await verifyAudit({ files: nodeFileSystem, directory, keys });
+    if (report.problems.length > 0) throw new Error(report.problems[0].what);
+    const { security, access: allowed } = report.streams;
+    return Math.round((security.records + allowed.records) / ((performance.now() - begun) / 1_000));
+  };
+  await verified();
+  return { records, writeSeconds, verifiedPerSecond: await verified() };
+}
+
+const argument = (name, otherwise) => {
+  const at = process.argv.indexOf(`--${name}`);
+  return at === -1 ? otherwise : process.argv[at + 1];
+};
+const parent = argument('directory', tmpdir());
 const directory = mkdtempSync(join(parent, 'breakwater-bench-audit-'));
 try {
   const costs = await measureAccess(join(directory, 'access'));
@@ -109,7 +154,17 @@ try {
   for (const [waiting, rate] of Object.entries(durable)) {
     console.log(`${waiting} waiting: ${rate.toFixed(0)} durable records/s`);
   }
-  console.log(JSON.stringify({ ...costs, durablePerSecond: durable }));
+  const records = Number(argument('records', '1000000'));
+  const verify = await measureVerify(join(directory, 'verify'), records);
+  console.log(`verified ${verify.verifiedPerSecond} records/s of ${records}`);
+  const rounds = Number(argument('rounds', '5'));
+  const scale = Number(argument('scale', '1'));
+  const produce = await measureProduce(join(directory, 'produce'), { rounds, scale });
+  for (const [load, { onPerSecond, offPerSecond, throughputRatio }] of Object.entries(produce)) {
+    const cost = ((1 - throughputRatio) * 100).toFixed(1);
+    console.log(`${load}: ${onPerSecond} records/s with audit, ${offPerSecond} without: ${cost} %`);
+  }
+  console.log(JSON.stringify({ ...costs, durablePerSecond: durable, verify, produce }));
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }

@@ -8,6 +8,7 @@
  */
 import type { AdminServer } from './admin/admin-server.ts';
 import { TenantDeletion } from './admin/tenant-deletion.ts';
+import { AuditQueryThread } from './audit/audit-query-thread.ts';
 import { RestoredMarker } from './backup/restored-marker.ts';
 import { systemClock } from './base/clock.ts';
 import { lockDataDirectory } from './base/data-directory-lock.ts';
@@ -17,6 +18,7 @@ import { systemRandom } from './base/random.ts';
 import { authenticationGuard } from './broker/abuse.ts';
 import { operatorTokens, startAdmin, startWaiting } from './broker/admin.ts';
 import { AnnouncedCas } from './broker/announced-cas.ts';
+import { auditDirectory, openAudit } from './broker/audit.ts';
 import {
   AuditFeed,
   brokerTopics,
@@ -42,7 +44,6 @@ import { LogLevelSwitch } from './broker/log-level.ts';
 import { BrokerMetrics } from './broker/metrics.ts';
 import { enabledMechanisms } from './broker/sasl.ts';
 import {
-  openAudit,
   openAuthorizer,
   openEngine,
   openExternalAuthorizer,
@@ -105,10 +106,16 @@ async function start(
   undo.push(() => lock.release());
   const metrics = new BrokerMetrics(config, systemClock, logger);
   undo.push(() => metrics.close());
+  const reader = new AuditQueryThread(auditDirectory(config));
+  undo.push(() => reader.close());
   const feed = new AuditFeed();
-  const auditFiles = openAudit(config, logger, {
+  const auditFiles = await openAudit(config, dev, logger, {
     files: metrics.fileSystem(nodeFileSystem, 'audit'),
     onRecord: feed.take,
+    onCompressed: (path) =>
+      reader.index(path).catch((err: unknown) => {
+        logger.warn({ err, file: path }, 'an audit file has no index: questions read all of it');
+      }),
   });
   const audit = metrics.auditLog(auditFiles);
   undo.push(() => audit.close());
@@ -291,6 +298,7 @@ async function start(
     process: metrics.process,
     fleet,
     isReserved,
+    reader,
     logger,
     metrics: metrics.registry,
     logLevel,

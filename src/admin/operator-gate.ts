@@ -215,7 +215,7 @@ export class OperatorGate {
     const subject = who?.subject ?? subjectOf(peer, null);
     const delayMs = UNPROVEN.has(reason) ? this.#deps.abuse.loginRefused(subject, null) : 0;
     audit.security(subject, event);
-    await audit.durable().catch((cause: unknown) => {
+    await audit.durableForOperators().catch((cause: unknown) => {
       throw auditOffline(cause);
     });
     if (delayMs > 0) {

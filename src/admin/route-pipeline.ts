@@ -125,7 +125,7 @@ async function authorize(
     ...(result.rolePath !== undefined && { rolePath: result.rolePath }),
   };
   deps.audit.access(operator.subject, event);
-  if (result.allowed && deps.audit.healthy) return;
+  if (result.allowed && deps.audit.healthyForOperators) return;
   await requireDurable(deps);
   const detail =
     `The policy does not let this operator do ${access.operation} on ` +
@@ -174,8 +174,8 @@ function recordFailure(
 
 async function requireDurable(deps: AdminDeps): Promise<void> {
   try {
-    if (deps.audit.pending) await deps.audit.durable();
-    if (deps.audit.healthy) return;
+    if (deps.audit.pending) await deps.audit.durableForOperators();
+    if (deps.audit.healthyForOperators) return;
   } catch (cause) {
     throw auditOffline(cause);
   }

@@ -10,6 +10,15 @@ export interface AuditLog {
   /** False once the security stream cannot be written: the caller must refuse what it audits. */
   readonly healthy: boolean;
 
+  /**
+   * Whether what operators do can be recorded: also where the disk is full for everybody else, since
+   * a part of it is kept for them.
+   */
+  readonly healthyForOperators: boolean;
+
+  /** False once the subject's tenant has used up what it may write today: its changes are refused. */
+  accepts(subject: AuditSubject): boolean;
+
   /** Records a decision. Synchronous and cheap; a denial goes to SECURITY, an allow to ACCESS. */
   access(subject: AuditSubject, event: AccessEvent): void;
 
@@ -23,7 +32,10 @@ export interface AuditLog {
    */
   durable(): Promise<void>;
 
-  /** True when `durable()` would wait: lets the hot path skip a promise. */
+  /** The same for what an operator did, which has a part of the disk of its own. */
+  durableForOperators(): Promise<void>;
+
+  /** True when `durable()` would wait or reject: lets the hot path skip a promise. */
   readonly pending: boolean;
 
   /** Writes out and syncs everything, then closes the files. */

@@ -1,21 +1,22 @@
 /**
- * Owns the shape of a line of the audit log, version 1, and keeps what strangers send from
+ * Owns the shape of a line of the audit log, version 2, and keeps what strangers send from
  * distorting it.
  *
  * Invariants: every value is a name, a code or a number; strings of a peer are cut to a bounded
  * length; a line is ASCII, so nothing in it can end a line or steer a terminal, whatever reads it.
  *
- * Fields: level, v, seq, time (ISO 8601, UTC), type, then who (tenant, principal, fleet of a device,
- * certificate, address, port, connection, listener, issuer of an operator's token); for `access` what
- * (api, apiVersion, clientId, operation, resourceType, resource, decision, rule, origin, and
- * tokenRole where a token's role decided, rolePath where a role did); for others outcome, reason, detail, facts, and
- * decision for an authentication or a connection. A line that stands for several events has count,
- * first and last.
+ * Fields: level, v, seq, prev (the hash of the line before: see chain), time (ISO 8601, UTC), type,
+ * then who (tenant, principal, fleet of a device, certificate, address, port, connection, listener,
+ * issuer of an operator's token); for `access` what (api, apiVersion, clientId, operation,
+ * resourceType, resource, decision, rule, origin, and tokenRole where a token's role decided, rolePath
+ * where a role did); for others outcome, reason, detail, facts, and decision for an authentication or
+ * a connection. A line that stands for several events has count, first and last.
  */
 import { pino } from 'pino';
 import type { AccessEvent, AuditSubject, SecurityEvent } from './audit-event.ts';
+import type { ChainHead } from './chain.ts';
 
-export const AUDIT_SCHEMA_VERSION = 1;
+export const AUDIT_SCHEMA_VERSION = 2;
 
 const NAME_LENGTH_MAX = 255;
 const TEXT_LENGTH_MAX = 1_024;
@@ -28,7 +29,7 @@ export interface Repeats {
   readonly lastMs: number;
 }
 
-type RecordFields = Record<string, unknown>;
+export type RecordFields = Record<string, unknown>;
 
 /** A value of a peer, cut to a bounded length; the length it had stays visible. */
 function bounded(text: string, lengthMax = NAME_LENGTH_MAX): string {
@@ -39,7 +40,16 @@ function bounded(text: string, lengthMax = NAME_LENGTH_MAX): string {
 const boundedOrNull = (text: string | null): string | null =>
   text === null ? null : bounded(text);
 
-const isoTime = (atMs: number): string => new Date(atMs).toISOString();
+let isoAtMs = Number.NaN;
+let isoText = '';
+/** Many records have the same millisecond. */
+function isoTime(atMs: number): string {
+  if (atMs !== isoAtMs) {
+    isoText = new Date(atMs).toISOString();
+    isoAtMs = atMs;
+  }
+  return isoText;
+}
 
 function subjectFields(subject: AuditSubject): RecordFields {
   return {
@@ -140,6 +150,19 @@ export function floodFields(source: FloodSource, repeats: Repeats): RecordFields
   };
 }
 
+/** What a tenant did beyond its part of the queue or of the day, or while the disk was full. */
+export function overBudgetFields({ type, tenant }: FloodSource, repeats: Repeats): RecordFields {
+  return {
+    type,
+    tenant: boundedOrNull(tenant),
+    principal: null,
+    address: null,
+    reason: 'over-budget',
+    detail: 'Events of this tenant beyond its part of the log, counted instead of written out.',
+    ...repeatFields(repeats),
+  };
+}
+
 const NOT_ASCII = /[\u007f-\uffff]/;
 
 /** JSON strings may hold such characters raw; as escapes they mean the same. */
@@ -151,26 +174,36 @@ function toAscii(line: string): string {
   );
 }
 
-export interface RecordWriter {
-  write(level: 'info' | 'warn', sequence: number, atMs: number, fields: RecordFields): void;
+/** A record before it has its place in a chain. */
+export interface UnchainedRecord {
+  readonly level: 'info' | 'warn';
+  readonly atMs: number;
+  readonly fields: RecordFields;
 }
 
-/** Turns fields into lines with pino and hands each to `append`. */
-export function openRecordWriter(append: (line: string) => void): RecordWriter {
-  const logger = pino(
-    {
-      level: 'info',
-      base: null,
-      timestamp: false,
-      formatters: { level: (label) => ({ level: label }) },
+let written = '';
+/** Pino makes the line and hands it over before it returns. */
+const serializer = pino(
+  {
+    level: 'info',
+    base: null,
+    timestamp: false,
+    formatters: { level: (label) => ({ level: label }) },
+  },
+  {
+    write: (line: string) => {
+      written = line;
     },
-    { write: (line: string) => append(toAscii(line)) },
-  );
-  return {
-    write(level, sequence, atMs, fields) {
-      const record = { v: AUDIT_SCHEMA_VERSION, seq: sequence, time: isoTime(atMs), ...fields };
-      if (level === 'info') logger.info(record);
-      else logger.warn(record);
-    },
-  };
+  },
+);
+
+/** `{"level":"info"`, and `{"level":"warn"` is as long. */
+const LEVEL_LENGTH = 15;
+
+/** The line, with its newline, of the record that follows `head`. */
+export function lineAfter(head: ChainHead, { level, atMs, fields }: UnchainedRecord): string {
+  serializer[level](fields);
+  const place = `,"v":${AUDIT_SCHEMA_VERSION},"seq":${head.sequence + 1},"prev":"${head.hash}"`;
+  const rest = toAscii(written.slice(LEVEL_LENGTH));
+  return `{"level":"${level}"${place},"time":"${isoTime(atMs)}"${rest}`;
 }

@@ -1,23 +1,46 @@
 /**
- * Owns one stream of the audit log: a sequence of NDJSON files, `<name>-<day>-<number>.ndjson`, one
- * a day or more by size, opened when the first line is written.
+ * Owns one stream of the audit log: a chain of lines in a sequence of NDJSON files,
+ * `<name>-<day>-<number>.ndjson`, one a day or more by size, opened when the first line is written.
  *
- * Invariants: lines are ASCII, in the order of `append`, and a file that was left holds whole lines
- * only. The queue is bounded: a line that does not fit is counted, never forgotten (`onLoss`).
- * After a failed write or sync the batch stays in memory, the file is cut back to where the batch
- * began and never synced again; the next attempt writes the batch to another file.
+ * Invariants: lines are ASCII, in the order of `append`; each names the hash of the one before it, also
+ * across files, and has the next `seq`. The queue is bounded: a record that does not fit takes no
+ * `seq` and is counted, never forgotten (`onLoss`). After a failed write or sync the batch stays in
+ * memory as it is, and the next attempt writes it to another file. `synced` is what a power cut
+ * cannot take.
  * Concurrency: one commit at a time; what is appended meanwhile goes with the next one.
  *
  *   idle --append--> scheduled --> committing --ok--> idle (or scheduled, when more came)
  *                        ^              |
  *                        +--retry--- failing (durable() rejects, `healthy` is false)
  */
-import { join } from 'node:path';
 import type { Clock, Timer } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
-import type { FileHandle, FileSystem } from '../base/file-system.ts';
+import type { FileSystem } from '../base/file-system.ts';
 import type { Logger } from '../base/logger.ts';
-import { type AuditFileName, formatAuditFile, recoverAuditFiles } from './audit-files.ts';
+import { recoverAuditFiles } from './audit-files.ts';
+import { lineAfter, type UnchainedRecord } from './audit-record.ts';
+import { type ChainHead, hashOf } from './chain.ts';
+import { StreamFile } from './stream-file.ts';
+
+/** A line in the queue, with its newline. */
+export interface ChainedLine {
+  readonly line: string;
+  readonly owner: LineOwner;
+}
+
+/** Whose record it is. */
+export interface LineOwner {
+  /** Null: the broker's, an operator's or a stranger's. */
+  readonly tenant: string | null;
+  /** An operator's or the broker's own: may use the part of the queue that is kept for them. */
+  readonly isReserved: boolean;
+}
+
+/** Where a stream stands on stable storage. */
+export interface SyncedHead extends ChainHead {
+  /** The file of the last line. */
+  readonly file: string;
+}
 
 export interface AuditStreamOptions {
   readonly name: string;
@@ -31,10 +54,14 @@ export interface AuditStreamOptions {
   readonly commitDelayMs: number;
   /** How far apart syncs are at most while lines come; 0: every commit is synced. */
   readonly syncEveryMs: number;
-  /** Lines did not fit into the queue, which now has room again. */
-  readonly onLoss: (lines: number) => void;
-  /** Called with each line in order, once its commit has succeeded. */
-  readonly onWritten?: (line: string) => void;
+  /** What signed checkpoints say of the stream's end: the chain goes on from there if it is more. */
+  readonly signedHead?: ChainHead;
+  /** Records did not fit into the queue, which now has room again. */
+  readonly onLoss: (records: number) => void;
+  /** Lines were written (and, with syncEveryMs 0, synced), in order. Must not throw. */
+  readonly onCommit?: (lines: readonly ChainedLine[]) => void;
+  /** A write failed. */
+  readonly onFailure?: (cause: unknown) => void;
 }
 
 /** Of this run; `lostRecords` did not fit into the queue. */
@@ -62,27 +89,29 @@ function deferred(): Deferred {
   return { promise, resolve, reject };
 }
 
+/** Of the queue, for operators and the broker itself. */
+const RESERVED_PART = 1 / 8;
 const RETRY_AFTER_MS = 100;
 const RETRY_TIMER_MS = 1_000;
 const DONE = Promise.resolve();
 
 export class AuditStream {
   readonly #options: AuditStreamOptions;
-  #sequence: number;
-  #queue: string[] = [];
+  readonly #file: StreamFile;
+  /** Of everything that was appended. */
+  #head: ChainHead;
+  /** Of everything that was written. */
+  #written: ChainHead;
+  #synced: SyncedHead | null = null;
+  #queue: ChainedLine[] = [];
   #queuedBytes = 0;
   #lost = 0;
   #lostInAll = 0;
   #appended = 0;
-  #handle: FileHandle | null = null;
-  /** The newest file of the stream; null before there is any. */
-  #file: AuditFileName | null;
-  #positionBytes = 0;
   #syncedAtMs = 0;
-  #unsynced = false;
-  /** True at first: an earlier run may have been killed before it synced the folder. */
-  #directoryDirty = true;
   #committing = false;
+  #syncWanted = false;
+  #isHeld = false;
   #scheduled = false;
   #commitTimer: Timer | null = null;
   #failure: StorageError | null = null;
@@ -94,18 +123,20 @@ export class AuditStream {
   #waiting: Deferred | null = null;
   /** Bytes of a torn last line that opening cut off. */
   readonly tornBytes: number;
+  /** Records that signed checkpoints tell of and that opening did not find. */
+  readonly missingRecords: number;
 
   /** Opens the stream where it ended; throws Node's error when the folder cannot be used. */
   constructor(options: AuditStreamOptions) {
     this.#options = options;
-    const { files, directory, name } = options;
+    const { files, directory, name, signedHead } = options;
     const recovered = recoverAuditFiles(files, directory, name);
-    this.#sequence = recovered.nextSequence;
     this.tornBytes = recovered.tornBytes;
-    this.#file = recovered.newest;
-    if (recovered.newest === null || !recovered.continuable) return;
-    this.#handle = files.openSync(join(directory, formatAuditFile(recovered.newest)), 'create');
-    this.#positionBytes = this.#handle.sizeBytesSync();
+    this.#head = recovered.head;
+    this.missingRecords = Math.max(0, (signedHead?.sequence ?? 0) - recovered.head.sequence);
+    if (signedHead !== undefined && this.missingRecords > 0) this.#head = signedHead;
+    this.#written = this.#head;
+    this.#file = new StreamFile(options, recovered);
   }
 
   get healthy(): boolean {
@@ -126,28 +157,50 @@ export class AuditStream {
     };
   }
 
-  /** The name of the file that is being written, or null before the first line. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** The name of the newest file, or null before the first line. */
   get fileName(): string | null {
-    return this.#file === null ? null : formatAuditFile(this.#file);
+    return this.#file.fileName;
   }
 
-  /** The `seq` of the next line; consumed by the call, so a lost line shows as a gap. */
-  nextSequence(): number {
-    this.#sequence += 1;
-    return this.#sequence - 1;
+  /** What is on stable storage of this run's lines; null before there is any. */
+  get synced(): SyncedHead | null {
+    return this.#synced;
   }
 
-  append(line: string): void {
-    const closed = this.#closed;
-    if (closed || this.#queuedBytes + line.length > this.#options.queueBytesMax) {
+  /** What was written by this run or found by it, synced or not. */
+  get written(): ChainHead {
+    return this.#written;
+  }
+
+  /** While held nothing is written: what comes waits in the queue. */
+  hold(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    if (!isHeld && this.#queue.length > 0) this.#schedule();
+  }
+
+  /**
+   * Takes its place in the chain; the bytes of the line, or 0 when the queue is full, and it was
+   * counted.
+   */
+  append(record: UnchainedRecord, owner: LineOwner): number {
+    const line = this.#closed ? '' : lineAfter(this.#head, record);
+    const { queueBytesMax } = this.#options;
+    const roomBytes = owner.isReserved ? queueBytesMax : queueBytesMax * (1 - RESERVED_PART);
+    if (this.#closed || this.#queuedBytes + line.length > roomBytes) {
       this.#lost += 1;
       this.#lostInAll += 1;
-      return;
+      return 0;
     }
-    this.#queue.push(line);
     this.#appended += 1;
+    this.#head = { sequence: this.#head.sequence + 1, hash: hashOf(line.slice(0, -1)) };
+    this.#queue.push({ line, owner });
     this.#queuedBytes += line.length;
     this.#schedule();
+    return line.length;
   }
 
   /** Resolves once every line so far is written and, with syncEveryMs 0, synced. */
@@ -177,18 +230,30 @@ export class AuditStream {
     }
   }
 
+  /** Puts what is written on stable storage; rejects with StorageError when that fails. */
+  async sync(): Promise<void> {
+    while (this.#committing) {
+      this.#inFlight ??= deferred();
+      await this.#inFlight.promise;
+    }
+    if (!this.#file.unsynced || this.#closed || this.#isHeld) return;
+    this.#syncWanted = true;
+    await this.#commit();
+    if (this.#failure !== null) throw this.#failure;
+  }
+
   /** Writes and syncs what is queued, then closes the file; rejects when that fails. */
   async close(): Promise<void> {
     if (this.#closed) return;
+    this.#isHeld = false;
     try {
       await this.drain();
-      await this.#sync();
+      await this.#syncNow();
     } finally {
       this.#closed = true;
       this.#commitTimer?.cancel();
       this.#retryTimer?.cancel();
-      this.#handle?.closeSync();
-      this.#handle = null;
+      this.#file.closeSync();
     }
   }
 
@@ -201,7 +266,7 @@ export class AuditStream {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#committing || this.#closed) return;
+    if (this.#scheduled || this.#committing || this.#closed || this.#isHeld) return;
     if (this.#failure !== null && !this.#mayRetry()) return;
     this.#scheduled = true;
     const { commitDelayMs, clock } = this.#options;
@@ -209,7 +274,7 @@ export class AuditStream {
       if (!this.#scheduled) return;
       this.#scheduled = false;
       this.#commitTimer = null;
-      if (!this.#committing) void this.#commit();
+      if (!this.#committing && !this.#isHeld) void this.#commit();
     };
     if (commitDelayMs === 0 || this.#waiting !== null) queueMicrotask(run);
     else this.#commitTimer = clock.setTimer(commitDelayMs, run);
@@ -218,66 +283,54 @@ export class AuditStream {
   /** Never rejects: its outcome goes to those who wait. */
   async #commit(): Promise<void> {
     const lines = this.#queue;
+    const head = this.#head;
     this.#queue = [];
     this.#inFlight = this.#waiting;
     this.#waiting = null;
     this.#committing = true;
-    const batch = Buffer.from(lines.join(''), 'latin1');
-    let isWritten = false;
     try {
-      await this.#write(batch);
+      const bytes = await this.#write(lines, head);
       this.#committing = false;
-      this.#succeeded(batch.length);
-      isWritten = true;
+      this.#succeeded(bytes, lines);
     } catch (cause) {
       this.#committing = false;
-      this.#queue = [...lines, ...this.#queue];
+      this.#queue = lines.concat(this.#queue);
       this.#failed(cause);
     }
-    const { onWritten } = this.#options;
-    if (isWritten && onWritten !== undefined) for (const line of lines) onWritten(line);
     if (this.#queue.length > 0) this.#schedule();
   }
 
-  async #write(batch: Buffer): Promise<void> {
-    const handle = await this.#handleFor(batch.length);
-    handle.writevSync([batch], this.#positionBytes);
-    this.#unsynced = true;
+  async #write(lines: readonly ChainedLine[], head: ChainHead): Promise<number> {
     const { clock, syncEveryMs } = this.#options;
-    if (clock.monotonicMs() - this.#syncedAtMs >= syncEveryMs) await this.#sync();
-    this.#positionBytes += batch.length;
-  }
-
-  async #sync(): Promise<void> {
-    if (this.#handle === null || !this.#unsynced) return;
-    await this.#handle.datasync();
-    if (this.#directoryDirty) await this.#options.files.syncDirectory(this.#options.directory);
-    this.#directoryDirty = false;
-    this.#unsynced = false;
-    this.#syncedAtMs = this.#options.clock.monotonicMs();
-  }
-
-  /** The file that the batch goes to: a new one on a new day, or when this one is large enough. */
-  async #handleFor(batchBytes: number): Promise<FileHandle> {
-    const { clock, files, directory, name, fileBytesMax } = this.#options;
-    const day = new Date(clock.nowMs()).toISOString().slice(0, 10).replaceAll('-', '');
-    const full = this.#positionBytes > 0 && this.#positionBytes + batchBytes > fileBytesMax;
-    if (this.#handle !== null && !full && this.#file?.day === day) return this.#handle;
-    if (this.#handle !== null) {
-      await this.#sync();
-      this.#handle.closeSync();
-      this.#handle = null;
+    const isSyncDue = this.#syncWanted || clock.monotonicMs() - this.#syncedAtMs >= syncEveryMs;
+    this.#syncWanted = false;
+    if (lines.length === 0) {
+      await this.#syncNow();
+      return 0;
     }
-    const number = this.#file?.day === day ? this.#file.number + 1 : 1;
-    const file = { name, day, number };
-    this.#handle = files.openSync(join(directory, formatAuditFile(file)), 'create');
-    this.#file = file;
-    this.#positionBytes = this.#handle.sizeBytesSync();
-    this.#directoryDirty = true;
-    return this.#handle;
+    const batch = Buffer.from(lines.map(({ line }) => line).join(''), 'latin1');
+    const leaves = this.#file.fileName;
+    if (await this.#file.prepare(batch.length)) this.#noteSynced(leaves);
+    this.#file.write(batch);
+    if (isSyncDue) await this.#file.sync();
+    this.#file.keep(batch.length);
+    this.#written = head;
+    if (isSyncDue) this.#noteSynced(this.#file.fileName);
+    return batch.length;
   }
 
-  #succeeded(batchBytes: number): void {
+  async #syncNow(): Promise<void> {
+    if (!this.#file.unsynced) return;
+    await this.#file.sync();
+    this.#noteSynced(this.#file.fileName);
+  }
+
+  #noteSynced(file: string | null): void {
+    this.#syncedAtMs = this.#options.clock.monotonicMs();
+    if (file !== null) this.#synced = { ...this.#written, file };
+  }
+
+  #succeeded(batchBytes: number, lines: readonly ChainedLine[]): void {
     this.#queuedBytes -= batchBytes;
     if (this.#failure !== null) {
       this.#options.logger.warn(
@@ -287,6 +340,7 @@ export class AuditStream {
       this.#failure = null;
       this.#retryTimer?.cancel();
     }
+    if (lines.length > 0) this.#options.onCommit?.(lines);
     this.#inFlight?.resolve();
     this.#inFlight = null;
     if (this.#lost === 0 || this.#queuedBytes > this.#options.queueBytesMax / 2) return;
@@ -296,39 +350,21 @@ export class AuditStream {
   }
 
   #failed(cause: unknown): void {
-    const { name, clock, logger } = this.#options;
+    const { name, clock, logger, onFailure } = this.#options;
     const failure = new StorageError(`The ${name} audit log cannot be written.`, { cause });
     if (this.#failure === null) logger.error({ stream: name, err: cause }, failure.message);
     this.#failure = failure;
-    this.#abandonFile();
+    this.#file.abandon();
     this.#retryAtMs = clock.monotonicMs() + RETRY_AFTER_MS;
     this.#retryTimer?.cancel();
-    this.#retryTimer = clock.setTimer(RETRY_TIMER_MS, () => this.#schedule());
+    this.#retryTimer = clock.setTimer(RETRY_TIMER_MS, () => {
+      if (this.#queue.length > 0) this.#schedule();
+      else this.#failure = null;
+    });
     this.#inFlight?.reject(failure);
     this.#waiting?.reject(failure);
     this.#inFlight = null;
     this.#waiting = null;
-  }
-
-  /** Leaves the file as it was before the batch; one that holds nothing is used again. */
-  #abandonFile(): void {
-    const handle = this.#handle;
-    if (handle === null) return;
-    this.#handle = null;
-    this.#unsynced = false;
-    try {
-      handle.truncateSync(this.#positionBytes);
-      const file = this.#file;
-      if (this.#positionBytes === 0 && file !== null) {
-        this.#file = { ...file, number: file.number - 1 };
-      }
-    } catch (err) {
-      this.#options.logger.error({ err, file: handle.path }, 'the audit file keeps a torn tail');
-    }
-    try {
-      handle.closeSync();
-    } catch (err) {
-      this.#options.logger.error({ err, file: handle.path }, 'the audit file could not be closed');
-    }
+    onFailure?.(cause);
   }
 }

@@ -6,6 +6,7 @@
  * first served, so that no tenant's changes can overflow the queue of the log, which would stop
  * everybody. Small changes do not wait for each other: they share a commit.
  */
+import { StorageError } from '../base/errors.ts';
 import type { AuditSubject, SecurityEvent } from './audit-event.ts';
 import type { AuditLog } from './audit-log.ts';
 
@@ -30,6 +31,9 @@ export class ChangeRecorder {
 
   /** Resolves when all of the events are on stable storage; rejects with StorageError. */
   async record(subject: AuditSubject, events: readonly SecurityEvent[]): Promise<void> {
+    if (!this.#audit.accepts(subject)) {
+      throw new StorageError('The tenant has used up its part of the access log for today.');
+    }
     for (let at = 0; at < events.length; at += PORTION) {
       const portion = events.slice(at, at + PORTION);
       await this.#admitted(portion.length);

@@ -1,79 +1,44 @@
 /**
- * Owns the audit log on disk: the SECURITY stream (refusals, authentication, administration,
- * certificates, policy; synced by group commit) and the ACCESS stream (allowed accesses; written
- * within a tenth of a second, synced every few seconds).
+ * Owns the audit log on disk: which events become lines of the SECURITY stream (refusals,
+ * authentication, administration, certificates, policy; synced by group commit) and of the ACCESS
+ * stream (allowed accesses; written within a tenth of a second, synced every few seconds), and which
+ * are counted.
  *
- * Invariants: nothing is dropped in silence: repeats and floods become counted lines, lines that the
- * bounded queue could not take become a record of their number. While either stream cannot be
- * written `healthy` is false and `durable()` rejects. A kill loses at most the counts of the
- * running window and the ACCESS lines of the last tenth of a second, never a record that
- * `durable()` confirmed.
+ * Invariants: nothing is dropped in silence: repeats, floods and what is beyond a tenant's budget
+ * become counted lines, lines that the bounded queue could not take become a record of their number.
+ * A kill loses at most the counts of the running window and the ACCESS lines of the last tenth of a
+ * second, never a record that `durable()` confirmed.
  */
 import { type Clock, systemClock, type Timer } from '../base/clock.ts';
 import { ConfigError } from '../base/errors.ts';
-import { type FileSystem, makeDirectoriesSync, nodeFileSystem } from '../base/file-system.ts';
-import { type Logger, silentLogger } from '../base/logger.ts';
 import type { AccessEvent, AuditSubject, SecurityEvent } from './audit-event.ts';
+import { hideFields } from './audit-hmac.ts';
 import type { AuditLog } from './audit-log.ts';
+import { AUDIT_DEFAULTS, type AuditSettings, type FileAuditLogOptions } from './audit-options.ts';
 import {
   accessFields,
+  type FloodSource,
   floodFields,
-  openRecordWriter,
-  type RecordWriter,
+  overBudgetFields,
+  type RecordFields,
   type Repeats,
   securityFields,
 } from './audit-record.ts';
-import { AuditStream, type AuditStreamFigures } from './audit-stream.ts';
+import { AuditStore } from './audit-store.ts';
+import type { AuditStream, AuditStreamFigures, ChainedLine, LineOwner } from './audit-stream.ts';
+import type { StreamName } from './checkpoint.ts';
 import { type FloodBudget, FloodGuard } from './flood-guard.ts';
 import { RepeatCounter } from './repeat-counter.ts';
+import { TenantBudgets } from './tenant-budgets.ts';
 
-export interface FileAuditLogOptions {
-  /** `<data>/audit`; made when missing. */
-  readonly directory: string;
-  readonly clock?: Clock;
-  readonly files?: FileSystem;
-  readonly logger?: Logger;
-  /** Within it equal accesses of a connection become one counted line; 0: a line for each. */
-  readonly repeatWindowMs?: number;
-  /** A file is left for a new one when it would grow beyond this. */
-  readonly fileBytesMax?: number;
-  /** What each stream holds in memory while the disk does not take it. */
-  readonly queueBytesMax?: number;
-  /** Kinds of access that are counted at the same time, for all connections together. */
-  readonly repeatEntriesMax?: number;
-  /** Refused accesses a second and source that are written out. */
-  readonly denialsPerSecond?: number;
-  /** The same for a tenant, whose CA may make any number of sources. */
-  readonly tenantDenialsPerSecond?: number;
-  /** Failed authentications, connections and broken frames a second and source, likewise. */
-  readonly failuresPerSecond?: number;
-  /** The same for a tenant; strangers together are one. */
-  readonly tenantFailuresPerSecond?: number;
-  /** Called for each line, in the order of its stream: SECURITY once durable, ACCESS once written. */
-  readonly onRecord?: (record: WrittenRecord) => void;
-}
+export type { DurableRecord, FileAuditLogOptions } from './audit-options.ts';
 
-/** A line of the log, as it stands there. */
-export interface WrittenRecord {
-  readonly stream: 'security' | 'access';
-  readonly tenant: string | null;
-  readonly line: string;
-}
-
-const DEFAULTS = {
-  repeatWindowMs: 1_000,
-  fileBytesMax: 256 * 1024 * 1024,
-  queueBytesMax: 16 * 1024 * 1024,
-  repeatEntriesMax: 65_536,
-  denialsPerSecond: 1_000,
-  tenantDenialsPerSecond: 2_000,
-  failuresPerSecond: 10,
-  tenantFailuresPerSecond: 500,
-};
 const FLOOD_BUCKETS = { buckets: 10_000, bucketsPerTenant: 500 };
 const FLOOD_WINDOW_MS = 1_000;
-const ACCESS_COMMIT_DELAY_MS = 50;
-const ACCESS_SYNC_EVERY_MS = 5_000;
+/** Of a resource's name, to tell refusals apart. */
+const ABOUT_LENGTH_MAX = 255;
+/** Of the queue, for one tenant. */
+const TENANT_PART = 1 / 4;
 /** Entries that one turn of the loop looks at, and the pause before the next turn. */
 const SWEEP_BUDGET = 1_024;
 const SWEEP_PAUSE_MS = 1;
@@ -85,52 +50,40 @@ const FLOODABLE: ReadonlySet<SecurityEvent['type']> = new Set([
   'protocol',
 ]);
 
+const BROKER: LineOwner = { tenant: null, isReserved: true };
+
 export class FileAuditLog implements AuditLog {
   readonly #clock: Clock;
-  readonly #settings: typeof DEFAULTS;
-  readonly #security: AuditStream;
-  readonly #access: AuditStream;
-  readonly #securityWriter: RecordWriter;
-  readonly #accessWriter: RecordWriter;
+  readonly #settings: AuditSettings;
+  readonly #options: FileAuditLogOptions;
+  readonly #detailTenants: ReadonlySet<string | null>;
+  readonly #store: AuditStore;
   readonly #allows: RepeatCounter;
   readonly #denials: RepeatCounter;
   readonly #floods: FloodGuard;
+  /** Counts what tenants do beyond their budgets. */
+  readonly #overBudget: FloodGuard;
+  readonly #budgets: TenantBudgets;
   #repeatTimer: Timer | null = null;
   #floodTimer: Timer | null = null;
   #closed = false;
 
   /** Throws Node's error when the folder cannot be used. */
   constructor(options: FileAuditLogOptions) {
-    const { clock = systemClock, files = nodeFileSystem, logger = silentLogger } = options;
+    const clock = options.clock ?? systemClock;
     this.#clock = clock;
-    this.#settings = { ...DEFAULTS, ...options };
-    const { directory } = options;
-    const { fileBytesMax, queueBytesMax, repeatEntriesMax } = this.#settings;
-    makeDirectoriesSync(files, directory);
-    const shared = { directory, files, clock, logger, fileBytesMax, queueBytesMax };
-    const { onRecord } = options;
-    const written = (stream: WrittenRecord['stream']) =>
-      onRecord !== undefined && {
-        onWritten: (line: string) => onRecord({ stream, tenant: tenantOf(line), line }),
-      };
-    this.#security = new AuditStream({
-      ...shared,
-      name: 'security',
-      commitDelayMs: 0,
-      syncEveryMs: 0,
-      onLoss: (lines) => this.#recordLoss('security', lines),
-      ...written('security'),
+    this.#options = options;
+    this.#settings = { ...AUDIT_DEFAULTS, ...options };
+    const { queueBytesMax, tenantDailyBytes, repeatEntriesMax, detailTenants } = this.#settings;
+    this.#detailTenants = new Set(detailTenants);
+    this.#budgets = new TenantBudgets({
+      queueBytesMax: queueBytesMax * TENANT_PART,
+      dailyBytesMax: tenantDailyBytes,
     });
-    this.#access = new AuditStream({
-      ...shared,
-      name: 'access',
-      commitDelayMs: ACCESS_COMMIT_DELAY_MS,
-      syncEveryMs: ACCESS_SYNC_EVERY_MS,
-      onLoss: (lines) => this.#recordLoss('access', lines),
-      ...written('access'),
+    this.#store = new AuditStore(options, this.#settings, {
+      record: (event) => this.security(null, event),
+      onCommit: (stream, lines) => this.#onCommit(stream, lines),
     });
-    this.#securityWriter = openRecordWriter((line) => this.#security.append(line));
-    this.#accessWriter = openRecordWriter((line) => this.#access.append(line));
     this.#allows = new RepeatCounter(clock, repeatEntriesMax, (subject, event, repeats) =>
       this.#writeAllow(subject, event, repeats),
     );
@@ -138,26 +91,39 @@ export class FileAuditLog implements AuditLog {
       this.#writeDenial(subject, event, repeats),
     );
     this.#floods = new FloodGuard(FLOOD_BUCKETS, (source, repeats) =>
-      this.#writeSecurity('warn', floodFields(source, repeats)),
+      this.#writeCounted(source, floodFields(source, repeats)),
     );
-    this.#recordOpening();
+    this.#overBudget = new FloodGuard(FLOOD_BUCKETS, (source, repeats) =>
+      this.#writeCounted(source, overBudgetFields(source, repeats)),
+    );
+    this.#store.start();
   }
 
   get healthy(): boolean {
-    return this.#security.healthy && this.#access.healthy && !this.#closed;
+    return this.#store.healthy && !this.#closed;
+  }
+
+  get healthyForOperators(): boolean {
+    return this.#store.healthyForOperators && !this.#closed;
   }
 
   /** Of the streams, for metrics. */
-  get figures(): Readonly<Record<'security' | 'access', AuditStreamFigures>> {
-    return { security: this.#security.figures, access: this.#access.figures };
+  get figures(): Readonly<Record<StreamName, AuditStreamFigures>> {
+    const { security, access } = this.#store;
+    return { security: security.figures, access: access.figures };
   }
 
   get pending(): boolean {
-    return this.#security.pending;
+    return this.#store.pending;
+  }
+
+  accepts(subject: AuditSubject): boolean {
+    return isOperator(subject) || this.#budgets.hasDaily(subject.tenant, this.#clock.nowMs());
   }
 
   access(subject: AuditSubject, event: AccessEvent): void {
-    if (this.#settings.repeatWindowMs === 0) {
+    const isDetailed = event.allowed && this.#detailTenants.has(subject.tenant);
+    if (this.#settings.repeatWindowMs === 0 || isDetailed) {
       if (event.allowed) this.#writeAllow(subject, event, null);
       else this.#writeDenial(subject, event, null);
       return;
@@ -168,19 +134,37 @@ export class FileAuditLog implements AuditLog {
   }
 
   security(subject: AuditSubject | null, event: SecurityEvent): void {
-    if (event.outcome === 'failure' && FLOODABLE.has(event.type) && subject !== null) {
-      const { type, reason } = event;
-      const { tenant, principal, remoteAddress: address } = subject;
-      const source = { type, reason, tenant, principal, address };
-      this.#armFloodTimer();
-      if (!this.#floods.admit(source, this.#clock.nowMs(), this.#failureBudget)) return;
+    const { type, reason, outcome } = event;
+    const owner = ownerOf(subject);
+    if (subject !== null) {
+      const source = sourceOf(subject, type, reason);
+      const isCountable = FLOODABLE.has(type) || outcome === 'failure';
+      if (isCountable && this.#isCounted(source, owner, null)) return;
+      if (outcome === 'failure' && FLOODABLE.has(type)) {
+        this.#armFloodTimer();
+        if (!this.#floods.admit(source, '', this.#clock.nowMs(), this.#failureBudget)) return;
+      }
     }
-    const level = event.outcome === 'success' ? 'info' : 'warn';
-    this.#writeSecurity(level, securityFields(subject, event));
+    const level = outcome === 'success' ? 'info' : 'warn';
+    this.#append('security', level, securityFields(subject, event), owner);
   }
 
   durable(): Promise<void> {
-    return this.#security.durable();
+    return this.#store.durable();
+  }
+
+  durableForOperators(): Promise<void> {
+    return this.#store.durableForOperators();
+  }
+
+  /** Signs what was written so far; never rejects: what could not be signed is signed later. */
+  checkpoint(): Promise<void> {
+    return this.#store.checkpoint();
+  }
+
+  /** Compresses old files and lets retention take others, now; never rejects. */
+  keep(): Promise<void> {
+    return this.#store.keep();
   }
 
   async close(): Promise<void> {
@@ -189,52 +173,96 @@ export class FileAuditLog implements AuditLog {
     this.#repeatTimer?.cancel();
     this.#floodTimer?.cancel();
     try {
-      await drainCounter(this.#denials, this.#security);
-      await drainCounter(this.#allows, this.#access);
+      await drainCounter(this.#denials, this.#store.security);
+      await drainCounter(this.#allows, this.#store.access);
     } finally {
       this.#floods.sweep();
-      await this.#closeStreams();
+      this.#overBudget.sweep();
+      await this.#store.close();
     }
   }
 
-  /** SECURITY last: closing ACCESS may have something to report. */
-  async #closeStreams(): Promise<void> {
-    try {
-      await this.#access.close();
-    } finally {
-      await this.#security.close();
+  #onCommit(stream: StreamName, lines: readonly ChainedLine[]): void {
+    const { onRecord } = this.#options;
+    for (const { line, owner } of lines) {
+      const { tenant, isReserved } = owner;
+      if (!isReserved && stream === 'security') this.#budgets.committed(tenant, line.length);
+      onRecord?.({ stream, tenant, line: line.slice(0, -1) });
     }
   }
 
   #writeAllow(subject: AuditSubject, event: AccessEvent, repeats: Repeats | null): void {
-    const fields = accessFields(subject, event, repeats);
-    this.#accessWriter.write('info', this.#access.nextSequence(), this.#clock.nowMs(), fields);
+    const owner = ownerOf(subject);
+    if (!owner.isReserved && !this.#budgets.hasDaily(owner.tenant, this.#clock.nowMs())) {
+      this.#count(sourceOf(subject, 'access', 'allowed'), repeats);
+      return;
+    }
+    this.#append('access', 'info', accessFields(subject, event, repeats), owner);
   }
 
   #writeDenial(subject: AuditSubject, event: AccessEvent, repeats: Repeats | null): void {
-    const { tenant, principal, remoteAddress: address } = subject;
-    const source = { type: 'access', reason: 'denied', tenant, principal, address } as const;
+    const source = sourceOf(subject, 'access', 'denied');
+    const owner = ownerOf(subject);
+    if (this.#isCounted(source, owner, repeats)) return;
     this.#armFloodTimer();
+    const name = event.resourceName.slice(0, ABOUT_LENGTH_MAX);
+    const about = `${event.operation} ${event.resourceType} ${name}`;
     const admitted =
       repeats === null
-        ? this.#floods.admit(source, this.#clock.nowMs(), this.#denialBudget)
-        : this.#floods.admitCounted(source, repeats, this.#denialBudget);
+        ? this.#floods.admit(source, about, this.#clock.nowMs(), this.#denialBudget)
+        : this.#floods.admitCounted(source, about, repeats, this.#denialBudget);
     if (!admitted) return;
-    this.#writeSecurity('warn', accessFields(subject, event, repeats));
+    this.#append('security', 'warn', accessFields(subject, event, repeats), owner);
   }
 
-  #writeSecurity(level: 'info' | 'warn', fields: Record<string, unknown>): void {
-    this.#securityWriter.write(level, this.#security.nextSequence(), this.#clock.nowMs(), fields);
+  /** True: there is no room for its owner's events, and it was counted. */
+  #isCounted(source: FloodSource, owner: LineOwner, repeats: Repeats | null): boolean {
+    if (owner.isReserved) return false;
+    const mayQueue = this.#budgets.mayQueue(owner.tenant, this.#clock.nowMs());
+    if (mayQueue && !this.#store.isOnReserve) return false;
+    this.#count(source, repeats);
+    return true;
+  }
+
+  #count(source: FloodSource, repeats: Repeats | null): void {
+    const nowMs = this.#clock.nowMs();
+    this.#overBudget.count(source, repeats ?? { count: 1, firstMs: nowMs, lastMs: nowMs });
+    this.#armFloodTimer();
+  }
+
+  /** What a flood came to: few lines, and of nobody's budget. */
+  #writeCounted(source: FloodSource, fields: RecordFields): void {
+    this.#append('security', 'warn', fields, { tenant: source.tenant, isReserved: true });
+  }
+
+  #append(
+    stream: StreamName,
+    level: 'info' | 'warn',
+    fields: RecordFields,
+    owner: LineOwner,
+  ): void {
+    const { hmac } = this.#options;
+    const atMs = this.#clock.nowMs();
+    const shown = hmac === undefined ? fields : hideFields(fields, hmac);
+    const bytes = this.#store.append(stream, { level, atMs, fields: shown }, owner);
+    if (owner.isReserved || bytes === 0) return;
+    this.#budgets.spent(owner.tenant, bytes, atMs);
+    if (stream === 'security') this.#budgets.queued(owner.tenant, bytes);
   }
 
   get #denialBudget(): FloodBudget {
-    const { denialsPerSecond: ofSource, tenantDenialsPerSecond: ofTenant } = this.#settings;
-    return { ofSource, ofTenant };
+    const { denialsPerSecond, tenantDenialsPerSecond, equalPerSecond } = this.#settings;
+    return {
+      ofSource: denialsPerSecond,
+      ofTenant: tenantDenialsPerSecond,
+      ofEqual: equalPerSecond,
+    };
   }
 
+  /** A failure's reason says what it is about: its source has no more than one thing. */
   get #failureBudget(): FloodBudget {
-    const { failuresPerSecond: ofSource, tenantFailuresPerSecond: ofTenant } = this.#settings;
-    return { ofSource, ofTenant };
+    const { equalPerSecond, tenantFailuresPerSecond } = this.#settings;
+    return { ofSource: equalPerSecond, ofTenant: tenantFailuresPerSecond, ofEqual: equalPerSecond };
   }
 
   #armFloodTimer(): void {
@@ -242,6 +270,9 @@ export class FileAuditLog implements AuditLog {
     this.#floodTimer = this.#clock.setTimer(FLOOD_WINDOW_MS, () => {
       this.#floodTimer = null;
       this.#floods.sweep();
+      // On the reserve the counts wait as well: they are strangers' and tenants'.
+      if (this.#store.isOnReserve) this.#armFloodTimer();
+      else this.#overBudget.sweep();
     });
   }
 
@@ -256,34 +287,23 @@ export class FileAuditLog implements AuditLog {
       }
     });
   }
-
-  #recordOpening(): void {
-    this.security(null, {
-      type: 'server',
-      outcome: 'success',
-      reason: 'audit-opened',
-      facts: {
-        securityTornBytes: this.#security.tornBytes,
-        accessTornBytes: this.#access.tornBytes,
-      },
-    });
-  }
-
-  #recordLoss(stream: string, lines: number): void {
-    this.security(null, {
-      type: 'server',
-      outcome: 'failure',
-      reason: 'audit-lines-lost',
-      detail: `The disk did not take the ${stream} audit log in time; its queue overflowed.`,
-      facts: { stream, lines },
-    });
-  }
 }
 
-/** Our own line: it is an object, and what it is about stands beside `type`. */
-function tenantOf(line: string): string | null {
-  const { tenant } = JSON.parse(line) as { readonly tenant?: string | null };
-  return tenant ?? null;
+/** Who was admitted to the admin listener; strangers there are strangers like any others. */
+const isOperator = ({ listener, principal }: AuditSubject): boolean =>
+  listener === 'admin' && principal !== null;
+
+function ownerOf(subject: AuditSubject | null): LineOwner {
+  if (subject === null) return BROKER;
+  return { tenant: subject.tenant, isReserved: isOperator(subject) };
+}
+
+function sourceOf(
+  { tenant, principal, remoteAddress: address }: AuditSubject,
+  type: FloodSource['type'],
+  reason: string,
+): FloodSource {
+  return { type, reason, tenant, principal, address };
 }
 
 /** Writes all counts, in slices that fit into the bounded queue. */

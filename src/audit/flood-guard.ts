@@ -1,7 +1,8 @@
 /**
  * Owns the budgets of refusals, so that nobody can fill the audit log or make it a kill switch: each
- * source (tenant, principal, address and reason) has one for a second, and so has each tenant, since
- * who holds a tenant's CA can make principals without end. Beyond either, events are counted.
+ * source (tenant, principal, address and reason) has one for a second, a smaller one for what is
+ * about the same thing, and so has each tenant, since who holds a tenant's CA can make principals
+ * without end. Beyond any, events are counted.
  *
  * Invariant: every event is either admitted or counted in a bucket that the next `sweep` reports; the
  * number of buckets is bounded, for each tenant too, and a tenant's sources beyond it share one, so
@@ -11,6 +12,8 @@ import type { FloodSource, Repeats } from './audit-record.ts';
 
 interface Bucket {
   readonly source: FloodSource;
+  /** Lines by what they are about, where sources repeat themselves; bounded. */
+  equals: Map<string, number> | null;
   admitted: number;
   counted: number;
   firstMs: number;
@@ -29,12 +32,18 @@ interface Group {
 export interface FloodBudget {
   readonly ofSource: number;
   readonly ofTenant: number;
+  /** Of a source about the same thing. */
+  readonly ofEqual: number;
 }
+
+/** Things that a source is told apart by; beyond them its own budget holds. */
+const EQUALS_MAX = 256;
 
 export type WriteFlood = (source: FloodSource, repeats: Repeats) => void;
 
 const bucketOf = (source: FloodSource): Bucket => ({
   source,
+  equals: null,
   admitted: 0,
   counted: 0,
   firstMs: 0,
@@ -58,19 +67,31 @@ export class FloodGuard {
     return this.#size;
   }
 
-  /** True: the event is to be written. False: it was counted. */
-  admit(source: FloodSource, nowMs: number, budget: FloodBudget): boolean {
+  /**
+   * True: the event is to be written. False: it was counted. `about` is what the event is about,
+   * where one source may have many things to be refused; empty where the reason says it.
+   */
+  admit(source: FloodSource, about: string, nowMs: number, budget: FloodBudget): boolean {
     const group = this.#groupOf(source);
     const bucket = this.#bucketIn(group, source);
     const once = { count: 1, firstMs: nowMs, lastMs: nowMs };
     if (bucket.admitted >= budget.ofSource) return count(bucket, once);
+    if (!admitEqual(bucket, about, budget)) return count(bucket, once);
     bucket.admitted += 1;
     return this.#admitInto(group, once, budget);
   }
 
-  /** The same for a line that stands for many: it takes of the tenant's budget only. */
-  admitCounted(source: FloodSource, repeats: Repeats, budget: FloodBudget): boolean {
-    return this.#admitInto(this.#groupOf(source), repeats, budget);
+  /** The same for a line that stands for many: it takes nothing of the source's budget. */
+  admitCounted(source: FloodSource, about: string, repeats: Repeats, budget: FloodBudget): boolean {
+    const group = this.#groupOf(source);
+    const bucket = this.#bucketIn(group, source);
+    if (!admitEqual(bucket, about, budget)) return count(bucket, repeats);
+    return this.#admitInto(group, repeats, budget);
+  }
+
+  /** Counts without asking for any budget: the tenant has used up what it may write. */
+  count(source: FloodSource, repeats: Repeats): void {
+    count(this.#groupOf(source).others, repeats);
   }
 
   #admitInto(group: Group, repeats: Repeats, budget: FloodBudget): boolean {
@@ -115,6 +136,16 @@ export class FloodGuard {
   #report({ source, counted: count, firstMs, lastMs }: Bucket): void {
     if (count > 0) this.#write(source, { count, firstMs, lastMs });
   }
+}
+
+/** Whether the source has room for one more line about the same thing. */
+function admitEqual(bucket: Bucket, about: string, { ofEqual }: FloodBudget): boolean {
+  if (about === '') return true;
+  bucket.equals ??= new Map();
+  const lines = bucket.equals.get(about) ?? 0;
+  if (lines >= ofEqual) return false;
+  if (lines > 0 || bucket.equals.size < EQUALS_MAX) bucket.equals.set(about, lines + 1);
+  return true;
 }
 
 /** False, for the caller to pass on. */

@@ -69,8 +69,16 @@ export class MeasuredAuditLog implements AuditLog {
     return this.#log.healthy;
   }
 
+  get healthyForOperators(): boolean {
+    return this.#log.healthyForOperators;
+  }
+
   get pending(): boolean {
     return this.#log.pending;
+  }
+
+  accepts(subject: AuditSubject): boolean {
+    return this.#log.accepts(subject);
   }
 
   access(subject: AuditSubject, event: AccessEvent): void {
@@ -84,7 +92,14 @@ export class MeasuredAuditLog implements AuditLog {
   }
 
   durable(): Promise<void> {
-    const durable = this.#log.durable();
+    return this.#measured(this.#log.durable());
+  }
+
+  durableForOperators(): Promise<void> {
+    return this.#measured(this.#log.durableForOperators());
+  }
+
+  #measured(durable: Promise<void>): Promise<void> {
     if (!this.#log.pending) return durable;
     const beganMs = this.#clock.monotonicMs();
     const measure = (): void =>

@@ -262,6 +262,11 @@ export function isChangeableByOthers(path: string): boolean {
   return (statSync(path).mode & 0o022) !== 0;
 }
 
+/** Whether users other than the owner may read the file or write to it. */
+export function isReadableByOthers(path: string): boolean {
+  return (statSync(path).mode & 0o077) !== 0;
+}
+
 /** The bytes of a file that must be there. */
 export function readBytesRequired(path: string, remedy: string): Buffer {
   try {

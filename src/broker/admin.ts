@@ -26,7 +26,7 @@ import { StateTenants } from '../admin/state-tenants.ts';
 import { StateUsers } from '../admin/state-users.ts';
 import type { TenantDeletion } from '../admin/tenant-deletion.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
-import { AuditQueryThread } from '../audit/audit-query-thread.ts';
+import type { AuditQueryThread } from '../audit/audit-query-thread.ts';
 import type { BackupJobs } from '../backup/backup-jobs.ts';
 import type { RestoredMarker } from '../backup/restored-marker.ts';
 import { systemClock } from '../base/clock.ts';
@@ -54,13 +54,14 @@ import { OperatorTokens } from '../security/token/operator-tokens.ts';
 import type { Server } from '../server/server.ts';
 import type { TenantViews } from '../server/tenant-views.ts';
 import { type AdminAbuseParts, adminAbuse } from './admin-abuse.ts';
+import { hideOf } from './audit.ts';
 import { adminBackups } from './backup.ts';
 import type { ListenerCertificates } from './certificates.ts';
 import type { ClientServers } from './client-server.ts';
 import type { ExternalAuthorizerFile } from './external-authorizer.ts';
 import { type HealthParts, healthOf } from './health.ts';
 import type { LogLevelSwitch } from './log-level.ts';
-import { auditDirectory, type ShadowPolicy } from './storage.ts';
+import type { ShadowPolicy } from './storage.ts';
 import { adminIssuers, type IssuerParts } from './token-issuers.ts';
 
 export interface AdminParts extends HealthParts {
@@ -91,6 +92,8 @@ export interface AdminParts extends HealthParts {
   readonly restored: RestoredMarker;
   /** Topics that no rule lets anybody change. */
   readonly isReserved: (topic: string) => boolean;
+  /** Reads the audit log. */
+  readonly reader: AuditQueryThread;
   readonly startedAtMs: number;
 }
 
@@ -151,6 +154,7 @@ function gateParts(config: Config, parts: OperatorParts): StartingDeps {
 
 export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServer> {
   const { authorizer, logger, state, registry, views } = parts;
+  const hide = hideOf(config);
   const [, operators] = parts.certificates;
   return startAdminServer({
     ...gateParts(config, {
@@ -194,7 +198,8 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     bans: new StateBans(state, parts.guard, systemClock),
     fleet: new FleetDevices({ ...parts, clock: systemClock }),
     records: new ThreadAuditRecords({
-      log: new AuditQueryThread(auditDirectory(config)),
+      log: parts.reader,
+      ...(hide !== undefined && { hide }),
       clock: systemClock,
       random: systemRandom,
       logger,

@@ -1,11 +1,6 @@
-/** Opens what the broker keeps: the audit log, the engine on the data folder, and the policy. */
+/** Opens what the broker keeps: the engine on the data folder, and the policy. */
 import { join } from 'node:path';
 import type { AuditLog } from '../audit/audit-log.ts';
-import {
-  type FileAuditLog,
-  type FileAuditLogOptions,
-  openFileAuditLog,
-} from '../audit/file-audit-log.ts';
 import { systemClock } from '../base/clock.ts';
 import { ConfigError } from '../base/errors.ts';
 import { type FileSystem, nodeFileSystem } from '../base/file-system.ts';
@@ -27,28 +22,9 @@ import {
   type ExternalAuthorizerFileOptions,
 } from './external-authorizer.ts';
 
-const AUDIT_FOLDER = 'audit';
 const MINUTE_MS = 60_000;
 /** What a compressed batch may inflate to while its records are checked, over message.max.bytes. */
 const INFLATION_FACTOR_MAX = 64;
-
-export const auditDirectory = (config: Config): string =>
-  config['audit.dir'] ?? join(config['data.dir'], AUDIT_FOLDER);
-
-export function openAudit(
-  config: Config,
-  logger: Logger,
-  parts: Pick<FileAuditLogOptions, 'files' | 'onRecord'> = {},
-): FileAuditLog {
-  return openFileAuditLog({
-    ...parts,
-    directory: auditDirectory(config),
-    logger,
-    repeatWindowMs: config['audit.access.window.ms'],
-    fileBytesMax: config['audit.file.max.bytes'],
-    queueBytesMax: config['audit.queue.max.bytes'],
-  });
-}
 
 export function openEngine(
   config: Config,

@@ -3,7 +3,8 @@
  *
  *   DIR/breakwater.yaml  the configuration, every key with its meaning
  *   DIR/policies/        the policy files to start from
- *   DIR/broker/          what the broker needs of the PKI: its certificate, its key, three CAs
+ *   DIR/broker/          what the broker needs of the PKI: its certificate, its key, three CAs; and
+ *                        the key that signs checkpoints of the access log
  *   DIR/pki/             certificates of the three roots, the operator, later the tenants
  *   DIR/ca-keys/         the keys of the roots: the broker needs none of them
  *   DIR/data/            the log, made at the first start
@@ -134,6 +135,7 @@ async function makeCertificates(
   const { createPki } = await import('../pki/pki-directory.ts');
   const { issueBroker, issueOperator } = await import('../pki/issue.ts');
   const { caPassphraseOf } = await import('./cert-options.ts');
+  const { makeSigningKey } = await import('../audit/signing-key.ts');
   const caPassphrase = caPassphraseOf(caPassphraseFile === undefined ? {} : { caPassphraseFile });
   const pki = createPki(join(root, 'pki'), {
     caKeysDir: join(root, 'ca-keys'),
@@ -142,6 +144,7 @@ async function makeCertificates(
   });
   issueOperator(pki, OPERATOR);
   const issued = issueBroker(pki, names, { outDir: join(root, 'broker') });
+  makeSigningKey(join(root, 'broker'));
   // Java key stores are for clients; the broker reads PEM, and a second copy of its key is one more.
   for (const path of [issued.p12Path, issued.p12PasswordPath]) {
     if (path !== null) nodeFileSystem.unlinkSync(path);
@@ -172,6 +175,7 @@ async function configText(names: readonly string[], options: Options): Promise<s
     'policy.dir': './policies',
     'security.watermark.file': './broker/security-watermark.json',
     'backup.dir': './backups',
+    'audit.signing.key': './broker/audit-signing.key',
   };
   if (options.trustDomain !== undefined) values['trust.domain'] = options.trustDomain;
   if (options.tenantDomain !== undefined) values['tenant.domain'] = options.tenantDomain;
@@ -203,6 +207,8 @@ function printNextSteps(root: string, configFile: string): void {
     '     and adapt it (its samples are for the fleet sensors); the broker takes it over by itself.',
     `  4. Move ${keys} off this machine: whoever has it can make any certificate, and the broker`,
     '     never reads it. Name its folder with --ca-keys when you issue.',
+    `  5. Keep a copy of ${join(root, 'broker', 'audit-signing.pub')} elsewhere: with it and a`,
+    '     checkpoint ("breakwater audit checkpoint") the access log can be verified by others.',
   ];
   for (const line of lines) printLine(line);
 }

@@ -12,6 +12,7 @@ const REQUIRED_IN_PRODUCTION = [
   'ssl.client.ca',
   'ssl.operator.ca',
   'policy.dir',
+  'audit.signing.key',
 ] as const satisfies readonly ConfigKey[];
 
 /** Throws ConfigError with every requirement that is not met. */

@@ -53,7 +53,12 @@ export class RecordingAudit implements AuditLog {
   readonly events: Recorded[] = [];
   healthy = true;
   failing = false;
+  readonly accepts = (): boolean => true;
   #pending = false;
+
+  get healthyForOperators(): boolean {
+    return this.healthy;
+  }
 
   get pending(): boolean {
     return this.#pending;
@@ -74,6 +79,10 @@ export class RecordingAudit implements AuditLog {
     if (this.failing) throw new StorageError('the disk under the audit log is gone');
     this.#pending = false;
     this.events.push({ kind: 'durable' });
+  }
+
+  durableForOperators(): Promise<void> {
+    return this.durable();
   }
 
   close(): Promise<void> {

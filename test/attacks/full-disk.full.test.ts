@@ -1,9 +1,12 @@
 /** Threat: the disk fills up. A clear error, nothing acknowledged is lost, and work goes on when there is room again. */
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
+import { SIGNING_KEY_PUBLIC_FILE } from '../../src/audit/signing-key.ts';
 import { ApiKey } from '../../src/protocol/api-keys.ts';
 import { ErrorCode } from '../../src/protocol/error-codes.ts';
 import { buildRecordBatch } from '../../src/protocol/records/record-batch-builder.ts';
+import { runCli } from '../cli/run-cli.ts';
 import { type BrokerProcess, startBroker } from '../tools/broker-process.ts';
 import { clientIdentity } from '../tools/client-identity.ts';
 import { mountSmallDisk, type SmallDisk } from '../tools/small-disk.ts';
@@ -134,6 +137,13 @@ describeRequiring(['built-broker', 'tmpfs'], 'a full disk', () => {
     expect(refusedWith).not.toBe(ErrorCode.NONE);
     // Who is connected already is told to try again, not that it has lost its rights.
     expect((await produce(client, 4)).errorCode).toBe(ErrorCode.KAFKA_STORAGE_ERROR);
+    // An operator can act on it: the reserve is for that, and it is recorded.
+    const env = {
+      BREAKWATER_ADMIN_URL: `https://127.0.0.1:${broker.adminPort}`,
+      BREAKWATER_CERTS_DIR: broker.certsDir,
+    };
+    const made = await runCli(['topic', 'create', '--tenant', 'acme', 'made-when-full'], { env });
+    expect(made, made.stderr).toMatchObject({ code: 0 });
     disk.release();
     for (;;) {
       const attempt = await connect().catch(() => null);
@@ -142,5 +152,15 @@ describeRequiring(['built-broker', 'tmpfs'], 'a full disk', () => {
       if (outcome?.errorCode === ErrorCode.NONE) break;
       if (Date.now() > deadlineMs + 30_000) throw new Error('the broker did not recover');
     }
+    const audit = join(disk.path, 'audit');
+    expect(await broker.stop()).toBe(0);
+    const key = join(broker.certsDir, SIGNING_KEY_PUBLIC_FILE);
+    const verified = await runCli(['audit', 'verify', '--json', '--dir', audit, '--key', key]);
+    expect(verified.code, verified.stdout).toBe(0);
+    const text = readdirSync(audit)
+      .filter((name) => name.startsWith('security-'))
+      .map((name) => readFileSync(join(audit, name), 'utf8'))
+      .join('');
+    expect(text).toContain('made-when-full');
   });
 });

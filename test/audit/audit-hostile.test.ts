@@ -169,7 +169,7 @@ describe('a flood', () => {
   });
 
   it('of strangers from everywhere is bounded in memory, and counted', async () => {
-    const log = open({ failuresPerSecond: 1 });
+    const log = open({ equalPerSecond: 1 });
     for (let index = 0; index < 11_000; index += 1) {
       const remoteAddress = `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`;
       for (let attempt = 0; attempt < 3; attempt += 1) {

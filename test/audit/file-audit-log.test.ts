@@ -42,8 +42,9 @@ describe('records', () => {
     expect(records('access')).toEqual([
       {
         level: 'info',
-        v: 1,
+        v: 2,
         seq: 1,
+        prev: '0'.repeat(64),
         time: '2026-11-22T12:00:00.000Z',
         type: 'access',
         tenant: 'acme',
@@ -200,7 +201,9 @@ describe('durability', () => {
     const first = log.durable();
     const held = disk.holdSyncs;
     await until(() => held.length === 1);
-    for (let index = 0; index < 100; index += 1) log.access(subject(), denied());
+    for (let index = 0; index < 100; index += 1) {
+      log.access(subject(), denied({ resourceName: `n${index}` }));
+    }
     const second = log.durable();
     held.shift()!();
     disk.holdSyncs = null;
@@ -272,17 +275,21 @@ describe('a disk that fails', () => {
   });
 
   it('an overflowing queue is counted, reported and refused', async () => {
-    const log = open({ repeatWindowMs: 0, queueBytesMax: 4_096 });
+    const log = open({ repeatWindowMs: 0, queueBytesMax: 8_192 });
     await log.durable();
-    for (let index = 0; index < 100; index += 1) log.access(subject(), denied());
+    const change = failure({ type: 'policy', outcome: 'success', reason: 'changed' });
+    for (let index = 0; index < 100; index += 1) log.security(subject(), change);
     expect(log.healthy).toBe(false);
     await expect(log.durable()).rejects.toBeInstanceOf(StorageError);
     await until(() => log.healthy);
     await log.durable();
     await log.close();
     const lost = records('security').find(({ reason }) => reason === 'audit-lines-lost');
-    const written = records('security').filter(({ type }) => type === 'access').length;
+    const written = records('security').filter(({ reason }) => reason === 'changed').length;
+    expect(written).toBeGreaterThan(5);
     expect(lost).toMatchObject({ facts: { stream: 'security', lines: 100 - written } });
+    const numbers = folder.records('security').map(({ seq }) => seq);
+    expect(numbers).toEqual(numbers.map((_, index) => index + 1));
   });
 
   it('an access stream that cannot be written makes the log unhealthy too', async () => {

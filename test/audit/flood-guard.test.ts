@@ -8,7 +8,7 @@ import { testSeed } from '../tools/test-seed.ts';
 const SEED = testSeed('flood-guard', 6_460_434);
 
 const LIMITS = { buckets: 6, bucketsPerTenant: 3 };
-const BUDGET = { ofSource: 2, ofTenant: 5 };
+const BUDGET = { ofSource: 4, ofTenant: 5, ofEqual: 2 };
 
 const sources: fc.Arbitrary<FloodSource> = fc.record({
   type: fc.constantFrom('access', 'protocol'),
@@ -20,6 +20,7 @@ const sources: fc.Arbitrary<FloodSource> = fc.record({
 const events = fc.array(
   fc.record({
     source: sources,
+    about: fc.constantFrom('', 'x', 'y'),
     /** 0: one event; else a line that stands for so many. */
     repeats: fc.constantFrom(0, 0, 0, 3),
     sweeps: fc.boolean(),
@@ -40,14 +41,14 @@ describe('the budgets of refusals', () => {
         );
         const came = new Map<string, number>();
         let admitted = new Map<string, number>();
-        for (const [at, { source, repeats, sweeps }] of list.entries()) {
+        for (const [at, { source, about, repeats, sweeps }] of list.entries()) {
           const count = Math.max(1, repeats);
           add(came, source, count);
           const stretch = { count, firstMs: at, lastMs: at };
           const isAdmitted =
             repeats === 0
-              ? guard.admit(source, at, BUDGET)
-              : guard.admitCounted(source, stretch, BUDGET);
+              ? guard.admit(source, about, at, BUDGET)
+              : guard.admitCounted(source, about, stretch, BUDGET);
           if (isAdmitted) {
             add(admitted, source, 1);
             add(counted, source, count);

@@ -15,15 +15,20 @@ function scene() {
     get healthy() {
       return state.healthy;
     },
+    get healthyForOperators() {
+      return state.healthy;
+    },
     get pending() {
       return state.pending;
     },
+    accepts: () => true,
     access: () => {},
     security: (_subject, event) => void told.push(event),
     durable: () =>
       new Promise((resolve, reject) => {
         finish = (error) => (error === undefined ? resolve() : reject(error));
       }),
+    durableForOperators: () => log.durable(),
     close: async () => {},
   };
   const registry = new MetricRegistry();

@@ -40,6 +40,8 @@ describe('a production set-up', () => {
     const set = config.split('\n').filter((line) => /^[a-z]/.test(line));
     expect(set.join('\n')).not.toMatch(/ca-keys|pki/);
     expect(readdirSync(join(dir, 'broker')).sort()).toEqual([
+      'audit-signing.key',
+      'audit-signing.pub',
       'broker.crt',
       'broker.key',
       'ca.crt',
@@ -52,7 +54,7 @@ describe('a production set-up', () => {
     for (const path of [dir, ...everythingUnder(dir)]) {
       const status = lstatSync(path);
       const mode = status.mode & 0o777;
-      const isPublic = /\.crt$|truststore\.p12$|pki\.json$/.test(path);
+      const isPublic = /\.(crt|pub)$|truststore\.p12$|pki\.json$/.test(path);
       if (status.isDirectory()) expect(mode, path).toBe(0o700);
       else expect(mode & (isPublic ? 0o022 : 0o077), relative(dir, path)).toBe(0);
     }

@@ -10,7 +10,7 @@
  */
 import { join } from 'node:path';
 import { lastSequence, type ReplaySource, sequenceOf } from '../../audit/audit-replay.ts';
-import type { WrittenRecord } from '../../audit/file-audit-log.ts';
+import type { DurableRecord } from '../../audit/file-audit-log.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { FileSystem } from '../../base/file-system.ts';
 import type { Logger } from '../../base/logger.ts';
@@ -153,7 +153,7 @@ export class AuditTopics {
   }
 
   /** Takes a line that was written. Synchronous and cheap. */
-  take({ stream, tenant, line: text }: WrittenRecord): void {
+  take({ stream, tenant, line: text }: DurableRecord): void {
     const line = text.endsWith('\n') ? text.slice(0, -1) : text;
     const sequence = sequenceOf(line);
     if (sequence === null) return;

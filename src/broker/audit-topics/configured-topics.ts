@@ -3,7 +3,7 @@
  * Their names are the broker's in every tenant whether the topics are switched on or off: what was
  * published once must not be written to by anybody meanwhile.
  */
-import type { WrittenRecord } from '../../audit/file-audit-log.ts';
+import type { DurableRecord } from '../../audit/file-audit-log.ts';
 import { systemClock } from '../../base/clock.ts';
 import { nodeFileSystem } from '../../base/file-system.ts';
 import type { Logger } from '../../base/logger.ts';
@@ -12,7 +12,7 @@ import type { Config } from '../../config/config-schema.ts';
 import type { Engine } from '../../engine/engine.ts';
 import type { SecurityState } from '../../metadata/security-state.ts';
 import { BrokerTopics } from '../../tenancy/broker-topics.ts';
-import { auditDirectory } from '../storage.ts';
+import { auditDirectory } from '../audit.ts';
 import { AuditTopics } from './audit-topics.ts';
 
 const MIB = 1024 * 1024;
@@ -29,7 +29,7 @@ const FOREVER = '9223372036854775807';
 export class AuditFeed {
   #topics: AuditTopics | null = null;
 
-  readonly take = (record: WrittenRecord): void => this.#topics?.take(record);
+  readonly take = (record: DurableRecord): void => this.#topics?.take(record);
 
   feed(topics: AuditTopics | null): void {
     this.#topics = topics;
