@@ -2,7 +2,6 @@
  * `breakwater audit explain ID`: what one record of the access log says, in sentences. Offline, on
  * the files. ID is `<stream>:<seq>`: `security:12` is the record with `"seq":12` of the security stream.
  */
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { auditFiles, BlockSource } from '../audit/audit-blocks.ts';
 import { AUDIT_STREAMS } from '../audit/audit-query.ts';
@@ -12,6 +11,7 @@ import { nodeFileSystem } from '../base/file-system.ts';
 import { operationOf, resourceTypeOf } from '../security/acl/operation.ts';
 import { caller } from '../security/policy-diff.ts';
 import { cell } from './answer-fields.ts';
+import { auditDirectory } from './audit-verify.ts';
 import { CommandError, UsageError } from './command-error.ts';
 import { loadFromOptions } from './configuration-options.ts';
 import { devDefaults } from './dev-defaults.ts';
@@ -22,6 +22,7 @@ type AuditRecord = Readonly<Record<string, unknown>>;
 
 interface Options extends PolicyOptions {
   readonly audit?: string;
+  readonly dir?: string;
   readonly policy?: string;
 }
 
@@ -30,7 +31,8 @@ export function registerAuditExplain(group: Command): void {
     .command('explain')
     .description('say in sentences what a record tells, and what the policy files say today')
     .argument('<id>', '<stream>:<seq>, for example security:12')
-    .option('--audit <path>', 'the audit folder or a file of it (default: that of data.dir)')
+    .option('--dir <dir>', 'the audit folder (default: that of the configuration)')
+    .option('--audit <path>', 'the same, or one file of it')
     .option(
       '--policy <dir>',
       'default: policy.dir of the configuration, else the development policy',
@@ -43,7 +45,7 @@ async function explain(id: string, options: Options): Promise<void> {
   if (match === null) throw new UsageError(`"${id}" is not security:<seq> or access:<seq>`);
   const [, stream, sequence] = match;
   const { config } = await loadFromOptions(options, devDefaults());
-  const path = options.audit ?? join(config['data.dir'], 'audit');
+  const path = options.audit ?? auditDirectory(options, config);
   const found = await recordOf(path, stream!, Number(sequence));
   if (found === null) throw new CommandError(`${path} holds no record ${id}: it may be too old`);
   const { file, line, record } = found;

@@ -18,7 +18,7 @@ import {
   withSource,
 } from './audit-source.ts';
 import { CommandError, UsageError } from './command-error.ts';
-import { counted } from './output.ts';
+import { counted, isRead } from './output.ts';
 
 interface Options extends FilterOptions, SourceOptions {
   readonly format?: string;
@@ -39,7 +39,7 @@ const URI = /^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"{}|\\^`]{1,500}$/;
 export function registerAuditExport(group: Command): void {
   const command = group
     .command('export')
-    .description('records of the access log, oldest first, for another system')
+    .description('write records of the access log for another system, oldest first')
     .option('--format <format>', 'ocsf, cloudevents, ndjson or csv')
     .option('--json', 'the same as --format ndjson')
     .option('--out <file>', 'write to this file (0600; replaced when all is written)')
@@ -59,6 +59,7 @@ async function exportRecords(options: Options): Promise<void> {
     await sink.write(format.header);
     await withSource(options, async (source) => {
       for await (const record of recordsOf(source, { filter, order: 'oldest', limit, found })) {
+        if (!sink.isWanted()) return;
         await sink.write(format.line(record));
         count += 1;
       }
@@ -98,6 +99,8 @@ function formatOf({ format, json, source }: Options): Format {
 }
 
 interface Sink {
+  /** False: nobody will read what is written from now on. */
+  isWanted(): boolean;
   write(text: string): Promise<void> | void;
   end(): Promise<void> | void;
   abandon(): void;
@@ -105,9 +108,16 @@ interface Sink {
 
 function standardOutput(): Sink {
   return {
+    isWanted: isRead,
     write: (text) => {
-      if (process.stdout.write(text)) return;
-      return new Promise((resolve) => process.stdout.once('drain', resolve));
+      if (process.stdout.write(text) || !isRead()) return;
+      return new Promise((resolve) => {
+        const goOn = (): void => {
+          process.stdout.off('drain', goOn).off('error', goOn);
+          resolve();
+        };
+        process.stdout.on('drain', goOn).on('error', goOn);
+      });
     },
     end: () => undefined,
     abandon: () => undefined,
@@ -136,6 +146,7 @@ function fileSink(path: string): Sink {
     queuedBytes = 0;
   };
   return {
+    isWanted: () => true,
     write: (text) => {
       const bytes = Buffer.from(text, 'utf8');
       parts.push(bytes);

@@ -15,7 +15,7 @@ import {
   withSource,
 } from './audit-source.ts';
 import { UsageError } from './command-error.ts';
-import { counted, printable, printTable } from './output.ts';
+import { counted, isRead, printable, printTable } from './output.ts';
 
 interface Options extends FilterOptions, SourceOptions {
   readonly limit: string;
@@ -27,7 +27,7 @@ interface Options extends FilterOptions, SourceOptions {
 export function registerAuditQuery(group: Command): void {
   const command = group
     .command('query')
-    .description('records of the access log: who did what, when, and what was decided')
+    .description('find records of the access log: who did what, when, and what was decided')
     .option('--limit <count>', 'at most so many records; 0: all of them', '100')
     .option('--order <order>', 'newest or oldest first', 'newest')
     .option('--json', 'print a JSON array, a record a line')
@@ -44,8 +44,10 @@ async function query(options: Options): Promise<void> {
   const print = printerOf(options);
   const found = { hasMore: false, badLines: 0 };
   await withSource(options, async (source) => {
-    for await (const record of recordsOf(source, { filter, order, limit, found }))
+    for await (const record of recordsOf(source, { filter, order, limit, found })) {
+      if (!isRead()) return;
       print.record(record);
+    }
   });
   print.end();
   if (found.hasMore) {

@@ -51,6 +51,7 @@ async function tail(options: Options): Promise<void> {
     try {
       while (!isOver.now) {
         for (const record of await Promise.race([follower.next(), isOver.promise])) {
+          if (isOver.now) return;
           print(record);
           left -= 1;
           if (left === 0) return;
@@ -62,7 +63,7 @@ async function tail(options: Options): Promise<void> {
   });
 }
 
-/** When to stop: after --for, or a signal. */
+/** When to stop: after --for, a signal, or when nobody reads any more. */
 function endOf(seconds: string | undefined) {
   if (seconds !== undefined && !/^[0-9]{1,6}$/.test(seconds)) {
     throw new UsageError('--for is a number of seconds');
@@ -75,6 +76,7 @@ function endOf(seconds: string | undefined) {
     };
     process.once('SIGINT', end);
     process.once('SIGTERM', end);
+    process.stdout.once('error', end);
     if (seconds !== undefined) systemClock.setTimer(Number(seconds) * 1000, end);
   });
   return over;

@@ -1,4 +1,4 @@
-/** `breakwater audit`: reading the access log. Each subcommand is a file of its own. */
+/** `breakwater audit`: what can be done with the access log. Each subcommand is a file of its own. */
 import type { Command } from 'commander';
 import { registerAuditCheckpoint } from './audit-checkpoint.ts';
 import { registerAuditExplain } from './audit-explain.ts';
@@ -9,7 +9,7 @@ import { registerAuditTail } from './audit-tail.ts';
 import { registerAuditVerify } from './audit-verify.ts';
 
 export function registerAudit(program: Command): void {
-  const group = program.command('audit').description('read the access log');
+  const group = program.command('audit').description('read, export and verify the access log');
   registerAuditQuery(group);
   registerAuditTail(group);
   registerAuditExplain(group);

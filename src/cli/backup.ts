@@ -88,7 +88,9 @@ async function backupsOf(client: AdminClient): Promise<Json> {
 function list(known: Json, options: Options): void {
   const names = Array.isArray(known.backups) ? known.backups.map(String) : [];
   if (options.json === true) printJson(known);
-  else for (const name of names) printLine(name);
+  else if (names.length > 0) for (const name of names) printLine(name);
+  else if (typeof known.directory === 'string') printLine(`no backups in ${known.directory} yet`);
+  else printLine('no backups: backup.dir is empty');
 }
 
 /** A path is refused here: the broker would not follow it, and must not. */

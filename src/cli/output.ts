@@ -10,6 +10,9 @@ export function printable(text: string): string {
   });
 }
 
+/** Whether somebody may still read what is printed: not so behind `| head` that has seen enough. */
+export const isRead = (): boolean => process.stdout.writable;
+
 export function printLine(text: string): void {
   process.stdout.write(`${printable(text)}\n`);
 }

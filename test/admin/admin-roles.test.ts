@@ -212,6 +212,33 @@ describe('somebody of a tenant', () => {
     }
   });
 
+  test('reads no record of an earlier tenant of its name', async () => {
+    const sinceOf: (number | undefined)[] = [];
+    const { records } = admin.deps;
+    const note = async ({ filter }: Parameters<typeof records.page>[0]) => {
+      sinceOf.push(filter.sinceMs);
+      return { records: [], next: null, badLines: 0 };
+    };
+    Object.assign(admin.deps, { records: { ...records, page: note, follow: note } });
+    const { createdAtMs } = admin.tenants.get('acme')!;
+    const later = createdAtMs + 1;
+    for (const query of ['', '&since=5', `&since=${later}`]) {
+      for (const route of ['records', 'tail']) {
+        const path = `/v1/audit/${route}?tenant=acme${query}`;
+        expect((await get(path, TOKEN_OF['tenant auditor']())).status, path).toBe(200);
+      }
+    }
+    // A tail without a time begins behind the newest record.
+    expect(sinceOf.splice(0)).toEqual([
+      ...[createdAtMs, undefined],
+      ...[createdAtMs, createdAtMs],
+      ...[later, later],
+    ]);
+    await get('/v1/audit/records?tenant=acme', TOKEN_OF.operator());
+    expect(sinceOf).toEqual([undefined]);
+    Object.assign(admin.deps, { records });
+  });
+
   test('cannot give itself the rights of an operator by a rule', async () => {
     const token = TOKEN_OF['tenant admin']();
     const body = {

@@ -65,6 +65,17 @@ describe('audit explain', () => {
     expect(missing.code).toBe(1);
     expect(missing.stderr).toContain('holds no record access:999999999');
   });
+
+  it('looks into the folder that audit.dir or --dir names', async () => {
+    const audit = join(fixture.broker.dataDir, 'audit');
+    for (const options of [
+      ['--dir', audit],
+      ['--set', `audit.dir=${audit}`],
+    ]) {
+      const { code, stdout } = await runInProcess(['audit', 'explain', 'security:1', ...options]);
+      expect([code, stdout.includes(`(${audit}/security-`)], options[0]).toEqual([0, true]);
+    }
+  });
 });
 
 it('a record that stands for many says so', () => {

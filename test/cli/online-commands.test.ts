@@ -52,6 +52,10 @@ describeRequiring(['built-broker'], 'online commands', () => {
     expect(stdout).toMatch(/telemetry +6 /);
   });
 
+  test('backup --list says why there is none', async () => {
+    expect(await good('backup --list')).toContain('backup.dir is empty');
+  });
+
   test('tenants: create (the CA is made here), again, list, suspend, resume', async () => {
     expect(await good('tenant create initech')).toContain('tenant initech is registered');
     await good('tenant create initech');

@@ -166,6 +166,14 @@ async function begin(what: string, input: Asked, context: RouteContext): Promise
   });
 }
 
+/** Records of an earlier tenant of the name stay: they are the operator's, not its successor's. */
+function sinceItExists<A extends Asked>(input: A, { deps, subject }: RouteContext): A {
+  const tenant = subject.tenant === null ? undefined : deps.tenants.get(subject.tenant);
+  const { filter } = input;
+  if (tenant === undefined || (filter.sinceMs ?? 0) >= tenant.createdAtMs) return input;
+  return { ...input, filter: { ...filter, sinceMs: tenant.createdAtMs } };
+}
+
 /** By the names that fields of a record have, so that what is hidden there is hidden here. */
 function factsOf({ network, ...same }: AuditFilter): Facts {
   return { ...same, ...(network !== undefined && { address: network }) };
@@ -189,11 +197,12 @@ const records = defineRoute({
     ({ order, ...question }): Asked => ({ ...askedFrom(question), order, waitMs: 0 }),
   ),
   answers: { 200: PAGE },
-  handle: async (input, context) => {
+  handle: async (question, context) => {
+    const input = sinceItExists(question, context);
     await begin('audit-query', input, context);
     const { filter, order, cursor, limit } = input;
-    const question = { filter, order, reader: readerOf(context) };
-    return ok(await context.deps.records.page(question, cursor, limit));
+    const wanted = { filter, order, reader: readerOf(context) };
+    return ok(await context.deps.records.page(wanted, cursor, limit));
   },
 });
 
@@ -214,7 +223,9 @@ const tail = defineRoute({
     },
   ),
   answers: { 200: PAGE },
-  handle: async (input, context) => {
+  handle: async (asked, context) => {
+    // Without a time it begins behind the newest record.
+    const input = asked.filter.sinceMs === undefined ? asked : sinceItExists(asked, context);
     await begin('audit-tail', input, context);
     const { filter, order, cursor, limit, waitMs } = input;
     const question = { filter, order, reader: readerOf(context) };
