@@ -26,6 +26,7 @@ import { type ClientServers, makeClientServers } from './broker/client-server.ts
 import { CrlFile, type CrlFileOptions } from './broker/crls.ts';
 import { enabledTokens, TokenSweep } from './broker/delegation-tokens.ts';
 import { developmentKcatLine, prepareCertificates, seedTenants } from './broker/development.ts';
+import { requestQuotas } from './broker/quotas.ts';
 import { enabledMechanisms } from './broker/sasl.ts';
 import {
   openAudit,
@@ -123,10 +124,18 @@ async function start(
       ...certificates.map(({ material }) => material.certificate),
     ],
   });
+  const quotas = requestQuotas(state, audit);
+  quotas.start();
+  undo.push(() => quotas.stop());
   const views: TenantViews = new TenantViews({
     engine,
     registry,
     logger,
+    limits: {
+      clock: systemClock,
+      defaultPartitions: config['num.partitions'],
+      of: (tenant) => quotas.book.of(tenant),
+    },
     disconnect: (match) => {
       servers.mtls.disconnect(match);
       servers.sasl?.disconnect(match);
@@ -170,6 +179,7 @@ async function start(
     viewOf: (tenant) => views.get(tenant),
     bans: () => state.image.bans,
     guard,
+    quotas,
     revocationsOf: (tenant) => state.image.tenants.get(tenant)?.revocations ?? Revocations.NONE,
     isRevoked: clientCrl.isRevoked,
     liveness: watchCertificateNetworks(config, { state, audit, logger }),
@@ -215,6 +225,7 @@ async function start(
     guard,
     external,
     logger,
+    quotas,
     registry,
     servers,
     state,
@@ -297,6 +308,7 @@ function follow(
         if (change.banned.length > 0) recheck(servers, null, logger);
         continue;
       }
+      if (change.type === 'broker-limits') continue;
       const tenant = image.tenants.get(change.tenant);
       if (tenant === undefined) continue;
       const { name, acls } = tenant;
@@ -313,8 +325,8 @@ function follow(
         if (change.removed.length > 0) recheck(servers, name, logger);
       } else if (change.type === 'certificates-revoked' || change.type === 'suspensions') {
         recheck(servers, name, logger);
-      } else if (change.type !== 'client-quotas') {
-        // Quotas are read from the image: they change no rule and no connection.
+      } else if (change.type !== 'client-quotas' && change.type !== 'tenant-limits') {
+        // Quotas and limits are read from the image: they change no rule and no connection.
         views.update(tenant);
         if (change.type !== 'tenant' && change.type !== 'tenant-state') {
           recheck(servers, name, logger);

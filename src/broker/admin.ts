@@ -27,6 +27,7 @@ import {
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import { tlsServerOptions } from '../security/tls-context.ts';
 import { OperatorTokens } from '../security/token/operator-tokens.ts';
+import type { RequestQuotas } from '../server/request-quotas.ts';
 import type { Server } from '../server/server.ts';
 import type { TenantViews } from '../server/tenant-views.ts';
 import type { ClientServers } from './client-server.ts';
@@ -38,6 +39,7 @@ export interface AdminParts extends HealthParts {
   readonly logger: Logger;
   readonly state: SecurityState;
   readonly guard: AuthenticationGuard;
+  readonly quotas: RequestQuotas;
   readonly acls: StateAcls;
   readonly registry: TenantCaRegistry;
   readonly views: TenantViews;

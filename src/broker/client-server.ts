@@ -30,6 +30,7 @@ import { advertisedApis } from '../server/apis/index.ts';
 import { FetchSessionCache } from '../server/fetch-session.ts';
 import type { SaslSettings } from '../server/reception.ts';
 import { type Liveness, Server, type ServerOptions, type TenantView } from '../server/server.ts';
+import type { RequestQuotas } from '../server/request-quotas.ts';
 import type { TenantSecurity } from '../server/tenant-security.ts';
 import { proxyProtocol } from './abuse.ts';
 import type { ListenerCertificates } from './certificates.ts';
@@ -52,6 +53,7 @@ export interface ClientServerParts {
   readonly revocationsOf: (tenant: string) => Revocations;
   readonly bans: () => Bans;
   readonly guard: AuthenticationGuard;
+  readonly quotas: RequestQuotas;
   /** What the CRLs of clients say. */
   readonly isRevoked: RevocationCheck;
   /** Of connections with a certificate. */
@@ -132,12 +134,14 @@ function sharedOptions(
         systemRandom,
       ),
       security,
+      quotas: parts.quotas,
       nodeId: config['node.id'],
       get fetchMaxBytes() {
         return unsentBudget.answerBytes(config['fetch.max.bytes']);
       },
       describedPartitionsMax: config['max.request.partition.size.limit'],
       autoCreateTopics: config['auto.create.topics.enable'],
+      defaultPartitions: config['num.partitions'],
       advertisedApis: advertisedApis(),
     },
     random: systemRandom,

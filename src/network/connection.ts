@@ -13,6 +13,7 @@ import type { Duplex } from 'node:stream';
 import { ProtocolError } from '../base/errors.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
 import { type FrameLimit, FrameReader } from './frame-reader.ts';
+import { Mute } from './mute.ts';
 import type { ReceiveBudget } from './receive-budget.ts';
 import type { UnsentBudget } from './unsent-budget.ts';
 
@@ -21,7 +22,12 @@ const TURN_MS = 10;
 
 /** An answer: the frame's buffers; null = none is sent (acks=0); 'close' = hang up, no answer. */
 export type Answer =
-  | { readonly frame: readonly Buffer[] | null; readonly muteMs: number }
+  | {
+      readonly frame: readonly Buffer[] | null;
+      readonly muteMs: number;
+      /** Asked when that is over, and now and then before: what is left of it by now. */
+      readonly stillMuteMs?: () => number;
+    }
   | 'close';
 
 /** Handles one request. Calls `ordered` as soon as a later Produce may begin. */
@@ -79,7 +85,7 @@ export class Connection {
   #flushScheduled = false;
   #paused = false;
   #pumping = false;
-  #muteTimer: NodeJS.Timeout | null = null;
+  readonly #mute: Mute;
   #lastActiveMs: number;
   /** Bytes of the frames that wait or are begun, and what the budget knows of this connection. */
   #frameBytes = 0;
@@ -102,6 +108,7 @@ export class Connection {
     this.#limits = limits;
     this.#hooks = hooks;
     this.#lastActiveMs = hooks.nowMs();
+    this.#mute = new Mute(hooks.nowMs, () => this.#pump());
     this.#reader = new FrameReader(limits.frameLimit, (frame) => {
       this.#waiting.push(frame);
       this.#frameBytes += frame.length;
@@ -154,7 +161,7 @@ export class Connection {
     this.#accountedBytes = 0;
     this.#limits.unsentBudget.change(-this.#accountedUnsentBytes);
     this.#accountedUnsentBytes = 0;
-    if (this.#muteTimer !== null) clearTimeout(this.#muteTimer);
+    this.#mute.end();
     this.#socket.destroy();
     this.#hooks.onClose(reason, detail);
   }
@@ -229,7 +236,7 @@ export class Connection {
   }
 
   #choked(): boolean {
-    return this.#muteTimer !== null || this.unsentBytes > this.#limits.maxUnsentBytes;
+    return this.#mute.isMute || this.unsentBytes > this.#limits.maxUnsentBytes;
   }
 
   #mayBegin(frame: Buffer): boolean {
@@ -303,17 +310,8 @@ export class Connection {
         this.#ready.push(chunk);
         this.#readyBytes += chunk.length;
       }
-      if (answer.muteMs > 0) this.#mute(answer.muteMs);
+      if (answer.muteMs > 0) this.#mute.add(answer.muteMs, answer.stillMuteMs);
     }
-  }
-
-  /** KIP-219: the answer leaves first, then the channel stays silent for the throttle time. */
-  #mute(muteMs: number): void {
-    if (this.#muteTimer !== null) clearTimeout(this.#muteTimer);
-    this.#muteTimer = setTimeout(() => {
-      this.#muteTimer = null;
-      this.#pump();
-    }, muteMs);
   }
 
   #flush(): void {

@@ -22,9 +22,11 @@ import {
 import type { TenantAcls } from '../security/acl/tenant-acls.ts';
 import type { Action, AuthorizationResult, Authorizer } from '../security/authorizer.ts';
 import type { FetchSessionCache } from './fetch-session.ts';
+import type { RequestQuotas, Throttle } from './request-quotas.ts';
 import type { Session } from './session.ts';
 import type { TenantSecurity } from './tenant-security.ts';
 import { workInTurns } from './work-in-turns.ts';
+import { WorkTime } from './work-time.ts';
 
 /** What every handler may use beside its request. */
 export interface ServerServices {
@@ -36,12 +38,15 @@ export interface ServerServices {
   readonly clock: Clock;
   readonly fetchSessions: FetchSessionCache;
   readonly security: TenantSecurity;
+  readonly quotas: RequestQuotas;
   readonly nodeId: number;
   /** The most record bytes in one Fetch answer, as memory stands now. */
   readonly fetchMaxBytes: number;
   /** Partitions in one DescribeTopicPartitions answer, whatever the client asks for. */
   readonly describedPartitionsMax: number;
   readonly autoCreateTopics: boolean;
+  /** Partitions of a topic that names no number. */
+  readonly defaultPartitions: number;
   /** What ApiVersions answers. */
   readonly advertisedApis: readonly {
     readonly apiKey: number;
@@ -68,6 +73,10 @@ export class RequestContext {
   readonly clientId: string;
   /** Tells the connection that a later Produce may begin: this one has its place in the log. */
   readonly ordered: () => void;
+  /** How long it has had the event loop. */
+  work: WorkTime;
+  /** What a quota has made of it so far. */
+  throttle: Throttle | null = null;
   #denied = false;
   /** What the request was let in for, and under which policy the first of it was decided. */
   #grants: AccessEvent[] = [];
@@ -87,6 +96,7 @@ export class RequestContext {
     this.apiVersion = identity.apiVersion;
     this.clientId = identity.clientId;
     this.ordered = ordered;
+    this.work = new WorkTime(services.clock);
   }
 
   /** The tenant's view of the engine. */
@@ -103,6 +113,11 @@ export class RequestContext {
       clientHost: `/${session.host}`,
       ordered,
       isStillPermitted: () => this.isStillPermitted(),
+      onLimit: (key, limit) => {
+        const { alarms } = this.services.quotas;
+        const bite = { key, scope: 'tenant', limit, effect: 'refused' } as const;
+        alarms.bit(session.subject, bite, this.services.clock.monotonicMs());
+      },
     };
   }
 

@@ -25,8 +25,12 @@ import type { ApiDefinition } from './define-api.ts';
 import { DraftAnswers, DraftContext, UndecidedError } from './draft-context.ts';
 import { RequestContext, type ServerServices } from './request-context.ts';
 import type { Session } from './session.ts';
+import { WorkTime } from './work-time.ts';
 
 type Outcome = unknown | null | 'close';
+
+/** As the answer can say it. */
+const THROTTLE_MS_MAX = 2 ** 31 - 1;
 
 /** One request, kept until it is answered: a draft begins again from here. */
 interface Call {
@@ -37,6 +41,7 @@ interface Call {
   readonly ordered: () => void;
   /** What was asked for outside so far; null where nothing is. */
   readonly answers: DraftAnswers | null;
+  readonly work: WorkTime;
 }
 
 export class RequestPipeline {
@@ -66,12 +71,18 @@ export class RequestPipeline {
     }
     const isAsked = this.#services.authorizer.outside?.concerns(session.principal.tenant) === true;
     const answers = isAsked ? new DraftAnswers() : null;
-    return this.#begin({ session, frame, header, api, ordered, answers });
+    const work = new WorkTime(this.#services.clock);
+    return this.#begin({ session, frame, header, api, ordered, answers, work });
   }
 
   #begin(call: Call): Answer | Promise<Answer> {
     const { api, header, frame } = call;
-    return this.#run(call, this.#contextOf(call), bodyOf(api, header, frame));
+    call.work.resume();
+    const ctx = this.#contextOf(call);
+    ctx.work = call.work;
+    const answer = this.#run(call, ctx, bodyOf(api, header, frame));
+    call.work.pause();
+    return answer;
   }
 
   #contextOf({ session, header, api, ordered, answers }: Call): RequestContext {
@@ -107,7 +118,12 @@ export class RequestPipeline {
     if (outcome instanceof Promise) {
       return outcome
         .catch((error: unknown) => this.#failed(call, ctx, error))
-        .then((settled) => this.#answer(call, ctx, settled));
+        .then((settled) => {
+          call.work.resume();
+          const answer = this.#answer(call, ctx, settled);
+          call.work.pause();
+          return answer;
+        });
     }
     return this.#answer(call, ctx, outcome);
   }
@@ -122,14 +138,10 @@ export class RequestPipeline {
   }
 
   /** An answer that contains a refusal waits for its record. */
-  #recorded(
-    { api, header }: Call,
-    ctx: RequestContext,
-    outcome: Outcome,
-  ): Answer | Promise<Answer> {
+  #recorded(call: Call, ctx: RequestContext, outcome: Outcome): Answer | Promise<Answer> {
     if (ctx.unrecorded) {
       return ctx.recorded().then(
-        () => encode(api, header, outcome),
+        () => this.#encode(call, ctx, outcome),
         (error: unknown) => {
           this.#services.logger.error(
             { err: error, api: ctx.apiName },
@@ -139,7 +151,20 @@ export class RequestPipeline {
         },
       );
     }
-    return encode(api, header, outcome);
+    return this.#encode(call, ctx, outcome);
+  }
+
+  /** What it used is charged now; a quota that is passed stands in the answer, then the pause. */
+  #encode({ api, header, frame }: Call, ctx: RequestContext, outcome: Outcome): Answer {
+    if (outcome === 'close') return 'close';
+    const throttle = this.#services.quotas.settle(ctx, frame.length);
+    if (throttle === null) return encode(api, header, outcome);
+    if (outcome !== null) {
+      const { throttleTimeMs = 0 } = outcome as { throttleTimeMs?: number };
+      const ms = Math.min(THROTTLE_MS_MAX, Math.max(throttleTimeMs, throttle.ms));
+      (outcome as { throttleTimeMs?: number }).throttleTimeMs = ms;
+    }
+    return { ...encode(api, header, outcome), muteMs: throttle.ms, stillMuteMs: throttle.waitMs };
   }
 
   /** The outcome was a draft. It is thrown away, and what it lacked is asked for. */
@@ -185,8 +210,11 @@ function bodyOf({ key }: ApiDefinition, header: RequestHeader, frame: Buffer): u
   return decodeRequest(key, header.apiVersion, frame, header.bodyOffset, frame.length);
 }
 
-function encode(api: ApiDefinition, header: RequestHeader, outcome: Outcome): Answer {
-  if (outcome === 'close') return 'close';
+function encode(
+  api: ApiDefinition,
+  header: RequestHeader,
+  outcome: unknown,
+): Exclude<Answer, 'close'> {
   if (outcome === null) return { frame: null, muteMs: 0 };
   const { apiVersion, correlationId } = header;
   const body = outcome as Record<string, unknown>;

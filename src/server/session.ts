@@ -9,6 +9,7 @@
 import type { AccessEvent, AuditSubject } from '../audit/audit-event.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { KafkaPrincipal } from '../security/principal.ts';
+import type { ClientStanding } from './client-standing.ts';
 import type { SaslReauthentication } from './sasl-reauthentication.ts';
 
 /** Resources remembered for a connection before its memory starts afresh. */
@@ -30,6 +31,8 @@ export class Session {
   readonly advertised: Endpoint;
   /** How a login is renewed; null where a certificate was the proof. */
   reauthentication: SaslReauthentication | null = null;
+  /** What limits it, as found last; see request-quotas.ts. */
+  standing: ClientStanding | null = null;
   readonly #closing = new AbortController();
   #isGone = false;
   #epoch = -1;

@@ -9,6 +9,7 @@ import { type FileAuditLog, openFileAuditLog } from '../../src/audit/file-audit-
 import { makeDirectoriesSync } from '../../src/base/file-system.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import type { Random } from '../../src/base/random.ts';
+import { requestQuotas } from '../../src/broker/quotas.ts';
 import { tenantSecurity } from '../../src/broker/tenant-security.ts';
 import type { Config } from '../../src/config/config-schema.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
@@ -115,10 +116,12 @@ export class World {
       clock,
       fetchSessions: new FetchSessionCache(FETCH_SESSION_SLOTS, clock, random),
       security: tenantSecurity(state, config, null),
+      quotas: requestQuotas(state, audit, clock),
       nodeId: 1,
       fetchMaxBytes: 1024 * 1024,
       describedPartitionsMax: 50,
       autoCreateTopics: true,
+      defaultPartitions: 1,
       advertisedApis: advertisedApis(),
     });
     for (const tenant of TENANTS) {
@@ -126,7 +129,7 @@ export class World {
     }
     state.onChange((image, changes) => {
       for (const change of changes) {
-        if (change.type === 'bans') continue;
+        if (change.type === 'bans' || change.type === 'broker-limits') continue;
         authorizer.setDynamicRules(change.tenant, image.tenants.get(change.tenant)?.acls ?? []);
       }
     });
