@@ -33,6 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'tenancy/',
     'metadata/',
     'security/',
+    'quota/',
     'audit/',
     'engine/engine.ts',
     'protocol/',

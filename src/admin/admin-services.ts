@@ -238,6 +238,32 @@ export interface AdminRevocations {
   setSuspended(tenant: string, id: SuspendedId, isSuspended: boolean): Promise<void>;
 }
 
+/** Whose quota: a user and client id, or an address, of the tenant's own; else the operator's limit. */
+export interface QuotaScope {
+  /** Null: the broker as a whole. */
+  readonly tenant: string | null;
+  /** Null in these three is the default of all. */
+  readonly user?: string | null;
+  readonly clientId?: string | null;
+  readonly ip?: string | null;
+  readonly fleet?: string;
+  readonly device?: string;
+}
+
+export interface QuotaView {
+  readonly scope: QuotaScope;
+  readonly values: Readonly<Record<string, number>>;
+  /** By the same names: what is used now. Null where it was not asked for. */
+  readonly usage: Readonly<Record<string, number>> | null;
+}
+
+/** Changes resolve once they are durable and in force; AdminError for what is refused. */
+export interface AdminQuotas {
+  /** Undefined when there is no such tenant; tenant null: the broker as a whole. */
+  list(tenant: string | null, withUsage: boolean): Promise<readonly QuotaView[] | undefined>;
+  set(scope: QuotaScope, values: Readonly<Record<string, number | null>>): Promise<void>;
+}
+
 export interface BanView {
   /** An address or a network; null where a name of a tenant is banned. */
   readonly network: string | null;
@@ -356,6 +382,7 @@ export interface AdminDeps {
   readonly external: AdminAuthorizer;
   readonly revocations: AdminRevocations;
   readonly bans: AdminBans;
+  readonly quotas: AdminQuotas;
   readonly health: () => readonly HealthCheck[];
   readonly status: () => StatusReport;
   /** Null while no candidate policy is on trial. */

@@ -137,6 +137,28 @@ export class RequestFields {
     return configs;
   }
 
+  /** Names to numbers, or to null for what is to be taken away; at least one. */
+  numbers<const T extends string>(
+    name: string,
+    names: readonly T[],
+  ): Readonly<Partial<Record<T, number | null>>> {
+    const value = this.#take(name);
+    const allowed = `an object with numbers or nulls under some of ${names.join(', ')}`;
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw invalid(name, allowed);
+    }
+    const numbers: Partial<Record<T, number | null>> = {};
+    const given = Object.entries(value);
+    for (const [key, number] of given) {
+      const known = names.find((candidate) => candidate === key);
+      const isNumber = number === null || (typeof number === 'number' && Number.isFinite(number));
+      if (known === undefined || !isNumber) throw invalid(name, allowed);
+      numbers[known] = number;
+    }
+    if (given.length === 0) throw invalid(name, allowed);
+    return numbers;
+  }
+
   /** Throws when the request has a field that nobody asked for. */
   finish(): void {
     for (const name of this.#values.keys()) {

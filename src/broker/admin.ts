@@ -6,6 +6,7 @@ import { ExternalDecisions } from '../admin/external-decisions.ts';
 import { PolicyAcls } from '../admin/policy-acls.ts';
 import { AdminError } from '../admin/problem.ts';
 import { StateBans } from '../admin/state-bans.ts';
+import { StateQuotas } from '../admin/state-quotas.ts';
 import { StateRevocations } from '../admin/state-revocations.ts';
 import { StateTenantCas } from '../admin/state-tenant-cas.ts';
 import { StateTenants } from '../admin/state-tenants.ts';
@@ -33,6 +34,7 @@ import type { TenantViews } from '../server/tenant-views.ts';
 import type { ClientServers } from './client-server.ts';
 import { type HealthParts, healthOf } from './health.ts';
 import type { ShadowPolicy } from './storage.ts';
+import { quotaUsage } from './quotas.ts';
 import { adminIssuers, type IssuerParts } from './token-issuers.ts';
 
 export interface AdminParts extends HealthParts {
@@ -104,6 +106,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     users: new StateUsers(state),
     external: new ExternalDecisions(parts.external?.authorizer ?? null),
     revocations: new StateRevocations(state),
+    quotas: new StateQuotas(state, quotaUsage(parts.quotas, views)),
     bans: new StateBans(state, parts.guard, systemClock),
     shadow: () => shadowReport(parts.shadow),
     health: () => healthOf(parts),

@@ -15,6 +15,7 @@ import {
 import { asObject, cell, dateCell, listIn } from './answer-fields.ts';
 import { CommandError, UsageError } from './command-error.ts';
 import { printJson, printLine, printTable } from './output.ts';
+import { quotaRows } from './quota.ts';
 import { registerTenantCa } from './tenant-ca.ts';
 
 interface Options extends ConnectionOptions {
@@ -110,9 +111,16 @@ async function show(
   options: Options,
 ): Promise<void> {
   const path = pathOf('v1', 'tenants', name, ...verb);
-  const answer = await withAdmin(options, (client) => client.call(method, path));
+  const isDescription = method === 'GET';
+  const { answer, quotas } = await withAdmin(options, async (client) => {
+    const about = `${pathOf('v1', 'quotas')}?${new URLSearchParams({ tenant: name, usage: 'true' })}`;
+    return {
+      answer: await client.call(method, path),
+      quotas: isDescription ? await client.call('GET', about) : null,
+    };
+  });
   if (options.json === true) {
-    printJson(answer);
+    printJson(isDescription ? { ...asObject(answer), ...asObject(quotas) } : answer);
     return;
   }
   const tenant = asObject(answer);
@@ -121,4 +129,7 @@ async function show(
   printLine(`created         ${dateCell(tenant, 'createdAtMs')}`);
   printLine(`CA fingerprint  ${cell(tenant, 'caFingerprint')}`);
   printLine(`CA expires      ${dateCell(tenant, 'caExpiresAtMs')}`);
+  if (!isDescription) return;
+  const rows = quotaRows(quotas, true);
+  if (rows.length > 0) printTable(['WHOSE', 'LIMIT', 'VALUE', 'USED'], rows, '');
 }

@@ -8,26 +8,29 @@
  * bucket, which only makes their quota tighter. So names made at will bring no memory and, beyond
  * that number, no fresh quota either.
  */
-import type { QuotaKey } from './client-quota-entity.ts';
+import { entityKey, type QuotaKey } from './client-quota-entity.ts';
 import type { ClientQuota, ClientQuotas } from './client-quotas.ts';
 import { RATE_WINDOW_MS, SampledRate } from './sampled-rate.ts';
-import { TokenBucket } from './token-bucket.ts';
+import { MUTATION_BURST_SECONDS, RATE_BURST_SECONDS, TokenBucket } from './token-bucket.ts';
 
 export type ClientQuotaKey = Exclude<QuotaKey, 'connection_creation_rate'>;
 
-/** Idle this long a bucket is as new; a debt of credits may take longer (see `isAsNew`). */
+/** Idle this long a bucket is as new, where it has no debt. */
 const IDLE_MS = RATE_WINDOW_MS;
-/** The longest that a debt of permits is remembered after its last use. */
+/** The longest that a debt is remembered after its last use. */
 const DEBT_MS = 3_600_000;
 
 export class QuotaBucket {
-  readonly rate = new SampledRate();
-  /** Null where the quota is a rate. */
-  readonly credits: TokenBucket | null;
+  /** What decides. */
+  readonly credits: TokenBucket;
+  /** What is shown; null where the credits are. */
+  readonly rate: SampledRate | null;
   readonly tenant: string;
   readonly key: ClientQuotaKey;
   /** Whose it is, as `user`, a line feed, `client id`; null where any is meant. */
   readonly owner: string | null;
+  /** The entry that was found for it, by entityKey. */
+  readonly entry: string;
   limit: number;
   lastUsedMs: number;
   /** True once it was dropped: who holds it asks for another. */
@@ -37,15 +40,25 @@ export class QuotaBucket {
     this.tenant = id.tenant;
     this.key = id.key;
     this.owner = id.owner;
-    this.credits = id.key === 'controller_mutation_rate' ? new TokenBucket() : null;
+    this.entry = id.entry;
+    const isMutation = id.key === 'controller_mutation_rate';
+    this.credits = new TokenBucket(isMutation ? MUTATION_BURST_SECONDS : RATE_BURST_SECONDS);
+    this.rate = isMutation ? null : new SampledRate();
     this.limit = limit;
     this.lastUsedMs = nowMs;
+  }
+
+  /** Uses some of it; answers how long whoever did is to wait. */
+  use(amount: number, nowMs: number): number {
+    this.lastUsedMs = nowMs;
+    this.rate?.record(amount, nowMs);
+    this.credits.record(amount, this.limit, nowMs);
+    return this.credits.throttleMs(this.limit, nowMs);
   }
 
   isAsNew(nowMs: number): boolean {
     const idleMs = nowMs - this.lastUsedMs;
     if (idleMs < IDLE_MS) return false;
-    if (this.credits === null) return true;
     return idleMs > DEBT_MS || this.credits.used(this.limit, nowMs) <= 0;
   }
 }
@@ -54,6 +67,7 @@ interface BucketId {
   readonly tenant: string;
   readonly key: ClientQuotaKey;
   readonly owner: string | null;
+  readonly entry: string;
 }
 
 export interface BucketLimits {
@@ -93,7 +107,8 @@ export class ClientQuotaBuckets {
     const quota = quotas.forClient(key, user, clientId);
     if (quota === undefined) return null;
     const owner = ownerOf(quota, user, clientId);
-    return this.#bucket({ tenant, key, owner }, quota.limit, nowMs);
+    const entry = entityKey(quota.entity);
+    return this.#bucket({ tenant, key, owner, entry }, quota.limit, nowMs);
   }
 
   /** Of a tenant, those in use; for what is shown. */
@@ -149,4 +164,5 @@ function ownerOf({ entity }: ClientQuota, user: string, clientId: string): strin
   return `${ofUser}\n${ofClient}`;
 }
 
-const textOf = ({ tenant, key, owner }: BucketId): string => `${key}\n${tenant}\n${owner ?? ''}`;
+const textOf = ({ tenant, key, owner, entry }: BucketId): string =>
+  `${key}\n${tenant}\n${owner === null ? '' : `${owner}\n${entry}`}`;

@@ -1,5 +1,5 @@
 /**
- * Owns the rate of one quota bucket as Kafka measures it (Rate over a WindowedSum of SampledStat,
+ * Owns a rate as Kafka measures it (Rate over a WindowedSum of SampledStat,
  * QuotaUtils): 11 samples of one second, begun by the first event after the one before is full.
  *
  * Invariant: a rate that saw nothing for all its samples is the same as a new one. Memory is taken
@@ -80,5 +80,3 @@ export class SampledRate {
   }
 }
 
-/** The most that fits into a window in which nothing was before (maxValueInQuotaWindow). */
-export const mostInWindow = (quota: number): number => quota * (SAMPLES - 1);

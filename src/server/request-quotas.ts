@@ -17,11 +17,13 @@ import {
 } from '../quota/client-quota-buckets.ts';
 import type { ClientQuotas } from '../quota/client-quotas.ts';
 import { ConnectionQuotas } from '../quota/connection-quotas.ts';
-import { mostInWindow } from '../quota/sampled-rate.ts';
 import type { ShareNode } from '../quota/share-node.ts';
 import { type LimitBook, ShareTree } from '../quota/share-tree.ts';
 import { SHARED_RATE_KEYS, type SharedRateKey } from '../quota/tenant-limits.ts';
-import { TokenBucket } from '../quota/token-bucket.ts';
+import {
+  MUTATION_BURST_SECONDS,
+  TokenBucket,
+} from '../quota/token-bucket.ts';
 import type { Bite, LimitAlarms } from './limit-alarms.ts';
 import type { RequestContext } from './request-context.ts';
 import { type ClientStanding, isStale, scopeOf, standingOf } from './client-standing.ts';
@@ -125,11 +127,17 @@ export class RequestQuotas {
 
   /** The most record bytes that fit into one answer of a Fetch. */
   fetchBytesMax(ctx: RequestContext): number {
-    const standing = this.#standing(ctx, this.#clock.monotonicMs());
+    const nowMs = this.#clock.monotonicMs();
+    const standing = this.#standing(ctx, nowMs);
     if (standing.isFree) return Number.POSITIVE_INFINITY;
     const { consumer_byte_rate: bucket } = standing.buckets;
-    const weight = standing.leaves.consumer_byte_rate?.weight ?? Number.POSITIVE_INFINITY;
-    return Math.floor(Math.min(mostInWindow(bucket?.limit ?? weight), mostInWindow(weight)));
+    // What there is, or else a second's worth: Kafka allows ten, which would come in lumps.
+    const ofBucket =
+      bucket === null
+        ? Number.POSITIVE_INFINITY
+        : Math.max(bucket.limit, bucket.credits.left(bucket.limit, nowMs));
+    const ofLeaf = standing.leaves.consumer_byte_rate?.rate ?? Number.POSITIVE_INFINITY;
+    return Math.max(1, Math.floor(Math.min(ofBucket, ofLeaf)));
   }
 
   /** Charges the answer of a Fetch; true: it must be empty, and is charged nothing. */
@@ -139,13 +147,13 @@ export class RequestQuotas {
     if (standing.isFree) return false;
     const bucket = standing.buckets.consumer_byte_rate;
     if (bucket !== null) {
-      const before = bucket.rate.sum(nowMs);
-      const ms = use(bucket, responseBytes, nowMs);
+      const isFull = bucket.credits.used(bucket.limit, nowMs) <= 0;
+      const ms = bucket.use(responseBytes, nowMs);
       // One batch may be larger than all that the quota allows in a window. Kafka never gives it
       // out then; here it is, when nothing was before it, and is waited for.
-      const isHeld = ms > 0 && before > 0;
-      if (isHeld) bucket.rate.record(-responseBytes, nowMs);
+      const isHeld = ms > 0 && !isFull;
       if (ms > 0) this.#throttle(ctx, standing, bucket, ms, nowMs);
+      if (isHeld) bucket.use(-responseBytes, nowMs);
       if (isHeld) return true;
     }
     const leaf = standing.leaves.consumer_byte_rate;
@@ -193,6 +201,14 @@ export class RequestQuotas {
     };
   }
 
+  /** Permits of the tenant's ceiling on topic changes that are in use. */
+  creditsUsed(tenant: string): number {
+    const limit = this.book.of(tenant).limit('controller_mutation_rate');
+    const credits = this.#tenantCredits.get(tenant);
+    if (limit === undefined || credits === undefined) return 0;
+    return credits.used(limit, this.#clock.monotonicMs());
+  }
+
   #charge(
     ctx: RequestContext,
     standing: ClientStanding,
@@ -202,8 +218,11 @@ export class RequestQuotas {
   ): void {
     const bucket = key === 'request_rate' ? null : standing.buckets[key];
     if (bucket !== null) {
-      const over = use(bucket, amount, nowMs);
-      const ms = key === 'request_percentage' ? Math.min(over, REQUEST_THROTTLE_MS_MAX) : over;
+      let ms = bucket.use(amount, nowMs);
+      if (key === 'request_percentage') {
+        ms = Math.min(ms, REQUEST_THROTTLE_MS_MAX);
+        bucket.credits.forgive(bucket.limit);
+      }
       if (ms > 0) this.#throttle(ctx, standing, bucket, ms, nowMs);
     }
     const leaf = standing.leaves[key];
@@ -254,13 +273,13 @@ export class RequestQuotas {
     const { key, limit } = bucket;
     const scope = scopeOf(standing, key);
     this.alarms.bit(ctx.session.subject, { key, scope, limit, effect: 'throttled' }, nowMs);
-    const endMs = nowMs + ms;
     const { user, clientId, tenant } = standing;
     const waitMs = (): number => {
       const quota = this.quotasOf(tenant).forClient(key, user, clientId);
       if (quota === undefined) return 0;
-      const now = this.#clock.monotonicMs();
-      return Math.min(endMs - now, bucket.rate.throttleMs(quota.limit, now));
+      // The time of the answer, shortened or stretched as the quota was raised or lowered.
+      const goneMs = this.#clock.monotonicMs() - nowMs;
+      return (ms * limit) / quota.limit - goneMs;
     };
     longer(ctx, { ms, waitMs });
   }
@@ -277,7 +296,7 @@ export class RequestQuotas {
       touch: (nowMs: number) => void;
     }[] = [];
     const bucket = standing.buckets[key];
-    if (bucket?.credits != null) {
+    if (bucket !== null) {
       const { credits } = bucket;
       const touch = (ms: number): void => {
         bucket.lastUsedMs = ms;
@@ -288,7 +307,7 @@ export class RequestQuotas {
     const ofTenant = this.book.of(tenant).limit(key);
     if (ofTenant === undefined) this.#tenantCredits.delete(tenant);
     else {
-      const credits = this.#tenantCredits.get(tenant) ?? new TokenBucket();
+      const credits = this.#tenantCredits.get(tenant) ?? new TokenBucket(MUTATION_BURST_SECONDS);
       this.#tenantCredits.set(tenant, credits);
       const limit = (): number => this.book.of(tenant).limit(key) ?? Number.MAX_SAFE_INTEGER;
       limits.push({ credits, limit, scope: 'tenant', touch: () => {} });
@@ -308,13 +327,6 @@ export class RequestQuotas {
     session.standing = standing;
     return standing;
   }
-}
-
-/** Records a use; answers how long the bucket has to rest. */
-function use(bucket: QuotaBucket, amount: number, nowMs: number): number {
-  bucket.lastUsedMs = nowMs;
-  bucket.rate.record(amount, nowMs);
-  return bucket.rate.throttleMs(bucket.limit, nowMs);
 }
 
 /** The longest counts, and whoever waits, waits until the last of them is over. */

@@ -239,8 +239,12 @@ export class Server {
         return;
       }
       const known = this.#subjectOf(subject, principal);
-      const isServed = await this.#admitted(socket, drop, known, { ...identified, place }, view);
-      if (!isServed) place();
+      let isServed = false;
+      try {
+        isServed = await this.#admitted(socket, drop, known, { ...identified, place }, view);
+      } finally {
+        if (!isServed) place();
+      }
     } catch (error) {
       this.#services.logger.error(
         { err: error, remoteAddress: address },

@@ -13,6 +13,7 @@ import type {
   AdminDeps,
   AdminLimits,
   BanView,
+  QuotaView,
   CaView,
   HealthCheck,
   TenantView,
@@ -235,6 +236,7 @@ function inMemory() {
   const revoked: WantedRevocation[] = [];
   const suspended: Suspension[] = [];
   const bans = new Map<string, BanView>();
+  const quotas: QuotaView[] = [];
   const checks: HealthCheck[] = [{ name: 'policy', state: 'ok', reason: null }];
   const acted = (what: string): void => {
     audit.events.push({ kind: 'acted', what });
@@ -251,6 +253,7 @@ function inMemory() {
     | 'external'
     | 'revocations'
     | 'bans'
+    | 'quotas'
     | 'health'
     | 'status'
     | 'shadow'
@@ -377,6 +380,14 @@ function inMemory() {
       remove: async (id) => {
         acted('ban-remove');
         return bans.delete(banKey(id));
+      },
+    },
+    quotas: {
+      list: async (tenant) => (tenant === null || tenants.has(tenant) ? [...quotas] : undefined),
+      set: async (scope, values) => {
+        acted('quota-set');
+        const set = Object.entries(values).filter(([, value]) => value !== null);
+        quotas.push({ scope, values: Object.fromEntries(set) as never, usage: null });
       },
     },
     shadow: () => null,

@@ -87,6 +87,7 @@ describe('authorization', () => {
     if (name === 'POST /v1/tenants') return { name: 'initech', caCertificate: 'PEM' };
     if (name === 'POST /v1/tenants/:tenant/topics') return { name: 'alarms' };
     if (name === 'POST /v1/tenants/:tenant/acls') return RULE;
+    if (name === 'POST /v1/quotas') return { values: { connections: 9 } };
     if (name === 'POST /v1/bans') return { network: '192.0.2.1', durationMs: 1000 };
     if (name === 'POST /v1/tenants/:tenant/cas') return { caCertificate: 'PEM' };
     if (name === 'POST /v1/tenants/:tenant/imported-cas') {

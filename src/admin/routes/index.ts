@@ -5,6 +5,7 @@ import { authorizerRoutes } from './authorizer.ts';
 import { banRoutes } from './bans.ts';
 import { healthRoutes } from './health.ts';
 import { policyRoutes } from './policy.ts';
+import { quotaRoutes } from './quotas.ts';
 import { revocationRoutes } from './revocations.ts';
 import { statusRoutes } from './status.ts';
 import { tenantCaRoutes } from './tenant-cas.ts';
@@ -23,5 +24,6 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...authorizerRoutes,
   ...revocationRoutes,
   ...banRoutes,
+  ...quotaRoutes,
   ...userRoutes,
 ];
