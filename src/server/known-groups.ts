@@ -27,14 +27,16 @@ export class KnownGroups {
 
   async count(): Promise<number> {
     await this.#refresh();
-    return this.#groups.size;
+    const toCome = [...this.#admitted.keys()].filter((group) => !this.#groups.has(group));
+    return this.#groups.size + toCome.length;
   }
 
   /** Lets a group in that is new, where there are fewer than `most`. */
   async admit(group: string, most: number): Promise<boolean> {
     await this.#refresh();
     if (this.has(group)) return true;
-    if (this.#groups.size + this.#admitted.size >= most) return false;
+    if ((await this.count()) >= most) return false;
+    if (this.has(group)) return true;
     this.#admitted.set(group, this.#clock.monotonicMs());
     return true;
   }
