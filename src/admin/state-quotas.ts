@@ -1,10 +1,6 @@
 /** The admin API's quotas, on the security state; what is used comes from whoever counts it. */
 import type { SecurityState } from '../metadata/security-state.ts';
-import {
-  type ClientQuotaEntity,
-  isQuotaKey,
-  type QuotaKey,
-} from '../quota/client-quota-entity.ts';
+import { type ClientQuotaEntity, isQuotaKey, type QuotaKey } from '../quota/client-quota-entity.ts';
 import type { ClientQuotaEntry } from '../quota/client-quotas.ts';
 import { isLimitKey, type LimitEntry, type LimitKey } from '../quota/tenant-limits.ts';
 import type { AdminQuotas, QuotaScope, QuotaView } from './admin-services.ts';

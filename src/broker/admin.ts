@@ -33,8 +33,8 @@ import type { Server } from '../server/server.ts';
 import type { TenantViews } from '../server/tenant-views.ts';
 import type { ClientServers } from './client-server.ts';
 import { type HealthParts, healthOf } from './health.ts';
-import type { ShadowPolicy } from './storage.ts';
 import { quotaUsage } from './quotas.ts';
+import type { ShadowPolicy } from './storage.ts';
 import { adminIssuers, type IssuerParts } from './token-issuers.ts';
 
 export interface AdminParts extends HealthParts {

@@ -19,7 +19,9 @@ const NO_QUOTAS = new ClientQuotas(new Map());
 export function limitBook(state: SecurityState): LimitBook {
   let generation = 0;
   state.onChange((_image, changes) => {
-    const isLimit = changes.some(({ type }) => type === 'tenant-limits' || type === 'broker-limits');
+    const isLimit = changes.some(
+      ({ type }) => type === 'tenant-limits' || type === 'broker-limits',
+    );
     if (isLimit) generation += 1;
   });
   return {

@@ -133,6 +133,8 @@ export interface EngineCall {
    * nothing is changed then. Absent where nobody's right can go.
    */
   readonly isStillPermitted?: () => boolean | Promise<boolean>;
+  /** Told of work that was done for the call after it had waited, in milliseconds. */
+  readonly worked?: (ms: number) => void;
   /** Told of a limit of the tenant that refused something of the call. */
   readonly onLimit?: (key: string, limit: number) => void;
 }

@@ -7,8 +7,8 @@
  * tenant only.
  */
 
-import { applyLimits, type LimitEntry, TenantLimits } from '../quota/tenant-limits.ts';
 import { applyAlteration, type ClientQuotaEntry, ClientQuotas } from '../quota/client-quotas.ts';
+import { applyLimits, type LimitEntry, TenantLimits } from '../quota/tenant-limits.ts';
 import { type Ban, Bans } from '../security/abuse/bans.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
 import { Revocations } from '../security/revocations.ts';

@@ -21,7 +21,11 @@ import type { DelegationTokenChange } from '../security/tokens/delegation-token.
 import { bansIn } from './ban-record.ts';
 import { type CaRecord, caRecord } from './ca-record.ts';
 import { delegationTokenChange } from './delegation-token-record.ts';
-import { type BrokerLimitsRecord, limitAlterations, type TenantLimitsRecord } from './limit-change.ts';
+import {
+  type BrokerLimitsRecord,
+  limitAlterations,
+  type TenantLimitsRecord,
+} from './limit-change.ts';
 import type { TenantState } from './metadata-image.ts';
 import { quotaAlterations } from './quota-record.ts';
 import {

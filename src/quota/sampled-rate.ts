@@ -79,4 +79,3 @@ export class SampledRate {
     return missing > 0 ? elapsedMs + missing * SAMPLE_MS : elapsedMs;
   }
 }
-

@@ -40,7 +40,7 @@ interface Slot {
 export class ShareNode {
   readonly parent: ShareNode | null;
   readonly #limitOf: () => number;
-  #limit = UNLIMITED;
+  #weight = UNLIMITED;
   #generation = -1;
   lastUsedMs: number;
   /** Nodes below it that are there. */
@@ -94,23 +94,27 @@ export class ShareNode {
     if (this.#generation === generation) return;
     this.parent?.refresh(generation);
     this.#generation = generation;
-    this.#limit = this.#limitOf();
+    this.#weight = Math.min(this.#limitOf(), this.parent?.weight ?? UNLIMITED);
   }
 
-  /** Its limit, or else what is above it. */
+  /** Its limit, or what is above it where that is less. */
   get weight(): number {
-    const above = this.parent?.weight ?? UNLIMITED;
-    return Math.min(this.#limit, above);
+    return this.#weight;
+  }
+
+  /** What was taken is more than what was granted so far. */
+  get isInDebt(): boolean {
+    return this.#charged > this.#filled;
   }
 
   /** What it may do a second as things stand. */
   get rate(): number {
-    const { weight } = this;
+    const weight = this.#weight;
     return weight === UNLIMITED ? UNLIMITED : weight * (this.parent?.levelForChildren ?? 1);
   }
 
   get levelForChildren(): number {
-    return this.weight === UNLIMITED ? 1 : this.#level;
+    return this.#weight === UNLIMITED ? 1 : this.#level;
   }
 
   /** What was taken in the last whole second. */
@@ -151,7 +155,7 @@ export class ShareNode {
 
   /** The integral of the level over time, in seconds; what a child gets is this times its weight. */
   growth(nowMs: number): number {
-    if (this.parent !== null) this.parent.growth(nowMs);
+    if (nowMs === this.#grownMs) return this.#growth;
     this.#growth += (Math.max(0, nowMs - this.#grownMs) / SECOND_MS) * this.levelForChildren;
     this.#grownMs = Math.max(this.#grownMs, nowMs);
     return this.#growth;
@@ -174,7 +178,7 @@ export class ShareNode {
     const granted = Math.min(this.#filled, this.#charged);
     const amount = granted - this.#granted;
     this.#granted = granted;
-    let isHungry = this.#charged > this.#filled;
+    let isHungry = this.isInDebt;
     let child: ShareNode = this;
     for (let node = this.parent; node !== null; node = node.parent) {
       node.lastUsedMs = nowMs;

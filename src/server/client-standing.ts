@@ -90,10 +90,7 @@ export function isStale(
 }
 
 /** The entry that limits the client, as it was set: `user pump-1`, `client-id *`. */
-export function scopeOf(
-  { quotas, user, clientId }: ClientStanding,
-  key: ClientQuotaKey,
-): string {
+export function scopeOf({ quotas, user, clientId }: ClientStanding, key: ClientQuotaKey): string {
   const entity = quotas.forClient(key, user, clientId)?.entity ?? {};
   const parts: string[] = [];
   if (entity.user !== undefined) parts.push(`user ${entity.user ?? '*'}`);

@@ -12,8 +12,9 @@
  * - Groups: GROUP_MAX_SIZE_REACHED for one that is new; it is the one error of this kind that clients
  *   know of a group, and they give up on it.
  */
-import { KafkaError } from '../base/errors.ts';
+
 import type { Clock } from '../base/clock.ts';
+import { KafkaError } from '../base/errors.ts';
 import type { Engine, EngineCall } from '../engine/engine.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
 import { ZERO_UUID } from '../protocol/schema.ts';
@@ -111,9 +112,13 @@ export class LimitedTenant extends TenantNamespace {
       return true;
     });
     const release = this.#reserve(topics - before.topics, partitions - before.partitions);
-    return finish(release, () => super.createTopics(request, call), (answer) => {
-      for (const topic of refused) answer.topics.push(topic);
-    });
+    return finish(
+      release,
+      () => super.createTopics(request, call),
+      (answer) => {
+        for (const topic of refused) answer.topics.push(topic);
+      },
+    );
   }
 
   override createPartitions(
@@ -136,9 +141,13 @@ export class LimitedTenant extends TenantNamespace {
       return false;
     });
     const release = this.#reserve(0, partitions - before);
-    return finish(release, () => super.createPartitions(request, call), (answer) => {
-      for (const topic of refused) answer.results.push(topic);
-    });
+    return finish(
+      release,
+      () => super.createPartitions(request, call),
+      (answer) => {
+        for (const topic of refused) answer.results.push(topic);
+      },
+    );
   }
 
   override produce(
@@ -151,7 +160,8 @@ export class LimitedTenant extends TenantNamespace {
     }
     const most = this.#limit('stored_bytes');
     const stored = most === undefined ? 0 : this.#stored.now();
-    if (stored instanceof Promise) return stored.then((bytes) => this.#produce(request, call, bytes));
+    if (stored instanceof Promise)
+      return stored.then((bytes) => this.#produce(request, call, bytes));
     return this.#produce(request, call, stored);
   }
 
@@ -239,7 +249,8 @@ export class LimitedTenant extends TenantNamespace {
 
 const SENTENCES = {
   topics: (most: number) => `The tenant may have ${most} topics: delete one, or ask the operator.`,
-  partitions: (most: number) => `The tenant may have ${most} partitions: ask the operator for more.`,
+  partitions: (most: number) =>
+    `The tenant may have ${most} partitions: ask the operator for more.`,
   stored_bytes: (most: number) =>
     `The tenant may store ${most} bytes: delete records or topics, or ask the operator for more.`,
   message_bytes: (most: number) => `A record batch may have ${most} bytes here: send smaller ones.`,

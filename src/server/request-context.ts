@@ -113,6 +113,7 @@ export class RequestContext {
       clientHost: `/${session.host}`,
       ordered,
       isStillPermitted: () => this.isStillPermitted(),
+      worked: (ms) => this.work.add(ms),
       onLimit: (key, limit) => {
         const { alarms } = this.services.quotas;
         const bite = { key, scope: 'tenant', limit, effect: 'refused' } as const;

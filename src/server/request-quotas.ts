@@ -11,8 +11,8 @@
 import type { Clock, Timer } from '../base/clock.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
 import {
-  type ClientQuotaKey,
   ClientQuotaBuckets,
+  type ClientQuotaKey,
   type QuotaBucket,
 } from '../quota/client-quota-buckets.ts';
 import type { ClientQuotas } from '../quota/client-quotas.ts';
@@ -20,13 +20,10 @@ import { ConnectionQuotas } from '../quota/connection-quotas.ts';
 import type { ShareNode } from '../quota/share-node.ts';
 import { type LimitBook, ShareTree } from '../quota/share-tree.ts';
 import { SHARED_RATE_KEYS, type SharedRateKey } from '../quota/tenant-limits.ts';
-import {
-  MUTATION_BURST_SECONDS,
-  TokenBucket,
-} from '../quota/token-bucket.ts';
+import { MUTATION_BURST_SECONDS, TokenBucket } from '../quota/token-bucket.ts';
+import { type ClientStanding, isStale, scopeOf, standingOf } from './client-standing.ts';
 import type { Bite, LimitAlarms } from './limit-alarms.ts';
 import type { RequestContext } from './request-context.ts';
-import { type ClientStanding, isStale, scopeOf, standingOf } from './client-standing.ts';
 
 /** Percent of a thread that a millisecond of a second is. */
 const PERCENT_OF_MS = 0.1;
@@ -237,8 +234,8 @@ export class RequestQuotas {
     nowMs: number,
   ): void {
     const mark = leaf.charge(amount, nowMs);
+    if (!leaf.isInDebt) return;
     const ms = leaf.waitMs(mark, nowMs);
-    if (ms === 0) return;
     const { subject } = ctx.session;
     this.alarms.bit(subject, this.#ceiling(ctx, key), nowMs);
     const waitMs = (): number => {
@@ -257,9 +254,7 @@ export class RequestQuotas {
     return (
       found(`device ${name}`, limits.limit(key, { device: name })) ??
       (fleet === null ? null : found(`fleet ${fleet}`, limits.limit(key, { fleet }))) ??
-      found('tenant', limits.limit(key)) ??
-      // What the broker as a whole may do is not the tenant's to read in its own audit trail.
-      { key, scope: 'broker', limit: 0, effect: 'throttled' }
+      found('tenant', limits.limit(key)) ?? { key, scope: 'broker', limit: 0, effect: 'throttled' } // What the broker as a whole may do is not the tenant's to read in its own audit trail.
     );
   }
 

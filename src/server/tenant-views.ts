@@ -7,10 +7,10 @@
  */
 import type { Logger } from '../base/logger.ts';
 import type { Engine } from '../engine/engine.ts';
+import type { TenantLimits } from '../quota/tenant-limits.ts';
 import type { ImportedCaSettings } from '../security/imported-cas.ts';
 import type { KafkaPrincipal } from '../security/principal.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
-import type { TenantLimits } from '../quota/tenant-limits.ts';
 import { LimitedTenant, type TenantLimitParts } from './limited-tenant.ts';
 import type { TenantView } from './server.ts';
 

@@ -68,20 +68,23 @@ describe('a token bucket', () => {
     }
   });
 
-  it.each([1, 5])('holds a rate evenly with %i connections, whatever is used at a time', (count) => {
-    for (const size of [10, 640, 5000]) {
-      const bucket = new TokenBucket(RATE_BURST_SECONDS);
-      const dueMs = Array.from({ length: count }, (_, index) => index);
-      let total = 0;
-      for (;;) {
-        const nowMs = Math.min(...dueMs);
-        if (nowMs >= 75_000) break;
-        bucket.record(size, QUOTA, nowMs);
-        if (nowMs >= 15_000) total += size;
-        dueMs[dueMs.indexOf(nowMs)] = nowMs + Math.max(2, bucket.throttleMs(QUOTA, nowMs));
+  it.each([1, 5])(
+    'holds a rate evenly with %i connections, whatever is used at a time',
+    (count) => {
+      for (const size of [10, 640, 5000]) {
+        const bucket = new TokenBucket(RATE_BURST_SECONDS);
+        const dueMs = Array.from({ length: count }, (_, index) => index);
+        let total = 0;
+        for (;;) {
+          const nowMs = Math.min(...dueMs);
+          if (nowMs >= 75_000) break;
+          bucket.record(size, QUOTA, nowMs);
+          if (nowMs >= 15_000) total += size;
+          dueMs[dueMs.indexOf(nowMs)] = nowMs + Math.max(2, bucket.throttleMs(QUOTA, nowMs));
+        }
+        expect(total / 60, `uses of ${size}`).toBeGreaterThan(QUOTA * 0.95);
+        expect(total / 60, `uses of ${size}`).toBeLessThan(QUOTA * 1.05);
       }
-      expect(total / 60, `uses of ${size}`).toBeGreaterThan(QUOTA * 0.95);
-      expect(total / 60, `uses of ${size}`).toBeLessThan(QUOTA * 1.05);
-    }
-  });
+    },
+  );
 });

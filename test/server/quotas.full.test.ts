@@ -53,7 +53,10 @@ describeRequiring(['built-broker'], 'quotas and limits, over the wire', () => {
       sessionId: 0,
       sessionEpoch: -1,
       topics: [
-        { topic: TOPIC, partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: maxBytes }] },
+        {
+          topic: TOPIC,
+          partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: maxBytes }],
+        },
       ],
       forgottenTopicsData: [],
       rackId: '',
@@ -174,10 +177,12 @@ describeRequiring(['built-broker'], 'quotas and limits, over the wire', () => {
       expect([throttleMs > 300, throttleMs < 700]).toEqual([true, true]);
       const foreign = await connect('service-1', 'wire-client', 'globex');
       expect((await produce(foreign, 500 * KIB)).throttleMs).toBe(0);
-      const shown = await foreign.call(ApiKey.DescribeClientQuotas, 1, {
-        components: [],
-        strict: false,
-      } as never).catch(() => null);
+      const shown = await foreign
+        .call(ApiKey.DescribeClientQuotas, 1, {
+          components: [],
+          strict: false,
+        } as never)
+        .catch(() => null);
       expect(shown?.entries ?? []).toEqual([]);
       // What was used is paid for before the next limit counts.
       await silenceOf(client);
@@ -267,12 +272,17 @@ describeRequiring(['built-broker'], 'quotas and limits, over the wire', () => {
     await fixture.audited('security', ({ reason }) => reason === 'quota_connections');
     held[0]!.close();
     await held[0]!.closed;
-    await expect.poll(async () => {
-      const again = await connect('device-2');
-      const isIn = await silenceOf(again).then(() => true, () => false);
-      again.close();
-      return isIn;
-    }).toBe(true);
+    await expect
+      .poll(async () => {
+        const again = await connect('device-2');
+        const isIn = await silenceOf(again).then(
+          () => true,
+          () => false,
+        );
+        again.close();
+        return isIn;
+      })
+      .toBe(true);
     held[1]!.close();
     await set({ device: 'device-2' }, { connections: null });
 
@@ -280,7 +290,12 @@ describeRequiring(['built-broker'], 'quotas and limits, over the wire', () => {
     const outcomes: boolean[] = [];
     for (let index = 0; index < 13; index++) {
       const client = await connect('device-2');
-      outcomes.push(await silenceOf(client).then(() => true, () => false));
+      outcomes.push(
+        await silenceOf(client).then(
+          () => true,
+          () => false,
+        ),
+      );
       client.close();
     }
     expect(outcomes.slice(0, 9)).not.toContain(false);

@@ -10,7 +10,13 @@
 import { type EntityType, QUOTA_KEYS } from '../../quota/client-quota-entity.ts';
 import { LIMIT_KEYS } from '../../quota/tenant-limits.ts';
 import { CLUSTER_NAME, type Operation } from '../../security/acl/operation.ts';
-import { type AdminRoute, type Authorization, defineRoute, type Facts, ok } from '../admin-route.ts';
+import {
+  type AdminRoute,
+  type Authorization,
+  defineRoute,
+  type Facts,
+  ok,
+} from '../admin-route.ts';
 import type { QuotaScope } from '../admin-services.ts';
 import { AdminError } from '../problem.ts';
 import { Grammars, type RequestFields } from '../request-fields.ts';

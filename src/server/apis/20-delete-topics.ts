@@ -36,7 +36,8 @@ export const deleteTopicsApi = defineApi({
     const quota = ctx.services.quotas.mutations(ctx, QUOTA_STRICT_SINCE);
     const accepted = split.accepted.filter(({ name, topicId, partitions }) => {
       const mayGo = quota.take(partitions);
-      if (!mayGo) refused.push(refuse(name, topicId, ErrorCode.THROTTLING_QUOTA_EXCEEDED, TOO_FAST));
+      if (!mayGo)
+        refused.push(refuse(name, topicId, ErrorCode.THROTTLING_QUOTA_EXCEEDED, TOO_FAST));
       return mayGo;
     });
     if (accepted.length === 0) return response(refused);

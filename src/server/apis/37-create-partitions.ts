@@ -26,7 +26,12 @@ export const createPartitionsApi = defineApi({
     const twice = new Set<string>();
     for (const { name } of request.topics) (seen.has(name) ? twice : seen).add(name);
     const once = request.topics.filter(({ name }) => !twice.has(name));
-    const { accepted, refused: denied } = await splitByTopic(ctx, 'ALTER', once, ({ name }) => name);
+    const { accepted, refused: denied } = await splitByTopic(
+      ctx,
+      'ALTER',
+      once,
+      ({ name }) => name,
+    );
     const refused = [
       ...[...twice].map((name) => refuse(name, ErrorCode.INVALID_REQUEST)),
       ...denied.map(({ name }) => refuse(name, ErrorCode.TOPIC_AUTHORIZATION_FAILED)),
