@@ -66,6 +66,8 @@ describe('the set of commands', () => {
         'policy replay',
         'policy shadow',
         'policy test',
+        'quota describe',
+        'quota set',
         'serve',
         'status',
         'tenant ca add',

@@ -77,13 +77,14 @@ describeRequiring(['built-broker'], 'quotas and limits, over the wire', () => {
     const [client, other] = [await connect('device-1'), await connect('device-1')];
     const quick = await produce(client, 1000 * KIB);
     const beganMs = performance.now();
-    const over = await produce(client, 50 * KIB);
+    const over = await produce(client, 200 * KIB);
     expect(quick.throttleMs).toBeLessThan(30);
-    expect([over.throttleMs > 400, over.throttleMs < 600]).toEqual([true, true]);
-    expect(performance.now() - beganMs).toBeLessThan(300);
+    expect([over.throttleMs > 1000, over.throttleMs < 2100]).toEqual([true, true]);
+    // The answer itself does not wait.
+    expect(performance.now() - beganMs).toBeLessThan(900);
     // The quota is the user's, over all its connections: this one waits longer.
-    expect((await produce(other, 50 * KIB)).throttleMs).toBeGreaterThan(over.throttleMs);
-    expect(await silenceOf(client)).toBeGreaterThan(300);
+    expect((await produce(other, 300 * KIB)).throttleMs).toBeGreaterThan(over.throttleMs);
+    expect(await silenceOf(client)).toBeGreaterThan(500);
     const line = await fixture.audited('security', ({ reason }) => reason === 'quota_throttled');
     expect(line).toMatchObject({ tenant: 'acme', principal: 'User:device-1' });
     expect(JSON.stringify(line)).toContain('producer_byte_rate');
@@ -173,8 +174,9 @@ describeRequiring(['built-broker'], 'quotas and limits, over the wire', () => {
     for (const scope of [{}, { device: 'service-1' }]) {
       await set(scope, { producer_byte_rate: 200 * KIB });
       const client = await connect();
-      const { throttleMs } = await produce(client, 100 * KIB);
-      expect([throttleMs > 300, throttleMs < 700]).toEqual([true, true]);
+      // A second's worth is granted to who was quiet, and what is over is waited for.
+      const { throttleMs } = await produce(client, 400 * KIB);
+      expect([throttleMs > 900, throttleMs < 2100]).toEqual([true, true]);
       const foreign = await connect('service-1', 'wire-client', 'globex');
       expect((await produce(foreign, 500 * KIB)).throttleMs).toBe(0);
       const shown = await foreign
@@ -257,8 +259,8 @@ describeRequiring(['built-broker'], 'quotas and limits, over the wire', () => {
     expect(await commit('svc-1')).toBe(NONE);
     await set({}, { groups: 3 });
     expect(await commit('svc-3')).toBe(NONE);
-    const [{ usage: used } = { usage: {} }] = await usage();
-    expect(used).toEqual({ groups: 3 });
+    const [used] = (await usage()).filter(({ values }) => values.groups !== undefined);
+    expect(used!.usage).toEqual({ groups: 3 });
     await set({}, { groups: null });
     client.close();
   });
