@@ -7,7 +7,12 @@ import { entityKey } from '../quota/client-quota-entity.ts';
 import { ClientQuotas } from '../quota/client-quotas.ts';
 import { connectionScope } from '../quota/connection-quotas.ts';
 import type { LimitBook } from '../quota/share-tree.ts';
-import { SHARED_RATE_KEYS, TenantLimits } from '../quota/tenant-limits.ts';
+import {
+  type LimitEntry,
+  SHARED_RATE_KEYS,
+  type SharedRateKey,
+  TenantLimits,
+} from '../quota/tenant-limits.ts';
 import { LimitAlarms } from '../server/limit-alarms.ts';
 import type { TenantUse } from '../server/limited-tenant.ts';
 import { RequestQuotas } from '../server/request-quotas.ts';
@@ -64,6 +69,7 @@ export function quotaUsage(quotas: RequestQuotas, views: TenantViews): QuotaUsag
         Object.keys(values).some((key) => Object.hasOwn(COUNTED, key)),
       );
       const counted = isAsked ? ((await view?.engine.use()) ?? COUNTED) : COUNTED;
+      const ofPrincipals = await usedByPrincipals(quotas, tenant, entries);
       const nowMs = systemClock.monotonicMs();
       return entries.map(({ scope, values }) => {
         const id = connectionScope(tenant, scope);
@@ -73,11 +79,32 @@ export function quotaUsage(quotas: RequestQuotas, views: TenantViews): QuotaUsag
           if (key === 'connection_creation_rate') return quotas.connections.rateOf(id, nowMs);
           if (key === 'controller_mutation_rate') return quotas.creditsUsed(tenant ?? '');
           const shared = SHARED_RATE_KEYS.find((one) => one === key);
-          return shared === undefined ? 0 : quotas.trees[shared].usedBy(tenant, scope, nowMs);
+          if (shared === undefined) return 0;
+          if (scope.device !== undefined) return ofPrincipals.get(shared)?.get(scope.device) ?? 0;
+          return quotas.trees[shared].usedBy(tenant, scope.fleet, nowMs);
         });
       });
     },
   };
+}
+
+/** Of the rates that a device among the entries has a limit of: what each principal uses. */
+async function usedByPrincipals(
+  quotas: RequestQuotas,
+  tenant: string | null,
+  entries: readonly LimitEntry[],
+): Promise<Map<SharedRateKey, Map<string, number>>> {
+  const used = new Map<SharedRateKey, Map<string, number>>();
+  if (tenant === null) return used;
+  for (const key of SHARED_RATE_KEYS) {
+    const isAsked = entries.some(
+      ({ scope, values }) => scope.device !== undefined && values[key] !== undefined,
+    );
+    if (!isAsked) continue;
+    const walk = quotas.trees[key].usedByPrincipals(tenant, systemClock.monotonicMs());
+    used.set(key, await workInTurns(systemClock, walk));
+  }
+  return used;
 }
 
 /** Of the buckets of an entry the fullest, by entityKey and key. */

@@ -64,27 +64,33 @@ export class ShareTree {
       fleet === null
         ? ofTenant
         : this.#node(ofTenant, `${tenant}\nfleet/${fleet}`, { tenant, scope: { fleet } }, nowMs);
-    const path = `${tenant}\n${fleet ?? ''}/${name}`;
+    // No name begins with "=", so that no principal's path is a fleet's.
+    const path = `${tenant}\n=${fleet ?? ''}/${name}`;
     const isFull = this.#nodes.size >= this.#nodesMax && !this.#nodes.has(path);
     if (!isFull) return this.#node(above, path, { tenant, scope: { device: name } }, nowMs);
     const others = { tenant, scope: { device: OTHERS } };
-    return this.#node(above, `${tenant}\n${fleet ?? ''}/${OTHERS}`, others, nowMs);
+    return this.#node(above, `${tenant}\n=${fleet ?? ''}/${OTHERS}`, others, nowMs);
   }
 
-  /** What goes through a scope a second; 0 where nothing did of late. */
-  usedBy(tenant: string | null, scope: LimitScope, nowMs: number): number {
+  /** What goes through the broker (tenant null), a tenant or a fleet a second. */
+  usedBy(tenant: string | null, fleet: string | undefined, nowMs: number): number {
     if (tenant === null) return this.#root.usedPerSecond(nowMs);
-    if (scope.device !== undefined) {
-      let used = 0;
-      const end = `/${scope.device}`;
-      // A device is in one fleet at a time, so this finds one node, or a few after a change.
-      for (const [path, node] of this.#nodes) {
-        if (path.startsWith(`${tenant}\n`) && path.endsWith(end)) used += node.usedPerSecond(nowMs);
-      }
-      return used;
-    }
-    const path = scope.fleet === undefined ? `${tenant}\n` : `${tenant}\nfleet/${scope.fleet}`;
+    const path = fleet === undefined ? `${tenant}\n` : `${tenant}\nfleet/${fleet}`;
     return this.#nodes.get(path)?.usedPerSecond(nowMs) ?? 0;
+  }
+
+  /** What goes through each principal of a tenant a second; to be worked through in turns. */
+  *usedByPrincipals(tenant: string, nowMs: number): Generator<void, Map<string, number>> {
+    const used = new Map<string, number>();
+    const begin = `${tenant}\n=`;
+    for (const [path, node] of this.#nodes) {
+      yield;
+      if (!path.startsWith(begin)) continue;
+      const name = path.slice(path.indexOf('/') + 1);
+      // For a while there are two, where a device has come to another fleet.
+      used.set(name, (used.get(name) ?? 0) + node.usedPerSecond(nowMs));
+    }
+    return used;
   }
 
   /** Drops what is as new, among about `count`; called again it goes on from there. */

@@ -61,7 +61,7 @@ export class RequestPipeline {
     if (api === undefined) throw new ProtocolError(`API key ${header.apiKey} is not served`);
     const { min, max } = api.versions;
     if (header.apiVersion < min || header.apiVersion > max) {
-      if (api.key === ApiKey.ApiVersions) return unsupportedApiVersions(header);
+      if (api.key === ApiKey.ApiVersions) return this.#unsupported(session, frame, header, ordered);
       throw new ProtocolError(
         `${apiName(api.key)} version ${header.apiVersion} is outside ${min}-${max}`,
       );
@@ -73,6 +73,21 @@ export class RequestPipeline {
     const answers = isAsked ? new DraftAnswers() : null;
     const work = new WorkTime(this.#services.clock);
     return this.#begin({ session, frame, header, api, ordered, answers, work });
+  }
+
+  /** KIP-511: answered in version 0, with our range, and the connection stays open. */
+  #unsupported(
+    session: Session,
+    frame: Buffer,
+    header: RequestHeader,
+    ordered: () => void,
+  ): Answer {
+    const identity = { apiName: apiName(header.apiKey), ...header };
+    const ctx = new RequestContext(session, this.#services, identity, ordered);
+    const throttle = this.#services.quotas.settle(ctx, frame.length);
+    const answer = unsupportedApiVersions(header);
+    if (throttle === null) return answer;
+    return { ...answer, muteMs: throttle.ms, stillMuteMs: throttle.waitMs };
   }
 
   #begin(call: Call): Answer | Promise<Answer> {
@@ -156,8 +171,9 @@ export class RequestPipeline {
 
   /** What it used is charged now; a quota that is passed stands in the answer, then the pause. */
   #encode({ api, header, frame }: Call, ctx: RequestContext, outcome: Outcome): Answer {
-    if (outcome === 'close') return 'close';
     const throttle = this.#services.quotas.settle(ctx, frame.length);
+    // Hanging up on it makes nothing of what it used undone.
+    if (outcome === 'close') return 'close';
     if (throttle === null) return encode(api, header, outcome);
     if (outcome !== null) {
       const { throttleTimeMs = 0 } = outcome as { throttleTimeMs?: number };
@@ -221,8 +237,7 @@ function encode(
   return { frame: encodeResponse({ apiKey: api.key, apiVersion, correlationId, body }), muteMs: 0 };
 }
 
-/** KIP-511: answered in version 0, with our range, and the connection stays open. */
-function unsupportedApiVersions({ correlationId }: RequestHeader): Answer {
+function unsupportedApiVersions({ correlationId }: RequestHeader): Exclude<Answer, 'close'> {
   const { ApiVersions: apiKey } = ApiKey;
   const body = unsupportedVersions();
   return { frame: encodeResponse({ apiKey, apiVersion: 0, correlationId, body }), muteMs: 0 };

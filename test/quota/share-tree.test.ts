@@ -229,6 +229,29 @@ describe('siblings', () => {
   });
 });
 
+describe('a tree', () => {
+  it('takes no principal for a fleet, whatever they are named, and tells what each uses', () => {
+    const { tree, limit } = scene();
+    limit('acme', {}, MIB);
+    const odd = tree.leafOf(pump('plant-a', { fleet: 'fleet' }), 0)!;
+    const plain = tree.leafOf(pump('pump-1'), 0)!;
+    expect(plain.parent).not.toBe(odd);
+    odd.charge(100, 500);
+    plain.charge(30, 500);
+    tree.leafOf({ tenant: 'globex', fleet: null, name: 'pump-1' }, 0)?.charge(7, 500);
+    const walk = tree.usedByPrincipals('acme', 1500);
+    let step = walk.next();
+    while (step.done !== true) step = walk.next();
+    expect([...step.value]).toEqual([
+      ['plant-a', 100],
+      ['pump-1', 30],
+    ]);
+    expect(tree.usedBy('acme', undefined, 1500)).toBe(130);
+    expect(tree.usedBy('acme', 'plant-a', 1500)).toBe(30);
+    expect(tree.usedBy(null, undefined, 1500)).toBe(130);
+  });
+});
+
 describe('memory', () => {
   it('is bounded by the number of nodes: who comes after that shares one, under the same ceiling', () => {
     const { tree, limit } = scene(1000);
