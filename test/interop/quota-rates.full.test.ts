@@ -150,7 +150,7 @@ describeRequiring(['built-broker', 'java-tools', 'kcat'], 'a limit of 1 MiB/s', 
       ...['-C', '-q', '-t', from, '-p', '0', '-o', 'beginning', '-f', '%s'],
       ...['-X', 'fetch.message.max.bytes=65536', '-X', 'fetch.max.bytes=65536'],
       ...['-X', 'message.max.bytes=65536'],
-      ...['-X', 'queued.max.messages.kbytes=128', ...more],
+      ...more,
     ]);
     const meter = new Meter();
     child.stdout!.on('data', (chunk: Buffer) => meter.add(chunk.length));
