@@ -57,6 +57,8 @@ export const ROLE_MATRIX: Readonly<Record<string, readonly Role[]>> = {
   listBans: READS,
   addBan: CHANGES,
   removeBan: CHANGES,
+  listQuotas: READS,
+  setQuota: CHANGES,
   listDevices: READS,
   describeDevice: READS,
   listUsers: READS,
