@@ -244,7 +244,11 @@ async function start(
   const deletions = new TenantDeletion({
     ...{ state, store: engine, audit, clock: systemClock, logger },
     // What a decision point said of its names must not be taken for a later tenant's.
-    hooks: [(tenant) => void external?.authorizer.invalidate(tenant)],
+    // Nor what it used, for a later tenant's.
+    hooks: [
+      (tenant) => void external?.authorizer.invalidate(tenant),
+      (tenant) => quotas.forget(tenant),
+    ],
   });
   undo.push(() => deletions.stop());
   const announced = new AnnouncedCas({

@@ -130,6 +130,14 @@ export class ClientQuotaBuckets {
     }
   }
 
+  /** Drops all buckets of a tenant that is gone; to be worked through in turns. */
+  *forget(tenant: string): Generator<void, void> {
+    for (const [id, bucket] of this.#buckets) {
+      if (bucket.tenant === tenant) this.#drop(id, bucket);
+      yield;
+    }
+  }
+
   #bucket(id: BucketId, limit: number, nowMs: number): QuotaBucket {
     const text = textOf(id);
     const known = this.#buckets.get(text);

@@ -105,6 +105,15 @@ export class ConnectionQuotas {
     }
   }
 
+  /** Drops the rates of a tenant that is gone; to be worked through in turns. */
+  *forget(tenant: string): Generator<void, void> {
+    const begin = `${tenant}\n`;
+    for (const id of this.#rates.keys()) {
+      if (id.startsWith(begin)) this.#rates.delete(id);
+      yield;
+    }
+  }
+
   #recordRates(
     rates: readonly [string, number, Level | null][],
     nowMs: number,

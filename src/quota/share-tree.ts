@@ -103,11 +103,23 @@ export class ShareTree {
         return;
       }
       const [path, node] = next.value;
-      if (!node.isAsNew(nowMs)) continue;
-      node.isGone = true;
-      if (node.parent !== null) node.parent.children -= 1;
-      this.#nodes.delete(path);
+      if (node.isAsNew(nowMs)) this.#drop(path, node);
     }
+  }
+
+  /** Drops all nodes of a tenant that is gone; to be worked through in turns. */
+  *forget(tenant: string): Generator<void, void> {
+    const begin = `${tenant}\n`;
+    for (const [path, node] of this.#nodes) {
+      if (path.startsWith(begin)) this.#drop(path, node);
+      yield;
+    }
+  }
+
+  #drop(path: string, node: ShareNode): void {
+    node.isGone = true;
+    if (node.parent !== null) node.parent.children -= 1;
+    this.#nodes.delete(path);
   }
 
   #node(

@@ -83,12 +83,15 @@ export class LimitAlarms {
 
   /** Writes what was counted so far; at the end. */
   flush(): void {
-    for (const ofTenant of this.#entries.values()) {
-      for (const { subject, bite, count } of ofTenant.values()) {
-        if (count > 0) this.#write(subject, bite, count);
-      }
+    for (const tenant of this.#entries.keys()) this.forget(tenant);
+  }
+
+  /** The tenant is gone: what was counted of it is written now, and not to a later one of its name. */
+  forget(tenant: string): void {
+    for (const { subject, bite, count } of this.#entries.get(tenant)?.values() ?? []) {
+      if (count > 0) this.#write(subject, bite, count);
     }
-    this.#entries.clear();
+    this.#entries.delete(tenant);
   }
 
   #write(subject: AuditSubject, { key, scope, limit, effect }: Bite, count: number): void {

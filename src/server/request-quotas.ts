@@ -24,6 +24,7 @@ import { MUTATION_BURST_SECONDS, TokenBucket } from '../quota/token-bucket.ts';
 import { type ClientStanding, isStale, scopeOf, standingOf } from './client-standing.ts';
 import type { Bite, LimitAlarms } from './limit-alarms.ts';
 import type { RequestContext } from './request-context.ts';
+import { workInTurns } from './work-in-turns.ts';
 
 /** Percent of a thread that a millisecond of a second is. */
 const PERCENT_OF_MS = 0.1;
@@ -104,6 +105,15 @@ export class RequestQuotas {
   stop(): void {
     this.#sweeper?.cancel();
     this.alarms.flush();
+  }
+
+  /** A tenant is gone, with its connections: what it used is not charged to a later one of its name. */
+  async forget(tenant: string): Promise<void> {
+    this.alarms.forget(tenant);
+    this.#tenantCredits.delete(tenant);
+    const { buckets, connections, trees } = this;
+    const walks = [buckets, connections, ...Object.values(trees)].map((one) => one.forget(tenant));
+    for (const walk of walks) await workInTurns(this.#clock, walk);
   }
 
   /** Charges a request that is answered now; null: its connection goes on at once. */
