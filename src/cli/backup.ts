@@ -57,7 +57,7 @@ async function backup(options: Options): Promise<void> {
   }
   const bytesPerSecond = options.rate === undefined ? null : rateOf(options.rate);
   await withAdmin(options, async (client) => {
-    const known = asObject(await client.call('GET', pathOf('v1', 'backups')));
+    const known = await backupsOf(client);
     if (options.list === true) {
       list(known, options);
       return;
@@ -70,6 +70,19 @@ async function backup(options: Options): Promise<void> {
     });
     report(await ended(client, name), known, options);
   });
+}
+
+/** The folder, and the names in it from all pages. */
+async function backupsOf(client: AdminClient): Promise<Json> {
+  const backups: string[] = [];
+  for (let cursor: string | null = null; ; ) {
+    const query = new URLSearchParams({ limit: '1000', ...(cursor !== null && { cursor }) });
+    const path = `${pathOf('v1', 'backups')}?${query.toString()}`;
+    const { directory, backups: names, next } = asObject(await client.call('GET', path));
+    if (Array.isArray(names)) backups.push(...names.map(String));
+    if (typeof next !== 'string' || next === cursor) return { directory, backups };
+    cursor = next;
+  }
 }
 
 function list(known: Json, options: Options): void {

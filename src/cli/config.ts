@@ -51,7 +51,11 @@ async function checkConfiguration(options: Options): Promise<void> {
 }
 
 /** Made by the broker when it is not there. */
-const MADE: ReadonlySet<ConfigKey> = new Set(['audit.dir']);
+const MADE: ReadonlySet<ConfigKey> = new Set([
+  'audit.dir',
+  'backup.dir',
+  'security.watermark.file',
+]);
 
 /** What is in the files is for `serve`; that they are there and can be read shows here. */
 function checkNamedFiles({ config }: LoadedConfig): void {

@@ -34,6 +34,9 @@ export const ROLE_MATRIX: Readonly<Record<string, readonly Role[]>> = {
   addTenantCa: CHANGES,
   importCa: OPERATOR,
   removeTenantCa: CHANGES,
+  listBackups: READS_ALL,
+  createBackup: OPERATOR,
+  describeBackup: READS_ALL,
   listTopics: READS,
   createTopic: CHANGES,
   describeTopic: READS,
@@ -66,7 +69,4 @@ export const ROLE_MATRIX: Readonly<Record<string, readonly Role[]>> = {
   removeUser: CHANGES,
   queryAudit: READS,
   tailAudit: READS,
-  listBackups: READS_ALL,
-  createBackup: OPERATOR,
-  describeBackup: READS_ALL,
 };

@@ -78,7 +78,8 @@ describeRequiring(['built-broker'], 'a deleted tenant', () => {
     const { code, stdout, stderr } = await run('tenant delete acme --yes --json');
     expect([code, stderr]).toEqual([0, '']);
     expect(await closed).toEqual([true, true, true]);
-    const proof = { topics: 1, partitions: 6, groups: 1, rules: 1, cas: 1 };
+    // telemetry, and the audit topic.
+    const proof = { topics: 2, partitions: 7, groups: 1, rules: 1, cas: 1 };
     expect(JSON.parse(stdout)).toMatchObject({ state: 'deleted', counts: proof });
 
     for (const reason of ['tenant-delete', 'tenant-delete-begun', 'tenant-purged']) {
@@ -133,7 +134,8 @@ describeRequiring(['built-broker'], 'a deleted tenant', () => {
     expect(await run('cert issue --tenant acme --service service-1')).toMatchObject({ code: 0 });
     const client = await fixture.connect('acme', 'service-1');
     const { topics } = await client.call(ApiKey.Metadata, 12, { topics: null });
-    expect(topics).toEqual([]);
+    // Its own audit topic, and none of the old tenant's.
+    expect(topics.map(({ name }) => name)).toEqual(['__audit']);
     const { groups } = await client.call(ApiKey.ListGroups, 4, {});
     expect(groups).toEqual([]);
     expect((await run('topic create --tenant acme telemetry --partitions 1')).code).toBe(0);

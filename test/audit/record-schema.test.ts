@@ -116,7 +116,7 @@ describe('the schema of a record', () => {
       const line: unknown = JSON.parse(JSON.stringify(record));
       expect(auditRecordProblem(line), JSON.stringify(record)).not.toBeNull();
     }
-    const { v, seq, level, time } = access;
+    const { v, seq, prev, level, time } = access;
     const [tenant, principal, address] = ['acme', null, null];
     const counted = {
       count: 9,
@@ -125,7 +125,17 @@ describe('the schema of a record', () => {
       detail: 'Counted.',
       reason: 'over-budget',
     };
-    const budget = { level, v, seq, time, type: 'administration', tenant, principal, address };
+    const budget = {
+      level,
+      v,
+      seq,
+      prev,
+      time,
+      type: 'administration',
+      tenant,
+      principal,
+      address,
+    };
     expect(auditRecordProblem({ ...budget, ...counted })).toBeNull();
     expect(auditRecordProblem({ ...budget, ...counted, count: undefined })).not.toBeNull();
     const { prev: _, ...first } = { prev: '', ...access, v: 1 };

@@ -52,6 +52,7 @@ describe('the health of the broker', () => {
         'certificates-admin',
         'crl',
         'event-loop',
+        'fleet-view',
       ].map((name) => ({ name, state: 'ok', reason: null })),
     );
   });

@@ -109,6 +109,7 @@ describeRequiring(['built-broker'], 'OAUTHBEARER', () => {
     const { readdirSync, readFileSync } = await import('node:fs');
     const directory = join(world.broker.dataDir, 'audit');
     const text = readdirSync(directory)
+      .filter((name) => name.endsWith('.ndjson'))
       .map((name) => readFileSync(join(directory, name), 'utf8'))
       .join('');
     expect(text).toContain('"reason":"OAUTHBEARER"');

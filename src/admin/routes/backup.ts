@@ -14,6 +14,7 @@ import {
   text,
   timeMs,
 } from '../json-shape.ts';
+import { NEXT, pageOf, pageQuery } from '../listing-page.ts';
 import { AdminError } from '../problem.ts';
 import { from, Grammars, optional } from '../request-fields.ts';
 
@@ -40,10 +41,16 @@ const listed = defineRoute({
   summary: 'The whole backups in the folder that the configuration names',
   authorization: broker('DESCRIBE'),
   change: null,
-  input: from({}),
-  answers: { 200: object({ directory: nullable(anyText), backups: list(anyText) }) },
-  handle: async (_input, { deps }) =>
-    ok({ directory: deps.backups.directory, backups: await deps.backups.list() }),
+  input: from({ query: pageQuery }),
+  answers: {
+    200: object({ directory: nullable(anyText), backups: list(anyText), next: NEXT }),
+  },
+  handle: async (page, { deps }) => {
+    const { directory } = deps.backups;
+    const all = await deps.backups.list();
+    const { items, next } = await pageOf('backups', all, (name) => name, page, deps.clock);
+    return ok({ directory, backups: items, next });
+  },
 });
 
 const create = defineRoute({
