@@ -119,6 +119,7 @@ export const numbersOf = <const K extends string>(
     properties: Object.fromEntries(names.map((name) => [name, { type: ['number', 'null'] }])),
     additionalProperties: false,
     minProperties: 1,
+    maxProperties: names.length,
     description: `an object with numbers or nulls under some of ${names.join(', ')}`,
   },
 });

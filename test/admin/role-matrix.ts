@@ -60,10 +60,11 @@ export const ROLE_MATRIX: Readonly<Record<string, readonly Role[]>> = {
   listBans: READS,
   addBan: CHANGES,
   removeBan: CHANGES,
-  listQuotas: READS,
-  setQuota: CHANGES,
   listDevices: READS,
   describeDevice: READS,
+  listQuotas: READS,
+  // Ceilings are the operator's: see admin-roles.test.ts.
+  setQuota: CHANGES,
   listUsers: READS,
   setUserCredential: CHANGES,
   removeUser: CHANGES,
