@@ -19,6 +19,7 @@ import {
   encodeResponse,
   type RequestHeader,
 } from '../protocol/headers.ts';
+import { answerPause } from './answer-pause.ts';
 import { unsupportedVersions } from './apis/18-api-versions.ts';
 import { servedApi } from './apis/index.ts';
 import type { ApiDefinition } from './define-api.ts';
@@ -175,26 +176,20 @@ export class RequestPipeline {
 
   /**
    * What it used is charged now. A quota that is passed stands in the answer, then the pause; the
-   * pace of refusals makes a pause of its own, of which the answer tells nothing: the longer counts.
+   * pace of refusals makes a pause of its own, of which the answer tells nothing.
    */
   #encode({ api, header, frame }: Call, ctx: RequestContext, outcome: Outcome): Answer {
     const { quotas, clock } = this.#services;
     const throttle = quotas.settle(ctx, frame.length);
-    const paceMs = ctx.paceMs();
+    const pause = answerPause(throttle, ctx.paceMs(), clock);
     // Hanging up on it makes nothing of what it used undone.
     if (outcome === 'close') return 'close';
-    if (throttle === null) return { frame: encode(api, header, outcome), muteMs: paceMs };
-    if (outcome !== null) {
+    if (throttle !== null && outcome !== null) {
       const { throttleTimeMs = 0 } = outcome as { throttleTimeMs?: number };
       const ms = Math.min(THROTTLE_MS_MAX, Math.max(throttleTimeMs, throttle.ms));
       (outcome as { throttleTimeMs?: number }).throttleTimeMs = ms;
     }
-    const pacedUntilMs = clock.monotonicMs() + paceMs;
-    return {
-      frame: encode(api, header, outcome),
-      muteMs: Math.max(throttle.ms, paceMs),
-      stillMuteMs: () => Math.max(throttle.waitMs(), pacedUntilMs - clock.monotonicMs()),
-    };
+    return { frame: encode(api, header, outcome), ...pause };
   }
 
   /** The outcome was a draft. It is thrown away, and what it lacked is asked for. */

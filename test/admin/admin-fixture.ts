@@ -181,7 +181,9 @@ export interface FixtureOptions
   readonly limits?: Partial<AdminLimits>;
   readonly abuse?: (audit: AuditLog) => AdminAbuse;
   /** In place of those kept in memory. */
-  readonly services?: Partial<Pick<AdminDeps, 'acls' | 'status' | 'external' | 'shadow'>>;
+  readonly services?: Partial<
+    Pick<AdminDeps, 'acls' | 'status' | 'external' | 'quotas' | 'shadow'>
+  >;
 }
 
 const NO_ABUSE: AdminAbuse = {

@@ -54,6 +54,22 @@ describe('buckets', () => {
     buckets.sweep(10, 75_000);
     expect([debtor.isGone, buckets.size]).toEqual([true, 0]);
   });
+
+  it('go with their tenant, debts and all; those of others stay', () => {
+    const buckets = new ClientQuotaBuckets({ bucketsMax: 10, bucketsPerTenantMax: 2 });
+    const debtor = find(buckets, ofDefaultClient, 'ada', 'debtor')!;
+    find(buckets, ofDefaultClient, 'ada', 'second');
+    debtor.use(70_000, 0);
+    const ada = { user: 'ada', clientId: 'debtor', nowMs: 0 };
+    const elsewhere = buckets.find('globex', ofDefaultClient, KEY, ada)!;
+    expect([...buckets.forget('acme')].length).toBe(3);
+    expect([debtor.isGone, elsewhere.isGone, buckets.size]).toEqual([true, false, 1]);
+    // The later tenant has its number of buckets anew, too.
+    for (const clientId of ['debtor', 'second']) {
+      const fresh = find(buckets, ofDefaultClient, 'ada', clientId)!;
+      expect([fresh.owner === null, fresh.use(1, 0)]).toEqual([false, 0]);
+    }
+  });
 });
 
 describe('connections', () => {
@@ -101,5 +117,19 @@ describe('connections', () => {
     }
     expect(typeof connections.enter(pump, '192.0.2.2', 0)).toBe('function');
     expect(typeof connections.enter(pump, '192.0.2.1', 11_000)).toBe('function');
+  });
+
+  it('of a tenant that is gone are held against no later one of its name', () => {
+    const entity = { ip: '192.0.2.1' };
+    const own = quotas({ entity, values: { connection_creation_rate: 1 } });
+    const connections = made(TenantLimits.NONE, TenantLimits.NONE, own);
+    const globex = { ...pump, tenant: 'globex' };
+    for (const client of [pump, globex]) {
+      for (let count = 0; count < 10; count++) connections.enter(client, '192.0.2.1', 0);
+      expect(typeof connections.enter(client, '192.0.2.1', 0)).toBe('object');
+    }
+    for (const _turn of connections.forget('acme'));
+    expect(typeof connections.enter(pump, '192.0.2.1', 0)).toBe('function');
+    expect(typeof connections.enter(globex, '192.0.2.1', 0)).toBe('object');
   });
 });

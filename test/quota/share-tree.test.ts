@@ -276,4 +276,20 @@ describe('memory', () => {
     const debtor = tree.leafOf(pump('debtor'), 60_000)!;
     expect(debtor.waitMs(debtor.charge(0, 60_000), 60_000)).toBeGreaterThan(500_000);
   });
+
+  it('is given back by a tenant that is gone, with its debts; a later one of its name begins anew', () => {
+    const { tree, limit } = scene();
+    for (const tenant of ['acme', 'globex']) {
+      limit(tenant, {}, 1000);
+      const leaf = tree.leafOf({ tenant, fleet: 'plant-a', name: 'pump' }, 0)!;
+      expect(leaf.waitMs(leaf.charge(60_000, 0), 0)).toBeGreaterThan(10_000);
+    }
+    const known = tree.leafOf({ tenant: 'acme', fleet: 'plant-a', name: 'pump' }, 0)!;
+    for (const _turn of tree.forget('acme'));
+    expect([known.isGone, tree.size]).toEqual([true, 3]);
+    const anew = tree.leafOf({ tenant: 'acme', fleet: 'plant-a', name: 'pump' }, 0)!;
+    expect(anew.waitMs(anew.charge(1, 0), 0)).toBeLessThan(1000);
+    const other = tree.leafOf({ tenant: 'globex', fleet: 'plant-a', name: 'pump' }, 0)!;
+    expect(other.waitMs(other.charge(0, 0), 0)).toBeGreaterThan(10_000);
+  });
 });
