@@ -253,9 +253,24 @@ describeRequiring(['built-broker'], 'quotas and limits, over the wire', () => {
     // More than once, so that it is not only what was on its way before.
     for (let round = 0; round < 3; round++) {
       const published = await endOf(client, '__audit');
-      (await connect('device-2')).close();
-      await expect.poll(() => endOf(client, '__audit')).toBeGreaterThan(published);
+      const guest = await connect('device-2');
+      await silenceOf(guest);
+      guest.close();
+      const end = () => endOf(client, '__audit');
+      await expect.poll(end, { timeout: 10_000 }).toBeGreaterThan(published);
     }
+    await set({}, { stored_bytes: 1024 * 1024 * KIB });
+    const { results } = await client.call(ApiKey.DescribeLogDirs, 4, { topics: null } as never);
+    const sizeOf = (ofBroker: boolean): number =>
+      results
+        .flatMap((result) => result.topics)
+        .filter(({ name }) => (name === '__audit') === ofBroker)
+        .flatMap(({ partitions }) => partitions)
+        .reduce((sum, { partitionSize }) => sum + Number(partitionSize), 0);
+    expect(sizeOf(true)).toBeGreaterThan(0);
+    const used = async () => (await usage()).find(({ values }) => 'stored_bytes' in values)?.usage;
+    const stored = { stored_bytes: sizeOf(false) };
+    await expect.poll(used, { timeout: 5_000 }).toMatchObject(stored);
     await set({}, { stored_bytes: null });
     expect(await produce(client, KIB)).toMatchObject({ errorCode: NONE });
     const line = await fixture.audited('security', ({ reason }) => reason === 'limit_reached');
