@@ -110,6 +110,9 @@ export class Connection {
   #draining = false;
   #flushScheduled = false;
   #paused = false;
+  /** The next request may begin but for its tenant's turn. */
+  #isHeld = false;
+  #isPeerGone = false;
   #pumping = false;
   readonly #mute: Mute;
   #lastActiveMs: number;
@@ -142,8 +145,8 @@ export class Connection {
     });
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#onDrain());
-    socket.on('end', () => this.close('peer-closed'));
-    socket.on('close', () => this.close('peer-closed'));
+    socket.on('end', () => this.#onPeerGone());
+    socket.on('close', () => this.#onPeerGone());
     socket.on('error', (error: Error) => this.close('socket-error', error.message));
   }
 
@@ -220,6 +223,15 @@ export class Connection {
     else this.#pump();
   }
 
+  /**
+   * What was sent before it went still counts: with acks=0 a producer hangs up as soon as it has
+   * written. Only its turn is waited for.
+   */
+  #onPeerGone(): void {
+    this.#isPeerGone = true;
+    if (!this.#isHeld || this.#draining) this.close('peer-closed');
+  }
+
   #fail(error: unknown): void {
     if (error instanceof ProtocolError) {
       this.close('protocol-error', error.message);
@@ -234,25 +246,29 @@ export class Connection {
     if (this.#pumping) return;
     this.#pumping = true;
     const { lane, receive } = this.#shares;
-    let isHeld = false;
+    this.#isHeld = false;
     let nowMs = sinceMs;
     while (!this.#closed && this.#waiting.length > 0 && this.#mayBegin(this.#waiting[0]!)) {
-      isHeld = !lane.mayWork;
-      if (isHeld) break;
+      this.#isHeld = !lane.mayWork;
+      if (this.#isHeld) break;
       const beganMs = nowMs;
       nowMs = this.#begin(this.#waiting.shift()!, this.#arrivedMs.shift()!, beganMs);
       lane.spend(nowMs - beganMs);
     }
     this.#pumping = false;
     if (this.#closed) return;
+    if (this.#isPeerGone && !this.#isHeld) {
+      this.close('peer-closed');
+      return;
+    }
     if (this.#ready.length > 0) lane.charge(() => this.#flush());
     this.#account();
-    if (isHeld) lane.whenTurn(this.#waiter);
+    if (this.#isHeld) lane.whenTurn(this.#waiter);
     if (this.#waiting.length > this.#limits.maxBegun || this.#choked()) this.#pause();
     else if (receive.spent) {
       this.#pause();
       receive.whenRoom(this.#roomAgain);
-    } else if (!isHeld) this.#resume();
+    } else if (!this.#isHeld) this.#resume();
   }
 
   #account(): void {
@@ -364,6 +380,7 @@ export class Connection {
     if (chunks.length === 0) return;
     this.#ready = [];
     this.#readyBytes = 0;
+    if (this.#isPeerGone) return;
     if (chunks.length === 1) {
       this.#socket.write(chunks[0]!);
       return;

@@ -225,6 +225,24 @@ describe('Connection', () => {
     expect(begun).toBe(3);
   });
 
+  it('begins what was sent before the peer went, when its turn comes', async () => {
+    const begun: number[] = [];
+    let nowMs = 0;
+    const { socket, closes } = connect(
+      (frame) => {
+        begun.push(frame.readInt32BE(4));
+        nowMs += 6;
+        return { frame: null, muteMs: 0 };
+      },
+      { nowMs: () => nowMs },
+    );
+    const sent = Array.from({ length: 4 }, (_, id) => request(PRODUCE, id));
+    socket.push(Buffer.concat(sent));
+    socket.push(null);
+    await expect.poll(() => closes).toEqual([['peer-closed', null]]);
+    expect(begun).toEqual([0, 1, 2, 3]);
+  });
+
   it('lets others have their turn between requests that are slow to begin', async () => {
     let begun = 0;
     let nowMs = 0;

@@ -63,12 +63,14 @@ export function useBroker(options: BrokerOptions = {}): BrokerFixture {
     },
     audit(stream) {
       const directory = join(fixture.broker.dataDir, 'audit');
-      return readdirSync(directory)
-        .filter((name) => name.startsWith(`${stream}-`) && name.endsWith('.ndjson'))
-        .sort()
-        .flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n'))
-        .filter((line) => line !== '')
-        .map((line) => JSON.parse(line) as AuditLine);
+      return (
+        readdirSync(directory)
+          .filter((name) => name.startsWith(`${stream}-`) && name.endsWith('.ndjson'))
+          .sort()
+          // What follows the last newline is being written.
+          .flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n').slice(0, -1))
+          .map((line) => JSON.parse(line) as AuditLine)
+      );
     },
     async audited(stream, matches, withinMs = 5000) {
       const deadlineMs = Date.now() + withinMs;
