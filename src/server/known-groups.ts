@@ -14,10 +14,17 @@ export class KnownGroups {
   readonly #admitted = new Map<string, number>();
   #listedMs = Number.NEGATIVE_INFINITY;
   #listing: Promise<void> | null = null;
+  #outdated = 0;
 
   constructor(clock: Clock, list: () => Promise<readonly string[]>) {
     this.#clock = clock;
     this.#list = list;
+  }
+
+  /** A group came, or may have, that nobody asked about: the last list does not count any more. */
+  outdate(): void {
+    this.#outdated += 1;
+    this.#listedMs = Number.NEGATIVE_INFINITY;
   }
 
   /** Was it there when the tenant's groups were listed last, or let in since? */
@@ -51,8 +58,9 @@ export class KnownGroups {
 
   async #relist(): Promise<void> {
     const beganMs = this.#clock.monotonicMs();
+    const before = this.#outdated;
     this.#groups = new Set(await this.#list());
-    this.#listedMs = this.#clock.monotonicMs();
+    if (this.#outdated === before) this.#listedMs = this.#clock.monotonicMs();
     // Those that never came about give their place back.
     for (const [group, admittedMs] of this.#admitted) {
       if (this.#groups.has(group) || beganMs - admittedMs > LISTED_EVERY_MS) {

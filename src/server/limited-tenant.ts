@@ -222,7 +222,11 @@ export class LimitedTenant extends GuardedNamespace {
   /** Undefined: it may go on. Rejects with a KafkaError for a group too many. */
   #admitGroup(group: string, call: EngineCall): Promise<void> | undefined {
     const most = this.#limit('groups');
-    if (most === undefined || this.#groups.has(group)) return undefined;
+    if (most === undefined) {
+      this.#groups.outdate();
+      return undefined;
+    }
+    if (this.#groups.has(group)) return undefined;
     return this.#groups.admit(group, most).then((isAdmitted) => {
       if (isAdmitted) return;
       throw new KafkaError(ErrorCode.GROUP_MAX_SIZE_REACHED, this.#refusal('groups', call));
