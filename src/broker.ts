@@ -42,6 +42,7 @@ import { healthOf } from './broker/health.ts';
 import { Lifecycle } from './broker/lifecycle.ts';
 import { LogLevelSwitch } from './broker/log-level.ts';
 import { BrokerMetrics } from './broker/metrics.ts';
+import { requestQuotas } from './broker/quotas.ts';
 import { enabledMechanisms } from './broker/sasl.ts';
 import {
   openAuthorizer,
@@ -189,11 +190,19 @@ async function start(
   });
   const ofBroker = brokerTopics(config);
   const isReserved = (topic: string): boolean => ofBroker.reserves(topic);
+  const quotas = requestQuotas(state, audit);
+  quotas.start();
+  undo.push(() => quotas.stop());
   const views: TenantViews = new TenantViews({
     engine,
     brokerTopics: ofBroker,
     registry,
     logger,
+    limits: {
+      clock: systemClock,
+      defaultPartitions: config['num.partitions'],
+      of: (tenant) => quotas.book.of(tenant),
+    },
     disconnect: (match) => {
       servers.mtls.disconnect(match);
       servers.sasl?.disconnect(match);
@@ -225,6 +234,7 @@ async function start(
     viewOf: (tenant) => views.get(tenant),
     bans: () => state.image.bans,
     guard,
+    quotas,
     revocationsOf: (tenant) => state.image.tenants.get(tenant)?.revocations ?? Revocations.NONE,
     isRevoked: clientCrl.isRevoked,
     liveness: watchCertificateNetworks(config, { state, audit, logger }),
@@ -234,7 +244,11 @@ async function start(
   const deletions = new TenantDeletion({
     ...{ state, store: engine, audit, clock: systemClock, logger },
     // What a decision point said of its names must not be taken for a later tenant's.
-    hooks: [(tenant) => void external?.authorizer.invalidate(tenant)],
+    // Nor what it used, for a later tenant's.
+    hooks: [
+      (tenant) => void external?.authorizer.invalidate(tenant),
+      (tenant) => quotas.forget(tenant),
+    ],
   });
   undo.push(() => deletions.stop());
   const announced = new AnnouncedCas({
@@ -302,6 +316,7 @@ async function start(
     logger,
     metrics: metrics.registry,
     logLevel,
+    quotas,
     registry,
     servers,
     state,
@@ -388,6 +403,7 @@ function follow(
         if (change.banned.length > 0) recheck(servers, null, logger);
         continue;
       }
+      if (change.type === 'broker-limits') continue;
       const tenant = image.tenants.get(change.tenant);
       if (change.type === 'tenant-deleted') {
         views.remove(change.tenant);
@@ -408,8 +424,8 @@ function follow(
         if (change.removed.length > 0) recheck(servers, name, logger);
       } else if (change.type === 'certificates-revoked' || change.type === 'suspensions') {
         recheck(servers, name, logger);
-      } else if (change.type !== 'client-quotas') {
-        // Quotas are read from the image: they change no rule and no connection.
+      } else if (change.type !== 'client-quotas' && change.type !== 'tenant-limits') {
+        // Quotas and limits are read from the image: they change no rule and no connection.
         views.update(tenant);
         if (!['tenant', 'tenant-state', 'tenant-deleting'].includes(change.type)) {
           recheck(servers, name, logger);

@@ -37,6 +37,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'metadata/',
     'security/',
     'fleet/',
+    'quota/',
     'audit/',
     'engine/engine.ts',
     'protocol/',

@@ -310,6 +310,34 @@ export interface AdminRevocations {
   setSuspended(tenant: string, id: SuspendedId, isSuspended: boolean): Promise<void>;
 }
 
+/** Whose quota: a user and client id, or an address, of the tenant's own; else the operator's limit. */
+export interface QuotaScope {
+  /** Null: the broker as a whole. */
+  readonly tenant: string | null;
+  /** Null in these three is the default of all. */
+  readonly user?: string | null;
+  readonly clientId?: string | null;
+  readonly ip?: string | null;
+  readonly fleet?: string;
+  readonly device?: string;
+}
+
+export interface QuotaView {
+  readonly scope: QuotaScope;
+  readonly values: Readonly<Record<string, number>>;
+  /** By the same names: what is used now. Null where it was not asked for. */
+  readonly usage: Readonly<Record<string, number>> | null;
+}
+
+/** Changes resolve once they are durable and in force; AdminError for what is refused. */
+export interface AdminQuotas {
+  /** Undefined when there is no such tenant; tenant null: the broker as a whole. */
+  list(tenant: string | null): readonly QuotaView[] | undefined;
+  /** The same views, which are the tenant's, with what is used of each now. */
+  withUsage(tenant: string | null, views: readonly QuotaView[]): Promise<readonly QuotaView[]>;
+  set(scope: QuotaScope, values: Readonly<Record<string, number | null>>): Promise<void>;
+}
+
 export interface BanView {
   /** An address or a network; null where a name of a tenant is banned. */
   readonly network: string | null;
@@ -509,6 +537,7 @@ export interface AdminDeps {
   readonly bans: AdminBans;
   readonly fleet: AdminFleet;
   readonly records: AdminAuditRecords;
+  readonly quotas: AdminQuotas;
   readonly health: () => readonly HealthCheck[];
   readonly status: () => StatusReport;
   readonly logLevel: AdminLogLevel;

@@ -86,6 +86,11 @@ export const object = <const F extends Fields>(fields: F): Shape<Typed<F>> => ({
   },
 });
 
+/** An object of an answer: of its fields, those are there that have something to tell. */
+export const partial = <const F extends Fields>(fields: F): Shape<Partial<Typed<F>>> => ({
+  schema: { ...object(fields).schema, required: [] },
+});
+
 /** An object of an answer with fields whose names are not fixed. */
 export const record = <T>(value: Shape<T>): Shape<Readonly<Record<string, T>>> => ({
   schema: { type: 'object', additionalProperties: value.schema },
@@ -104,6 +109,20 @@ export const nullable = <T>({ schema }: Shape<T>): Shape<T | null> => {
   const words = description === undefined ? {} : { description };
   return { schema: { anyOf: [schema, { type: 'null' }], ...words } };
 };
+
+/** Some of the names, at least one, each with a number, or with null for what is taken away. */
+export const numbersOf = <const K extends string>(
+  names: readonly K[],
+): Shape<Readonly<Partial<Record<K, number | null>>>> => ({
+  schema: {
+    type: 'object',
+    properties: Object.fromEntries(names.map((name) => [name, { type: ['number', 'null'] }])),
+    additionalProperties: false,
+    minProperties: 1,
+    maxProperties: names.length,
+    description: `an object with numbers or nulls under some of ${names.join(', ')}`,
+  },
+});
 
 /** Names to texts, at most `most`; keys and values by their grammars. */
 export const mapOf = (

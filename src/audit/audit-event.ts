@@ -48,6 +48,7 @@ export interface SecurityEvent {
     | 'administration'
     | 'policy'
     | 'certificate'
+    | 'quota'
     | 'server';
   readonly outcome: 'success' | 'failure';
   readonly reason: string;

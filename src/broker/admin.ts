@@ -20,6 +20,7 @@ import {
   startStartingServer,
 } from '../admin/starting-server.ts';
 import { StateBans } from '../admin/state-bans.ts';
+import { StateQuotas } from '../admin/state-quotas.ts';
 import { StateRevocations } from '../admin/state-revocations.ts';
 import { StateTenantCas } from '../admin/state-tenant-cas.ts';
 import { StateTenants } from '../admin/state-tenants.ts';
@@ -51,6 +52,7 @@ import { isKept, ReservedTopics } from '../security/reserved-topics.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import { tlsServerOptions } from '../security/tls-context.ts';
 import { OperatorTokens } from '../security/token/operator-tokens.ts';
+import type { RequestQuotas } from '../server/request-quotas.ts';
 import type { Server } from '../server/server.ts';
 import type { TenantViews } from '../server/tenant-views.ts';
 import { type AdminAbuseParts, adminAbuse } from './admin-abuse.ts';
@@ -61,6 +63,7 @@ import type { ClientServers } from './client-server.ts';
 import type { ExternalAuthorizerFile } from './external-authorizer.ts';
 import { type HealthParts, healthOf } from './health.ts';
 import type { LogLevelSwitch } from './log-level.ts';
+import { quotaUsage } from './quotas.ts';
 import type { ShadowPolicy } from './storage.ts';
 import { adminIssuers, type IssuerParts } from './token-issuers.ts';
 
@@ -74,6 +77,7 @@ export interface AdminParts extends HealthParts {
   readonly logLevel: LogLevelSwitch;
   readonly state: SecurityState;
   readonly guard: AuthenticationGuard;
+  readonly quotas: RequestQuotas;
   readonly acls: StateAcls;
   readonly registry: TenantCaRegistry;
   readonly views: TenantViews;
@@ -195,6 +199,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     users: new StateUsers(state),
     external: new ExternalDecisions(parts.external?.authorizer ?? null),
     revocations: new StateRevocations(state),
+    quotas: new StateQuotas(state, quotaUsage(parts.quotas, views)),
     bans: new StateBans(state, parts.guard, systemClock),
     fleet: new FleetDevices({ ...parts, clock: systemClock }),
     records: new ThreadAuditRecords({

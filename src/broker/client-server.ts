@@ -32,6 +32,7 @@ import { advertisedApis } from '../server/apis/index.ts';
 import { FetchSessionCache } from '../server/fetch-session.ts';
 import type { SaslSettings } from '../server/reception.ts';
 import { RefusalPace } from '../server/refusal-pace.ts';
+import type { RequestQuotas } from '../server/request-quotas.ts';
 import { type Liveness, Server, type ServerOptions, type TenantView } from '../server/server.ts';
 import type { ServerMetrics } from '../server/server-metrics.ts';
 import type { TenantSecurity } from '../server/tenant-security.ts';
@@ -59,6 +60,7 @@ export interface ClientServerParts {
   readonly revocationsOf: (tenant: string) => Revocations;
   readonly bans: () => Bans;
   readonly guard: AuthenticationGuard;
+  readonly quotas: RequestQuotas;
   /** What the CRLs of clients say. */
   readonly isRevoked: RevocationCheck;
   /** Of connections with a certificate. */
@@ -159,10 +161,12 @@ function sharedOptions(
       refusalPace: new RefusalPace(systemClock, config['refusals.per.second.per.tenant']),
       security,
       telemetry: parts.telemetry,
+      quotas: parts.quotas,
       nodeId: config['node.id'],
       fetchBytesMax: (tenant) => shares.unsent.answerBytes(tenant, config['fetch.max.bytes']),
       describedPartitionsMax: config['max.request.partition.size.limit'],
       autoCreateTopics: config['auto.create.topics.enable'],
+      defaultPartitions: config['num.partitions'],
       advertisedApis: advertisedApis(parts.telemetry !== null),
     },
     random: systemRandom,

@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   device: async () => (await import('./suspension.ts')).registerDevice,
   fleet: async () => (await import('./suspension.ts')).registerFleet,
   ban: async () => (await import('./ban.ts')).registerBan,
+  quota: async () => (await import('./quota.ts')).registerQuota,
   user: async () => (await import('./user.ts')).registerUser,
   policy: async () => (await import('./policy.ts')).registerPolicy,
   audit: async () => (await import('./audit.ts')).registerAudit,

@@ -15,6 +15,7 @@ import {
 import { asObject, cell, dateCell, listIn } from './answer-fields.ts';
 import { CommandError, UsageError } from './command-error.ts';
 import { printJson, printLine, printTable } from './output.ts';
+import { quotaRows } from './quota.ts';
 import { registerTenantCa } from './tenant-ca.ts';
 import { registerTenantDelete } from './tenant-delete.ts';
 
@@ -120,9 +121,16 @@ async function show(
 ): Promise<void> {
   const path = pathOf('v1', 'tenants', name, ...verb);
   const body = options.acceptRestored === true ? { acceptRestored: true } : undefined;
-  const answer = await withAdmin(options, (client) => client.call(method, path, body));
+  const isDescription = method === 'GET';
+  const { answer, quotas } = await withAdmin(options, async (client) => {
+    const about = { tenant: name, usage: 'true' };
+    return {
+      answer: await client.call(method, path, body),
+      quotas: isDescription ? await client.all(pathOf('v1', 'quotas'), about, ['quotas']) : null,
+    };
+  });
   if (options.json === true) {
-    printJson(answer);
+    printJson(isDescription ? { ...asObject(answer), ...asObject(quotas) } : answer);
     return;
   }
   const tenant = asObject(answer);
@@ -134,4 +142,7 @@ async function show(
   printLine(`created         ${dateCell(tenant, 'createdAtMs')}`);
   printLine(`CA fingerprint  ${cell(tenant, 'caFingerprint')}`);
   printLine(`CA expires      ${dateCell(tenant, 'caExpiresAtMs')}`);
+  if (!isDescription) return;
+  const rows = quotaRows(quotas, true);
+  if (rows.length > 0) printTable(['WHOSE', 'LIMIT', 'VALUE', 'USED'], rows, '');
 }

@@ -135,6 +135,10 @@ export interface EngineCall {
   readonly isStillPermitted?: () => boolean | Promise<boolean>;
   /** Told of every record batch that a Produce appends; one that was there already is none. */
   readonly appended?: (sizeBytes: number, recordCount: number) => void;
+  /** Told of work that was done for the call after it had waited, in milliseconds. */
+  readonly worked?: (ms: number) => void;
+  /** Told of a limit of the tenant that refused something of the call. */
+  readonly onLimit?: (key: string, limit: number) => void;
 }
 
 /** A topic as the engine's metadata knows it. */

@@ -8,6 +8,7 @@
  */
 
 import { applyAlteration, type ClientQuotaEntry, ClientQuotas } from '../quota/client-quotas.ts';
+import { applyLimits, type LimitEntry, TenantLimits } from '../quota/tenant-limits.ts';
 import { type Ban, Bans } from '../security/abuse/bans.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
 import { Revocations } from '../security/revocations.ts';
@@ -25,6 +26,7 @@ import { AclCounts } from './acl-limits.ts';
 import { applyBans } from './ban-change.ts';
 import type { ImportedTenantCa } from './ca-change.ts';
 import type { ImportedCaRecord } from './ca-record.ts';
+import type { BrokerLimitsRecord } from './limit-change.ts';
 import {
   type BansRecord,
   bindingKey,
@@ -60,6 +62,8 @@ export interface Tenant {
   readonly acls: readonly AclBinding[];
   /** The same object until a quota changes. */
   readonly clientQuotas: ClientQuotas;
+  /** The operator's; the same object until one changes. */
+  readonly limits: TenantLimits;
   /** The same object until a credential changes. */
   readonly scramCredentials: ScramCredentials;
   /** The same object until a token comes, changes or goes. */
@@ -75,6 +79,8 @@ export interface MetadataImage {
   readonly bans: Bans;
   /** The same object until a tenant is deleted. */
   readonly deleted: DeletedTenants;
+  /** The ceilings over all tenants; the same object until one changes. */
+  readonly brokerLimits: TenantLimits;
 }
 
 /** A tenant while records are applied; `view` is its part of the current image. */
@@ -88,10 +94,12 @@ interface TenantEntry {
   importedCas: readonly ImportedTenantCa[];
   readonly acls: Map<string, AclBinding>;
   readonly quotas: Map<string, ClientQuotaEntry>;
+  readonly limits: Map<string, LimitEntry>;
   readonly credentials: Map<string, readonly ScramCredential[]>;
   readonly tokens: Map<string, DelegationToken>;
   readonly shutOut: RevocationMaps;
   quotasView: ClientQuotas | null;
+  limitsView: TenantLimits | null;
   credentialsView: ScramCredentials | null;
   tokensView: DelegationTokens | null;
   revocationsView: Revocations | null;
@@ -100,7 +108,10 @@ interface TenantEntry {
 }
 
 /** Changes one tenant that is there. */
-type TenantChangeRecord = Exclude<MetadataRecord, TenantRecord | BansRecord | TenantDeletedRecord>;
+type TenantChangeRecord = Exclude<
+  MetadataRecord,
+  TenantRecord | BansRecord | TenantDeletedRecord | BrokerLimitsRecord
+>;
 
 export class MetadataState {
   readonly #tenants = new Map<string, TenantEntry>();
@@ -110,17 +121,21 @@ export class MetadataState {
   #bansView: Bans | null = Bans.NONE;
   readonly #deleted: DeletedTenant[] = [];
   #deletedView: DeletedTenants | null = DeletedTenants.NONE;
+  readonly #brokerLimits = new Map<string, LimitEntry>();
+  #brokerLimitsView: TenantLimits | null = TenantLimits.NONE;
   #version = 0;
   #image: MetadataImage | null = null;
 
   get image(): MetadataImage {
     this.#bansView ??= new Bans(this.#bans);
     this.#deletedView ??= new DeletedTenants([...this.#deleted]);
+    this.#brokerLimitsView ??= new TenantLimits(this.#brokerLimits);
     this.#image ??= {
       version: this.#version,
       tenants: new Map(Array.from(this.#tenants, ([name, entry]) => [name, viewOf(entry)])),
       bans: this.#bansView,
       deleted: this.#deletedView,
+      brokerLimits: this.#brokerLimitsView,
     };
     return this.#image;
   }
@@ -148,6 +163,7 @@ export class MetadataState {
     if (record.type === 'tenant') this.#addTenant(record);
     else if (record.type === 'bans') this.#changeBans(record);
     else if (record.type === 'tenant-deleted') this.#delete(record);
+    else if (record.type === 'broker-limits') this.#changeBrokerLimits(record);
     else this.#change(this.#entry(record.tenant), record);
     this.#version += 1;
     this.#image = null;
@@ -166,10 +182,12 @@ export class MetadataState {
       importedCas: [],
       acls: new Map(),
       quotas: new Map(),
+      limits: new Map(),
       credentials: new Map(),
       tokens: new Map(),
       shutOut: { certificates: new Map(), names: new Map(), suspensions: new Map() },
       quotasView: null,
+      limitsView: TenantLimits.NONE,
       credentialsView: null,
       tokensView: DelegationTokens.NONE,
       revocationsView: Revocations.NONE,
@@ -200,6 +218,11 @@ export class MetadataState {
     for (const ban of record.banned) if (ban.kind === 'principal') this.#entry(ban.tenant);
     applyBans(this.#bans, record);
     this.#bansView = null;
+  }
+
+  #changeBrokerLimits({ alterations }: BrokerLimitsRecord): void {
+    for (const alteration of alterations) applyLimits(this.#brokerLimits, alteration);
+    this.#brokerLimitsView = null;
   }
 
   #change(entry: TenantEntry, record: TenantChangeRecord): void {
@@ -236,6 +259,10 @@ export class MetadataState {
       case 'client-quotas':
         for (const alteration of record.alterations) applyAlteration(entry.quotas, alteration);
         entry.quotasView = null;
+        break;
+      case 'tenant-limits':
+        for (const alteration of record.alterations) applyLimits(entry.limits, alteration);
+        entry.limitsView = null;
         break;
       case 'scram-credentials':
         applyScramChange(entry.credentials, record);
@@ -310,6 +337,7 @@ function storedCa(pem: string): TenantCa {
 function viewOf(entry: TenantEntry): Tenant {
   const { name, clusterId, state, createdAtMs } = entry;
   entry.quotasView ??= new ClientQuotas(entry.quotas);
+  entry.limitsView ??= new TenantLimits(entry.limits);
   entry.credentialsView ??= new ScramCredentials(entry.credentials);
   entry.tokensView ??= new DelegationTokens(entry.tokens);
   entry.revocationsView ??= new Revocations(entry.shutOut);
@@ -323,6 +351,7 @@ function viewOf(entry: TenantEntry): Tenant {
     importedCas: entry.importedCas,
     acls: [...entry.acls.values()],
     clientQuotas: entry.quotasView,
+    limits: entry.limitsView,
     scramCredentials: entry.credentialsView,
     delegationTokens: entry.tokensView,
     revocations: entry.revocationsView,

@@ -21,6 +21,11 @@ import type { DelegationTokenChange } from '../security/tokens/delegation-token.
 import { bansIn } from './ban-record.ts';
 import { type CaRecord, caRecord } from './ca-record.ts';
 import { delegationTokenChange } from './delegation-token-record.ts';
+import {
+  type BrokerLimitsRecord,
+  limitAlterations,
+  type TenantLimitsRecord,
+} from './limit-change.ts';
 import type { StoredTenantState } from './metadata-image.ts';
 import { quotaAlterations } from './quota-record.ts';
 import {
@@ -121,6 +126,8 @@ export type MetadataRecord =
   | AclsAddedRecord
   | AclsRemovedRecord
   | ClientQuotasRecord
+  | TenantLimitsRecord
+  | BrokerLimitsRecord
   | ScramCredentialsRecord
   | DelegationTokensRecord
   | CertificatesRevokedRecord
@@ -138,6 +145,7 @@ export function toStateRecord(record: MetadataRecord): StateRecord {
 export function fromStateRecord({ type, version, data }: StateRecord): MetadataRecord {
   if (version !== VERSION) throw notUnderstood(type, version);
   if (type === 'bans') return { type, ...bansIn(data) };
+  if (type === 'broker-limits') return { type, alterations: limitAlterations('broker', data) };
   const tenant = tenantName(data);
   switch (type) {
     case 'tenant':
@@ -165,6 +173,8 @@ export function fromStateRecord({ type, version, data }: StateRecord): MetadataR
       return { type, tenant, bindings: bindings(data, tenant) };
     case 'client-quotas':
       return { type, tenant, alterations: quotaAlterations(data) };
+    case 'tenant-limits':
+      return { type, tenant, alterations: limitAlterations('tenant', data) };
     case 'scram-credentials':
       return { type, tenant, ...scramChange(data) };
     case 'delegation-tokens':

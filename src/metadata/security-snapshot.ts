@@ -15,6 +15,9 @@ export function snapshotOf(image: MetadataImage): MetadataRecord[] {
   for (const banned of chunks([...image.bans.all()])) {
     records.push({ type: 'bans', lifted: [], banned });
   }
+  for (const alterations of chunks([...image.brokerLimits.entries()])) {
+    records.push({ type: 'broker-limits', alterations });
+  }
   return records;
 }
 
@@ -32,6 +35,9 @@ function* snapshotOfTenant(tenant: Tenant): Generator<MetadataRecord> {
   for (const bindings of chunks(acls)) yield { type: 'acls-added', tenant: name, bindings };
   for (const alterations of chunks([...clientQuotas.entries()])) {
     yield { type: 'client-quotas', tenant: name, alterations };
+  }
+  for (const alterations of chunks([...tenant.limits.entries()])) {
+    yield { type: 'tenant-limits', tenant: name, alterations };
   }
   const credentials = [...scramCredentials.users()].flatMap((user) =>
     scramCredentials.ofUser(user),

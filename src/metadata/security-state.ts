@@ -17,6 +17,7 @@ import { StorageError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { type Random, randomUuid } from '../base/random.ts';
 import type { ClientQuotaAlteration } from '../quota/client-quota-entity.ts';
+import type { LimitAlteration } from '../quota/tenant-limits.ts';
 import type { Ban, BanId } from '../security/abuse/bans.ts';
 import type { AclBinding } from '../security/acl/acl-binding.ts';
 import { TENANT_GRAMMAR } from '../security/policy-rule.ts';
@@ -29,6 +30,7 @@ import { type BanLimits, banOf, liftOf, type WantedBan } from './ban-change.ts';
 import { type CaKeyOwners, importOf, removalOf, type WantedImport } from './ca-change.ts';
 import { effectiveAlterations, entitiesAfter } from './client-quota-change.ts';
 import { type DelegationTokenLimits, decidedTokenChange } from './delegation-token-change.ts';
+import { effectiveLimits } from './limit-change.ts';
 import { MetadataError } from './metadata-error.ts';
 import {
   type MetadataImage,
@@ -366,6 +368,25 @@ export class SecurityState {
       },
       isPermitted,
     );
+  }
+
+  /**
+   * Sets and removes the operator's limits of a tenant, or of the broker where it is null; all or
+   * nothing. Rejects with MetadataError 'invalid', 'limit' or 'no-such-tenant'.
+   */
+  alterLimits(tenant: string | null, wanted: readonly LimitAlteration[]): Promise<void> {
+    return this.#change(OWN, async () => {
+      const now = tenant === null ? this.image.brokerLimits : this.#tenant(tenant).limits;
+      const holder = tenant === null ? 'broker' : 'tenant';
+      const most = this.#limits.quotaEntitiesPerTenantMax;
+      const alterations = effectiveLimits(holder, now, wanted, most);
+      if (alterations.length === 0) return this.#asItIs(undefined);
+      await this.#store(
+        tenant === null
+          ? { type: 'broker-limits', alterations }
+          : { type: 'tenant-limits', tenant, alterations },
+      );
+    });
   }
 
   /** Makes the deletions of what is there, and the upsertions: all or nothing, else 'limit'. */

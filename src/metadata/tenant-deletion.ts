@@ -127,7 +127,7 @@ export function countsOf(tenant: Tenant, bans: MetadataImage['bans']): TenantCou
     cas: tenant.cas.length,
     importedCas: tenant.importedCas.length,
     rules: tenant.acls.length,
-    quotas: tenant.clientQuotas.size,
+    quotas: tenant.clientQuotas.size + tenant.limits.size,
     users: tenant.scramCredentials.size,
     tokens: tenant.delegationTokens.size,
     revocations: revocations.certificateCount + revocations.nameCount,

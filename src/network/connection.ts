@@ -15,12 +15,18 @@ import { ProtocolError } from '../base/errors.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
 import type { FairLane, TurnWaiter } from './fair-turns.ts';
 import { type FrameLimit, FrameReader } from './frame-reader.ts';
+import { Mute } from './mute.ts';
 import type { ReceiveShare } from './receive-budget.ts';
 import type { UnsentShare } from './unsent-budget.ts';
 
 /** An answer: the frame's buffers; null = none is sent (acks=0); 'close' = hang up, no answer. */
 export type Answer =
-  | { readonly frame: readonly Buffer[] | null; readonly muteMs: number }
+  | {
+      readonly frame: readonly Buffer[] | null;
+      readonly muteMs: number;
+      /** Asked when that is over, and now and then before: what is left of it by now. */
+      readonly stillMuteMs?: () => number;
+    }
   | 'close';
 
 /** Handles one request. Calls `ordered` as soon as a later Produce may begin. */
@@ -108,7 +114,7 @@ export class Connection {
   #isHeld = false;
   #isPeerGone = false;
   #pumping = false;
-  #muteTimer: NodeJS.Timeout | null = null;
+  readonly #mute: Mute;
   #lastActiveMs: number;
   /** Bytes of the frames that wait or are begun, and what the budget knows of this connection. */
   #frameBytes = 0;
@@ -131,6 +137,7 @@ export class Connection {
     this.#shares = limits.shares;
     this.#hooks = hooks;
     this.#lastActiveMs = hooks.nowMs();
+    this.#mute = new Mute(hooks.nowMs, () => this.#pump());
     this.#reader = new FrameReader(limits.frameLimit, (frame) => {
       this.#waiting.push(frame);
       this.#arrivedMs.push(this.#lastActiveMs);
@@ -192,7 +199,7 @@ export class Connection {
     unsent.change(-this.#accountedUnsentBytes);
     this.#accountedUnsentBytes = 0;
     this.#shares.leave();
-    if (this.#muteTimer !== null) clearTimeout(this.#muteTimer);
+    this.#mute.end();
     this.#socket.destroy();
     this.#hooks.onClose(reason, detail);
   }
@@ -276,7 +283,7 @@ export class Connection {
   }
 
   #choked(): boolean {
-    return this.#muteTimer !== null || this.unsentBytes > this.#limits.maxUnsentBytes;
+    return this.#mute.isMute || this.unsentBytes > this.#limits.maxUnsentBytes;
   }
 
   #mayBegin(frame: Buffer): boolean {
@@ -364,17 +371,8 @@ export class Connection {
         this.#ready.push(chunk);
         this.#readyBytes += chunk.length;
       }
-      if (answer.muteMs > 0) this.#mute(answer.muteMs);
+      if (answer.muteMs > 0) this.#mute.add(answer.muteMs, answer.stillMuteMs);
     }
-  }
-
-  /** KIP-219: the answer leaves first, then the channel stays silent for the throttle time. */
-  #mute(muteMs: number): void {
-    if (this.#muteTimer !== null) clearTimeout(this.#muteTimer);
-    this.#muteTimer = setTimeout(() => {
-      this.#muteTimer = null;
-      this.#pump();
-    }, muteMs);
   }
 
   #flush(): void {

@@ -4,8 +4,6 @@
  *
  * Invariant: an object of this class never changes; a change of the tenant's quotas makes another
  * one. Whoever enforces may keep what it found for as long as it meets the same object.
- *
- * Quotas are stored only: nothing is throttled by them yet.
  */
 import {
   type ClientQuotaAlteration,

@@ -62,6 +62,8 @@ export interface FetchContext {
   readonly topics: FetchTopic[];
   /** Turns the whole answer into what goes over the wire: session id set, unchanged parts left out. */
   finish(response: FetchResponse): FetchResponse;
+  /** The answer where a quota leaves none: nothing is told, and nothing of the session changes. */
+  heldBack(): FetchResponse;
 }
 
 export class FetchSessionCache {
@@ -145,6 +147,11 @@ export class FetchSessionCache {
         response.sessionId = id;
         return response;
       },
+      // As in Kafka the client learns of no session then, and makes another one.
+      heldBack: () => {
+        this.#remove(id);
+        return emptyAnswer(0);
+      },
     };
   }
 
@@ -173,7 +180,7 @@ export class FetchSessionCache {
     session.nextEpoch = session.nextEpoch === EPOCH_MAX ? 1 : session.nextEpoch + 1;
     if (session.partitions.size === 0) {
       this.#remove(session.id);
-      return { topics: [], finish: (response) => response };
+      return sessionless({ ...request, topics: [] });
     }
     return {
       topics: groupByTopic(session.partitions),
@@ -182,6 +189,7 @@ export class FetchSessionCache {
         response.responses = changedSince(session, response.responses);
         return response;
       },
+      heldBack: () => emptyAnswer(session.id),
     };
   }
 
@@ -251,5 +259,10 @@ export class FetchSessionCache {
 }
 
 function sessionless(request: FetchRequest): FetchContext {
-  return { topics: request.topics, finish: (response) => response };
+  const finish = (response: FetchResponse): FetchResponse => response;
+  return { topics: request.topics, finish, heldBack: () => emptyAnswer(0) };
+}
+
+function emptyAnswer(sessionId: number): FetchResponse {
+  return { throttleTimeMs: 0, errorCode: 0, sessionId, responses: [], nodeEndpoints: [] };
 }

@@ -24,10 +24,12 @@ import type { TenantAcls } from '../security/acl/tenant-acls.ts';
 import type { Action, AuthorizationResult, Authorizer } from '../security/authorizer.ts';
 import type { FetchSessionCache } from './fetch-session.ts';
 import type { RefusalPace } from './refusal-pace.ts';
+import type { RequestQuotas, Throttle } from './request-quotas.ts';
 import type { ServerMetrics } from './server-metrics.ts';
 import type { Session } from './session.ts';
 import type { TenantSecurity } from './tenant-security.ts';
 import { workInTurns } from './work-in-turns.ts';
+import { WorkTime } from './work-time.ts';
 
 /** What every handler may use beside its request. */
 export interface ServerServices {
@@ -43,12 +45,15 @@ export interface ServerServices {
   readonly security: TenantSecurity;
   /** Null: switched off. */
   readonly telemetry: Telemetry | null;
+  readonly quotas: RequestQuotas;
   readonly nodeId: number;
   /** The most record bytes in one Fetch answer, as memory stands now. */
   fetchBytesMax(tenant: string): number;
   /** Partitions in one DescribeTopicPartitions answer, whatever the client asks for. */
   readonly describedPartitionsMax: number;
   readonly autoCreateTopics: boolean;
+  /** Partitions of a topic that names no number. */
+  readonly defaultPartitions: number;
   /** What ApiVersions answers. */
   readonly advertisedApis: readonly {
     readonly apiKey: number;
@@ -75,6 +80,10 @@ export class RequestContext {
   readonly clientId: string;
   /** Tells the connection that a later Produce may begin: this one has its place in the log. */
   readonly ordered: () => void;
+  /** How long it has had the event loop. */
+  work: WorkTime;
+  /** What a quota has made of it so far. */
+  throttle: Throttle | null = null;
   /** What this request was refused, so far. */
   #refusals = 0;
   /** What the request was let in for, and under which policy the first of it was decided. */
@@ -95,6 +104,7 @@ export class RequestContext {
     this.apiVersion = identity.apiVersion;
     this.clientId = identity.clientId;
     this.ordered = ordered;
+    this.work = new WorkTime(services.clock);
   }
 
   /** The tenant's view of the engine. */
@@ -115,6 +125,12 @@ export class RequestContext {
         const meter = this.services.metrics.meterOf(this.session);
         meter.producedBytes.inc(sizeBytes);
         meter.producedRecords.inc(recordCount);
+      },
+      worked: (ms) => this.work.add(ms),
+      onLimit: (key, limit) => {
+        const { alarms } = this.services.quotas;
+        const bite = { key, scope: 'tenant', limit, effect: 'refused' } as const;
+        alarms.bit(session.subject, bite, this.services.clock.monotonicMs());
       },
     };
   }
@@ -302,8 +318,8 @@ export class RequestContext {
     await audit.durable();
   }
 
-  /** For how long the connection is not to be read from after the answer. */
-  get muteMs(): number {
+  /** Counts the refusals; for how long the connection is not to be read from after the answer. */
+  paceMs(): number {
     if (this.#refusals === 0) return 0;
     return this.services.refusalPace.muteMs(this.session.principal.tenant, this.#refusals);
   }

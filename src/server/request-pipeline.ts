@@ -19,14 +19,19 @@ import {
   encodeResponse,
   type RequestHeader,
 } from '../protocol/headers.ts';
+import { answerPause } from './answer-pause.ts';
 import { unsupportedVersions } from './apis/18-api-versions.ts';
 import { servedApi } from './apis/index.ts';
 import type { ApiDefinition } from './define-api.ts';
 import { DraftAnswers, DraftContext, UndecidedError } from './draft-context.ts';
 import { RequestContext, type ServerServices } from './request-context.ts';
 import type { Session } from './session.ts';
+import { WorkTime } from './work-time.ts';
 
 type Outcome = unknown | null | 'close';
+
+/** As the answer can say it. */
+const THROTTLE_MS_MAX = 2 ** 31 - 1;
 
 /** One request, kept until it is answered: a draft begins again from here. */
 interface Call {
@@ -37,6 +42,7 @@ interface Call {
   readonly ordered: () => void;
   /** What was asked for outside so far; null where nothing is. */
   readonly answers: DraftAnswers | null;
+  readonly work: WorkTime;
 }
 
 export class RequestPipeline {
@@ -57,7 +63,7 @@ export class RequestPipeline {
     if (api === undefined) throw new ProtocolError(`API key ${header.apiKey} is not served`);
     const { min, max } = api.versions;
     if (header.apiVersion < min || header.apiVersion > max) {
-      if (api.key === ApiKey.ApiVersions) return unsupportedApiVersions(header);
+      if (api.key === ApiKey.ApiVersions) return this.#unsupported(session, frame, header, ordered);
       throw new ProtocolError(
         `${apiName(api.key)} version ${header.apiVersion} is outside ${min}-${max}`,
       );
@@ -67,12 +73,33 @@ export class RequestPipeline {
     }
     const isAsked = this.#services.authorizer.outside?.concerns(session.principal.tenant) === true;
     const answers = isAsked ? new DraftAnswers() : null;
-    return this.#begin({ session, frame, header, api, ordered, answers });
+    const work = new WorkTime(this.#services.clock);
+    return this.#begin({ session, frame, header, api, ordered, answers, work });
+  }
+
+  /** KIP-511: answered in version 0, with our range, and the connection stays open. */
+  #unsupported(
+    session: Session,
+    frame: Buffer,
+    header: RequestHeader,
+    ordered: () => void,
+  ): Answer {
+    const identity = { apiName: apiName(header.apiKey), ...header };
+    const ctx = new RequestContext(session, this.#services, identity, ordered);
+    const throttle = this.#services.quotas.settle(ctx, frame.length);
+    const answer = unsupportedApiVersions(header);
+    if (throttle === null) return answer;
+    return { ...answer, muteMs: throttle.ms, stillMuteMs: throttle.waitMs };
   }
 
   #begin(call: Call): Answer | Promise<Answer> {
     const { api, header, frame } = call;
-    return this.#run(call, this.#contextOf(call), bodyOf(api, header, frame));
+    call.work.resume();
+    const ctx = this.#contextOf(call);
+    ctx.work = call.work;
+    const answer = this.#run(call, ctx, bodyOf(api, header, frame));
+    call.work.pause();
+    return answer;
   }
 
   #contextOf({ session, header, api, ordered, answers }: Call): RequestContext {
@@ -108,7 +135,12 @@ export class RequestPipeline {
     if (outcome instanceof Promise) {
       return outcome
         .catch((error: unknown) => this.#failed(call, ctx, error))
-        .then((settled) => this.#answer(call, ctx, settled));
+        .then((settled) => {
+          call.work.resume();
+          const answer = this.#answer(call, ctx, settled);
+          call.work.pause();
+          return answer;
+        });
     }
     return this.#answer(call, ctx, outcome);
   }
@@ -123,17 +155,13 @@ export class RequestPipeline {
   }
 
   /** An answer that contains a refusal waits for its record. */
-  #recorded(
-    { api, header }: Call,
-    ctx: RequestContext,
-    outcome: Outcome,
-  ): Answer | Promise<Answer> {
+  #recorded(call: Call, ctx: RequestContext, outcome: Outcome): Answer | Promise<Answer> {
     if (typeof outcome === 'object' && outcome !== null) {
-      this.#services.metrics.api(api.key).countErrors(outcome);
+      this.#services.metrics.api(call.api.key).countErrors(outcome);
     }
     if (ctx.unrecorded) {
       return ctx.recorded().then(
-        () => encode(api, header, outcome, ctx.muteMs),
+        () => this.#encode(call, ctx, outcome),
         (error: unknown) => {
           this.#services.logger.error(
             { err: error, api: ctx.apiName },
@@ -143,7 +171,25 @@ export class RequestPipeline {
         },
       );
     }
-    return encode(api, header, outcome, ctx.muteMs);
+    return this.#encode(call, ctx, outcome);
+  }
+
+  /**
+   * What it used is charged now. A quota that is passed stands in the answer, then the pause; the
+   * pace of refusals makes a pause of its own, of which the answer tells nothing.
+   */
+  #encode({ api, header, frame }: Call, ctx: RequestContext, outcome: Outcome): Answer {
+    const { quotas, clock } = this.#services;
+    const throttle = quotas.settle(ctx, frame.length);
+    const pause = answerPause(throttle, ctx.paceMs(), clock);
+    // Hanging up on it makes nothing of what it used undone.
+    if (outcome === 'close') return 'close';
+    if (throttle !== null && outcome !== null) {
+      const { throttleTimeMs = 0 } = outcome as { throttleTimeMs?: number };
+      const ms = Math.min(THROTTLE_MS_MAX, Math.max(throttleTimeMs, throttle.ms));
+      (outcome as { throttleTimeMs?: number }).throttleTimeMs = ms;
+    }
+    return { frame: encode(api, header, outcome), ...pause };
   }
 
   /** The outcome was a draft. It is thrown away, and what it lacked is asked for. */
@@ -192,18 +238,15 @@ function bodyOf({ key }: ApiDefinition, header: RequestHeader, frame: Buffer): u
 function encode(
   api: ApiDefinition,
   header: RequestHeader,
-  outcome: Outcome,
-  muteMs: number,
-): Answer {
-  if (outcome === 'close') return 'close';
-  if (outcome === null) return { frame: null, muteMs };
+  outcome: unknown,
+): readonly Buffer[] | null {
+  if (outcome === null) return null;
   const { apiVersion, correlationId } = header;
   const body = outcome as Record<string, unknown>;
-  return { frame: encodeResponse({ apiKey: api.key, apiVersion, correlationId, body }), muteMs };
+  return encodeResponse({ apiKey: api.key, apiVersion, correlationId, body });
 }
 
-/** KIP-511: answered in version 0, with our range, and the connection stays open. */
-function unsupportedApiVersions({ correlationId }: RequestHeader): Answer {
+function unsupportedApiVersions({ correlationId }: RequestHeader): Exclude<Answer, 'close'> {
   const { ApiVersions: apiKey } = ApiKey;
   const body = unsupportedVersions();
   return { frame: encodeResponse({ apiKey, apiVersion: 0, correlationId, body }), muteMs: 0 };

@@ -244,7 +244,23 @@ export class Server {
         login?.login.refuse();
         return;
       }
-      await this.#admitted(socket, drop, this.#subjectOf(subject, principal), identified, view);
+      const place = this.#services.quotas.connections.enter(
+        principal,
+        address,
+        this.#services.clock.monotonicMs(),
+      );
+      if (typeof place !== 'function') {
+        await this.#reception.refuse(socket, this.#subjectOf(subject, principal), place);
+        login?.login.refuse();
+        return;
+      }
+      const known = this.#subjectOf(subject, principal);
+      let isServed = false;
+      try {
+        isServed = await this.#admitted(socket, drop, known, { ...identified, place }, view);
+      } finally {
+        if (!isServed) place();
+      }
     } catch (error) {
       this.#services.logger.error(
         { err: error, remoteAddress: address },
@@ -258,9 +274,9 @@ export class Server {
     socket: TLSSocket,
     drop: () => void,
     subject: AuditSubject,
-    { principal, login, recheck }: Identified,
+    { principal, login, recheck, place }: Identified & { readonly place: () => void },
     view: TenantView,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { audit, clock } = this.#services;
     audit.security(subject, {
       type: 'authentication',
@@ -279,7 +295,7 @@ export class Server {
     const stillThere = this.#options.viewOf(principal.tenant) === view && recheck() === null;
     if (socket.destroyed || this.#closing || !stillThere) {
       socket.destroy();
-      return;
+      return false;
     }
     const session = new Session({
       principal,
@@ -300,6 +316,7 @@ export class Server {
     const gone = (reason: CloseReason): void => {
       left();
       counted.closed(reason);
+      place();
     };
     const live: { -readonly [K in keyof Live]?: Live[K] } = { session, recheck, gone };
     const connection = new Connection(
@@ -328,6 +345,7 @@ export class Server {
     this.#services.metrics.opened(session);
     if (login === null) this.#expireIn(live as Live, (principal.expiresAtMs ?? 0) - clock.nowMs());
     else this.#welcome(live as Live, login);
+    return true;
   }
 
   /** The last answer of the login; from here on requests are served. */

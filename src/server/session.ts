@@ -10,6 +10,7 @@ import type { AccessEvent, AuditSubject } from '../audit/audit-event.ts';
 import type { Engine } from '../engine/engine.ts';
 import { ConnectionMeter } from '../fleet/connection-meter.ts';
 import type { KafkaPrincipal } from '../security/principal.ts';
+import type { ClientStanding } from './client-standing.ts';
 import type { SaslReauthentication } from './sasl-reauthentication.ts';
 import type { TenantMeter } from './tenant-meters.ts';
 
@@ -36,6 +37,8 @@ export class Session {
   meter: TenantMeter | null = null;
   /** What it counts for the fleet view. */
   readonly deviceMeter = new ConnectionMeter();
+  /** What limits it, as found last; see request-quotas.ts. */
+  standing: ClientStanding | null = null;
   readonly #closing = new AbortController();
   #isGone = false;
   #epoch = -1;

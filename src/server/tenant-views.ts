@@ -7,11 +7,12 @@
  */
 import type { Logger } from '../base/logger.ts';
 import type { Engine } from '../engine/engine.ts';
+import type { TenantLimits } from '../quota/tenant-limits.ts';
 import type { ImportedCaSettings } from '../security/imported-cas.ts';
 import type { KafkaPrincipal } from '../security/principal.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import type { BrokerTopics } from '../tenancy/broker-topics.ts';
-import { GuardedNamespace } from '../tenancy/guarded-namespace.ts';
+import { LimitedTenant, type TenantLimitParts } from './limited-tenant.ts';
 import type { TenantView } from './server.ts';
 
 /** What this needs to know of a tenant. */
@@ -24,26 +25,39 @@ export interface TenantFacts {
   readonly importedCas: readonly ImportedCaSettings[];
 }
 
+/** The view with what an operator may ask of it beside. */
+interface LimitedView extends TenantView {
+  readonly engine: LimitedTenant;
+}
+
+/** The operator's limits, and what is needed to hold them. */
+export interface TenantViewLimits extends Pick<TenantLimitParts, 'clock' | 'defaultPartitions'> {
+  readonly of: (tenant: string) => TenantLimits;
+}
+
 export class TenantViews {
   readonly #engine: Engine;
   readonly #brokerTopics: BrokerTopics;
   readonly #registry: TenantCaRegistry;
   readonly #logger: Logger;
+  readonly #limits: TenantViewLimits;
   readonly #disconnect: (match: (principal: KafkaPrincipal) => boolean) => void;
   /** Kept while a tenant is suspended, so that it comes back the same. */
-  readonly #views = new Map<string, TenantView>();
+  readonly #views = new Map<string, LimitedView>();
 
   constructor(parts: {
     engine: Engine;
     brokerTopics: BrokerTopics;
     registry: TenantCaRegistry;
     logger: Logger;
+    limits: TenantViewLimits;
     disconnect: (match: (principal: KafkaPrincipal) => boolean) => void;
   }) {
     this.#engine = parts.engine;
     this.#brokerTopics = parts.brokerTopics;
     this.#registry = parts.registry;
     this.#logger = parts.logger;
+    this.#limits = parts.limits;
     this.#disconnect = parts.disconnect;
   }
 
@@ -53,7 +67,7 @@ export class TenantViews {
   }
 
   /** The view of any tenant there is, for administration. */
-  getAny(tenant: string): TenantView | undefined {
+  getAny(tenant: string): LimitedView | undefined {
     return this.#views.get(tenant);
   }
 
@@ -61,7 +75,12 @@ export class TenantViews {
   update(tenant: TenantFacts): void {
     const { name, clusterId } = tenant;
     if (!this.#views.has(name)) {
-      const engine = new GuardedNamespace(this.#engine, name, this.#brokerTopics);
+      const { clock, defaultPartitions, of } = this.#limits;
+      const limits = (): TenantLimits => of(name);
+      const engine = new LimitedTenant(this.#engine, name, {
+        ...{ clock, defaultPartitions, limits },
+        brokerTopics: this.#brokerTopics,
+      });
       this.#views.set(name, { engine, clusterId });
     }
     const pemsOf = (cas: readonly { readonly pem: string }[]) => cas.map(({ pem }) => pem);

@@ -18,6 +18,7 @@ import type {
   CaView,
   DeletionView,
   HealthCheck,
+  QuotaView,
   TenantView,
   TopicDetails,
   WantedRevocation,
@@ -180,7 +181,9 @@ export interface FixtureOptions
   readonly limits?: Partial<AdminLimits>;
   readonly abuse?: (audit: AuditLog) => AdminAbuse;
   /** In place of those kept in memory. */
-  readonly services?: Partial<Pick<AdminDeps, 'acls' | 'status' | 'external' | 'shadow'>>;
+  readonly services?: Partial<
+    Pick<AdminDeps, 'acls' | 'status' | 'external' | 'quotas' | 'shadow'>
+  >;
 }
 
 const NO_ABUSE: AdminAbuse = {
@@ -283,6 +286,7 @@ function inMemory() {
   const revoked: WantedRevocation[] = [];
   const suspended: Suspension[] = [];
   const bans = new Map<string, BanView>();
+  const quotas: QuotaView[] = [];
   const checks: HealthCheck[] = [{ name: 'policy', state: 'ok', reason: null }];
   const acted = (what: string): void => {
     audit.events.push({ kind: 'acted', what });
@@ -303,6 +307,7 @@ function inMemory() {
     | 'bans'
     | 'fleet'
     | 'records'
+    | 'quotas'
     | 'health'
     | 'metrics'
     | 'logLevel'
@@ -466,6 +471,19 @@ function inMemory() {
       check: () => undefined,
       page: async () => ({ records: [], next: null, badLines: 0 }),
       follow: async () => ({ records: [], next: 'AA', badLines: 0 }),
+    },
+    quotas: {
+      list: (tenant) => {
+        if (tenant !== null && !tenants.has(tenant)) return undefined;
+        return quotas.filter(({ scope }) => scope.tenant === tenant);
+      },
+      withUsage: async (_tenant, views) =>
+        views.map((view) => ({ ...view, usage: { ...view.values } })),
+      set: async (scope, values) => {
+        acted('quota-set');
+        const set = Object.entries(values).filter(([, value]) => value !== null);
+        quotas.push({ scope, values: Object.fromEntries(set) as never, usage: null });
+      },
     },
     shadow: () => null,
     health: () => checks,

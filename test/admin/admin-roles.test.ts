@@ -239,6 +239,36 @@ describe('somebody of a tenant', () => {
     Object.assign(admin.deps, { records });
   });
 
+  test('sets quotas of its clients, and no ceiling; of what limits it, it reads its own', async () => {
+    const set = async (token: string, whose: object) => {
+      const headers = { authorization: `Bearer ${token}` };
+      const body = { ...whose, values: { producer_byte_rate: 5 } };
+      const answer = await admin.call('POST', '/v1/quotas', { as: null, headers, body });
+      return answer.status;
+    };
+    const token = TOKEN_OF['tenant admin']();
+    for (const whose of [{ user: 'ada' }, { clientId: '<default>' }, { ip: '192.0.2.1' }]) {
+      expect(await set(token, { tenant: 'acme', ...whose }), JSON.stringify(whose)).toBe(200);
+      expect(await set(token, { tenant: 'globex', ...whose }), JSON.stringify(whose)).toBe(403);
+    }
+    const ceilings = [{}, { fleet: 'plant-a' }, { device: 'pump' }];
+    admin.audit.events.length = 0;
+    for (const whose of [{}, ...ceilings.map((one) => ({ tenant: 'acme', ...one }))]) {
+      expect(await set(token, whose), JSON.stringify(whose)).toBe(403);
+      expect(await set(TOKEN_OF.auditor(), whose), JSON.stringify(whose)).toBe(403);
+      expect(acted()).toEqual([]);
+    }
+    for (const whose of [{}, ...ceilings.map((one) => ({ tenant: 'acme', ...one }))]) {
+      expect(await set(TOKEN_OF.operator(), whose), JSON.stringify(whose)).toBe(200);
+    }
+    const own = (await get('/v1/quotas?tenant=acme', token)).json.quotas as { scope: object }[];
+    expect(own.filter(({ scope }) => !('tenant' in scope && scope.tenant === 'acme'))).toEqual([]);
+    expect(own.map(({ scope }) => scope)).toContainEqual({ tenant: 'acme', fleet: 'plant-a' });
+    for (const path of ['/v1/quotas', '/v1/quotas?tenant=globex']) {
+      expect((await get(path, token)).json.code, path).toBe('not-authorized');
+    }
+  });
+
   test('cannot give itself the rights of an operator by a rule', async () => {
     const token = TOKEN_OF['tenant admin']();
     const body = {

@@ -62,6 +62,9 @@ export const ROLE_MATRIX: Readonly<Record<string, readonly Role[]>> = {
   removeBan: CHANGES,
   listDevices: READS,
   describeDevice: READS,
+  listQuotas: READS,
+  // Ceilings are the operator's: see admin-roles.test.ts.
+  setQuota: CHANGES,
   listUsers: READS,
   setUserCredential: CHANGES,
   removeUser: CHANGES,

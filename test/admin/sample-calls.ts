@@ -60,6 +60,9 @@ const SAMPLES: Readonly<Record<string, (tenant: string) => Sample>> = {
   listBans: (tenant) => ({ query: { tenant } }),
   addBan: (tenant) => ({ body: { tenant, name: 'pump-17', durationMs: 1000 } }),
   removeBan: (tenant) => ({ query: { tenant, name: 'pump-17' } }),
+  // Of a user, so that it is the tenant's own matter.
+  listQuotas: (tenant) => ({ query: { tenant } }),
+  setQuota: (tenant) => ({ body: { tenant, user: 'pump-17', values: { request_percentage: 5 } } }),
   addTenantCa: () => ({ body: { caCertificate: 'PEM' } }),
   importCa: () => ({ body: { caCertificate: 'PEM', mappingRules: 'RULE:a/b/' } }),
   removeTenantCa: () => ({ query: { fingerprint: Array(32).fill('AA').join(':') } }),

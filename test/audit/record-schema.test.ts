@@ -44,6 +44,7 @@ beforeAll(async () => {
   const on = { resourceType: 'TOPIC', resourceName: 'made' };
   await adminRequest(broker, 'POST', '/v1/tenants/acme/acls', { ...rule, ...on });
   await adminRequest(broker, 'GET', '/v1/audit/records?tenant=acme&decision=deny');
+  await throttled();
   await strangers(broker.port);
   const spoiled = await fixture.connect('acme', 'device-2');
   spoiled.close();
@@ -58,6 +59,20 @@ beforeAll(async () => {
     fixture.audit(stream).map((line) => ({ id: `${stream}:${String(line.seq)}`, stream, ...line })),
   );
 }, 60_000);
+
+/** Asks once more than a second allows. */
+async function throttled(): Promise<void> {
+  const of = { tenant: 'acme', device: 'service-1' };
+  const set = (request_rate: number | null) =>
+    adminRequest(fixture.broker, 'POST', '/v1/quotas', { ...of, values: { request_rate } });
+  await set(1);
+  const service = await fixture.connect('acme', 'service-1');
+  const asked = Array.from({ length: 2 }, () => service.call(ApiKey.ApiVersions, 0, {}));
+  await fixture.audited('security', ({ type }) => type === 'quota');
+  await set(null);
+  await Promise.all(asked);
+  service.close();
+}
 
 /** Without certificates and without TLS, often enough to be counted instead of written out. */
 async function strangers(port: number): Promise<void> {
@@ -85,7 +100,14 @@ describe('the schema of a record', () => {
     const problems = shown.map((line) => auditRecordProblem(recordOf(line)));
     expect(problems.filter((problem) => problem !== null)).toEqual([]);
     const types = new Set(shown.map(({ type }) => type));
-    for (const type of ['access', 'authentication', 'administration', 'policy', 'server']) {
+    for (const type of [
+      'access',
+      'authentication',
+      'administration',
+      'policy',
+      'quota',
+      'server',
+    ]) {
       expect(types).toContain(type);
     }
   });

@@ -76,6 +76,8 @@ describe('the set of commands', () => {
         'policy replay',
         'policy shadow',
         'policy test',
+        'quota describe',
+        'quota set',
         'restore',
         'serve',
         'status',

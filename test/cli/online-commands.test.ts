@@ -56,6 +56,36 @@ describeRequiring(['built-broker'], 'online commands', () => {
     expect(await good('backup --list')).toContain('backup.dir is empty');
   });
 
+  test('quotas: set with human units, described with what is used, removed, refused', async () => {
+    expect(await good('quota set --tenant acme producer_byte_rate=1MiB/s topics=10')).toBe(
+      'tenant acme: producer_byte_rate is 1MiB/s\ntenant acme: topics is 10\n',
+    );
+    await good('quota set --tenant acme --fleet plant-a request_rate=1.5k');
+    await good('quota set --tenant acme --client-id <default> request_percentage=20%');
+    expect(await good('quota set --broker connections=5k')).toBe('broker: connections is 5000\n');
+    const described = await good('quota describe --tenant acme --usage');
+    expect(described).toMatch(/tenant acme +topics +10 +1\n/);
+    expect(described).toMatch(/fleet plant-a +request_rate +1500\/s +0\/s\n/);
+    expect(described).toMatch(/client-id <default> +request_percentage +20% +0%\n/);
+    expect(await good('quota describe --broker')).toMatch(/broker +connections +5000\n/);
+    expect(await good('tenant describe acme')).toMatch(/tenant acme +topics +10 +1\n/);
+    expect(await good('quota describe --tenant globex')).toBe('nothing is limited\n');
+    expect(await refused('quota set --tenant acme --user ada topics=5')).toContain('topics');
+    expect(await refused('quota set --tenant nobody topics=5')).toContain('no such tenant');
+    for (const usage of ['topics=5', '--tenant acme topics', '--tenant acme topics=1mib']) {
+      expect((await run(`quota set ${usage}`)).code, usage).toBe(2);
+    }
+    for (const [scope, name] of [
+      ['--tenant acme', 'producer_byte_rate=none topics=none'],
+      ['--tenant acme --fleet plant-a', 'request_rate=none'],
+      ['--tenant acme --client-id <default>', 'request_percentage=none'],
+      ['--broker', 'connections=none'],
+    ]) {
+      await good(`quota set ${scope} ${name}`);
+    }
+    expect((await json('quota describe --tenant acme')).quotas).toEqual([]);
+  });
+
   test('tenants: create (the CA is made here), again, list, suspend, resume', async () => {
     expect(await good('tenant create initech')).toContain('tenant initech is registered');
     await good('tenant create initech');

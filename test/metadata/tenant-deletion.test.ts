@@ -97,6 +97,28 @@ describe('a tenant that is deleted', () => {
     expect(fourth.state.image.tenants.get('acme')?.clusterId).toBe(again.clusterId);
   });
 
+  it('takes its quotas and ceilings along; those of the broker stay', async () => {
+    const directory = fixture.newDirectory();
+    const { state, close } = await fixture.open({}, directory);
+    await state.createTenant('acme', acmeCa);
+    const rate = { producer_byte_rate: 5 };
+    await state.alterClientQuotas('acme', [{ entity: { user: 'ada' }, values: rate }]);
+    const ceilings = [{ scope: {}, values: rate }];
+    await state.alterLimits('acme', [...ceilings, { scope: { fleet: 'a' }, values: rate }]);
+    await state.alterLimits(null, ceilings);
+    const counted = countsOf(state.image.tenants.get('acme')!, state.image.bans);
+    expect(counted.quotas).toBe(3);
+    await begin(state);
+    const refused = { reason: 'tenant-deleting' };
+    await expect(state.alterLimits('acme', ceilings)).rejects.toMatchObject(refused);
+    await state.finishTenantDeletion('acme');
+    await state.createTenant('acme', newCa('acme'));
+    await close();
+    const { image } = (await fixture.open({}, directory)).state;
+    const { limits, clientQuotas } = image.tenants.get('acme')!;
+    expect([limits.size, clientQuotas.size, image.brokerLimits.size]).toEqual([0, 0, 1]);
+  });
+
   it('is counted with all that it has', async () => {
     const { state } = await fixture.open();
     const tenant = await state.createTenant('acme', acmeCa);

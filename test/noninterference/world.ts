@@ -10,6 +10,7 @@ import { makeDirectoriesSync } from '../../src/base/file-system.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import { MetricRegistry } from '../../src/base/metrics.ts';
 import type { Random } from '../../src/base/random.ts';
+import { requestQuotas } from '../../src/broker/quotas.ts';
 import { tenantSecurity } from '../../src/broker/tenant-security.ts';
 import type { Config } from '../../src/config/config-schema.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
@@ -120,11 +121,13 @@ export class World {
       fetchSessions: new FetchSessionCache(FETCH_SESSION_SLOTS, clock, random),
       refusalPace: new RefusalPace(clock, config['refusals.per.second.per.tenant']),
       security: tenantSecurity(state, config, null),
+      quotas: requestQuotas(state, audit, clock),
       nodeId: 1,
       fetchBytesMax: () => 1024 * 1024,
       describedPartitionsMax: 50,
       autoCreateTopics: true,
       telemetry: null,
+      defaultPartitions: 1,
       advertisedApis: advertisedApis(false),
     });
     for (const tenant of TENANTS) {
@@ -132,7 +135,7 @@ export class World {
     }
     state.onChange((image, changes) => {
       for (const change of changes) {
-        if (change.type === 'bans') continue;
+        if (change.type === 'bans' || change.type === 'broker-limits') continue;
         authorizer.setDynamicRules(change.tenant, image.tenants.get(change.tenant)?.acls ?? []);
       }
     });

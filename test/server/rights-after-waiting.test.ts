@@ -18,6 +18,7 @@ import { ScramCredentials } from '../../src/security/scram/scram-credentials.ts'
 import { servedApi } from '../../src/server/apis/index.ts';
 import { RequestContext, type ServerServices } from '../../src/server/request-context.ts';
 import { Session } from '../../src/server/session.ts';
+import { noQuotas } from '../tools/no-quotas.ts';
 
 const TOPIC_ID = 'AAAAAAAAAAAAAAAAAAAAAQ';
 
@@ -98,6 +99,7 @@ class Scene {
     };
     const services = {
       clock: { ...systemClock, ...clock },
+      quotas: noQuotas(systemClock),
       authorizer: {
         epochIn: () => this.epoch,
         authorize: (_principal: unknown, _host: string, action: Action) => ({

@@ -11,6 +11,7 @@ import { healthRoutes } from './health.ts';
 import { logLevelRoutes } from './log-level.ts';
 import { metricsRoutes } from './metrics.ts';
 import { policyRoutes } from './policy.ts';
+import { quotaRoutes } from './quotas.ts';
 import { revocationRoutes } from './revocations.ts';
 import { statusRoutes } from './status.ts';
 import { tenantCaRoutes } from './tenant-cas.ts';
@@ -34,6 +35,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...revocationRoutes,
   ...banRoutes,
   ...deviceRoutes,
+  ...quotaRoutes,
   ...userRoutes,
   ...auditRoutes,
 ];

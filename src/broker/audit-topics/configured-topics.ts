@@ -88,7 +88,7 @@ async function start(config: Config, parts: Parts): Promise<AuditTopics> {
   feed.feed(topics);
   await topics.start(state.image.tenants.values());
   state.onChange((image, changes) => {
-    if (changes.some(({ type }) => type.startsWith('tenant')))
+    if (changes.some(({ type }) => type.startsWith('tenant') && type !== 'tenant-limits'))
       topics.follow(image.tenants.values());
   });
   return topics;

@@ -73,7 +73,10 @@ export class Fetching {
     const leftMs = (): number => deadlineMs - this.#clock.monotonicMs();
     for (let pass = first; ; ) {
       const moved = leftMs() > 0 && (await this.#moved(pass.watched, leftMs(), call.signal));
-      pass = await this.#read(request, call);
+      const beganMs = this.#clock.monotonicMs();
+      const read = this.#read(request, call);
+      call.worked?.(this.#clock.monotonicMs() - beganMs);
+      pass = await read;
       if (!moved || pass.urgent || pass.bytes >= request.minBytes) return pass.response;
       await this.#pause(Math.min(REREAD_INTERVAL_MS, leftMs()));
     }

@@ -64,20 +64,21 @@ export class Producing {
 
   produce(request: ProduceRequest, call: EngineCall): ProduceResponse | Promise<ProduceResponse> {
     const response: ProduceResponse = { responses: [], throttleTimeMs: 0, nodeEndpoints: [] };
-    const begun = this.#beginAll(request, response, call.apiVersion);
+    const begun = this.#beginAll(request, response, call);
     const append = ({ items }: Begun): ProduceResponse | Promise<ProduceResponse> =>
       this.#append(request, response, items, call);
     if (begun instanceof Promise) return begun.then(append);
     if (begun.inflating.length === 0) return append(begun);
-    return Promise.all(begun.inflating).then(() => append(begun));
+    return this.#inflated(begun, call).then(append);
   }
 
   /** At once, unless the batches are so many or so dear that others must have their turn. */
   #beginAll(
     { topicData }: ProduceRequest,
     { responses }: ProduceResponse,
-    apiVersion: number,
+    call: EngineCall,
   ): Begun | Promise<Begun> {
+    const { apiVersion } = call;
     const begun: Begun = { items: [], inflating: [] };
     let t = 0;
     let p = 0;
@@ -100,9 +101,22 @@ export class Producing {
       return true;
     };
     if (run()) return begun;
-    return runInSlices(run)
-      .then(() => Promise.all(begun.inflating))
-      .then(() => begun);
+    const timed = (): boolean => {
+      const beganMs = this.#clock.monotonicMs();
+      const isDone = run();
+      call.worked?.(this.#clock.monotonicMs() - beganMs);
+      return isDone;
+    };
+    return runInSlices(timed).then(() => this.#inflated(begun, call));
+  }
+
+  /** Threads inflate large batches: what they take is work of the call, a wait for them included. */
+  async #inflated(begun: Begun, call: EngineCall): Promise<Begun> {
+    if (begun.inflating.length === 0) return begun;
+    const beganMs = this.#clock.monotonicMs();
+    await Promise.all(begun.inflating);
+    call.worked?.(this.#clock.monotonicMs() - beganMs);
+    return begun;
   }
 
   /** Looks the partition up and the batch over. */

@@ -5,6 +5,8 @@
  * - A fetch that was parked is checked again before it is answered: rights and topic id may have
  *   changed while it waited.
  * - Version 13 and later name topics by id; an id of another tenant is an unknown id.
+ * - An answer that passes a quota is held back: it is empty, with the time to wait, and the client
+ *   asks again then.
  * - Nobody is a follower here: a replica id needs CLUSTER_ACTION, and reads no further than others.
  */
 import { ApiKey } from '../../protocol/api-keys.ts';
@@ -21,6 +23,9 @@ import { defineApi, perResource } from '../define-api.ts';
 import type { FetchContext } from '../fetch-session.ts';
 import type { RequestContext } from '../request-context.ts';
 import { decideInTurns, whenReady } from './per-topic.ts';
+
+const ANSWER_OVERHEAD_BYTES = 24;
+const PARTITION_OVERHEAD_BYTES = 40;
 
 export const fetchApi = defineApi({
   key: ApiKey.Fetch,
@@ -54,9 +59,12 @@ function fetchAuthorised(
   { accepted, refused }: Split,
 ): FetchResponse | Promise<FetchResponse> {
   request.topics = accepted;
+  const { services, session } = ctx;
+  const { quotas } = services;
   request.maxBytes = Math.min(
     request.maxBytes,
-    ctx.services.fetchBytesMax(ctx.session.principal.tenant),
+    services.fetchBytesMax(session.principal.tenant),
+    quotas.fetchBytesMax(ctx),
   );
   request.minBytes = Math.min(request.minBytes, request.maxBytes);
   if (refused.length > 0) request.maxWaitMs = 0;
@@ -70,6 +78,8 @@ function fetchAuthorised(
 
   const merge = (answer: FetchResponse): FetchResponse => {
     for (const topic of refused) answer.responses.push(topic);
+    // Nothing of it is told, so that the session still has it to tell.
+    if (quotas.holdsBack(ctx, sizeOf(answer))) return context.heldBack();
     answer.errorCode = ErrorCode.NONE;
     answer.sessionId = 0;
     countFetched(ctx, answer);
@@ -88,6 +98,18 @@ function countFetched(ctx: RequestContext, { responses }: FetchResponse): void {
     for (const { records } of partitions) sizeBytes += records?.length ?? 0;
   }
   ctx.services.metrics.meterOf(ctx.session).fetchedBytes.inc(sizeBytes);
+}
+
+/** About what the answer takes on the wire: its records are nearly all of it. */
+function sizeOf({ responses }: FetchResponse): number {
+  let bytes = ANSWER_OVERHEAD_BYTES;
+  for (const { topic, partitions } of responses) {
+    bytes += topic.length;
+    for (const { records } of partitions) {
+      bytes += PARTITION_OVERHEAD_BYTES + (records?.length ?? 0);
+    }
+  }
+  return bytes;
 }
 
 /** A topic that is being read, as it was when the read began. */

@@ -18,6 +18,11 @@ import { CLUSTER_NAME } from '../../security/acl/operation.ts';
 import { VISIBLE_TOPIC_NAME_CHARS_MAX } from '../../tenancy/tenant-namespace.ts';
 import { defineApi, perResource } from '../define-api.ts';
 import type { RequestContext } from '../request-context.ts';
+import type { MutationQuota } from '../request-quotas.ts';
+
+/** From this version on the quota refuses topics (KIP-599); before, it only slows down. */
+const QUOTA_STRICT_SINCE = 6;
+const TOO_FAST = 'The quota of topic changes is used up: try again later.';
 
 export const createTopicsApi = defineApi({
   key: ApiKey.CreateTopics,
@@ -25,11 +30,17 @@ export const createTopicsApi = defineApi({
   authorization: perResource,
 
   async handle(ctx, request) {
-    const { accepted, refused } = splitAuthorised(ctx, request);
+    const split = splitAuthorised(ctx, request);
+    const { refused } = split;
+    let { accepted } = split;
     if (accepted.length === 0) return response(refused);
     for (const { name } of accepted) ctx.foresee('DESCRIBE_CONFIGS', 'TOPIC', name);
 
+    const quota = ctx.services.quotas.mutations(ctx, QUOTA_STRICT_SINCE);
     if (!request.validateOnly) {
+      ctx.beforeActing();
+      accepted = withinQuota(ctx, quota, accepted, refused);
+      if (accepted.length === 0) return response(refused);
       for (const { name, numPartitions } of accepted) {
         ctx.administration('topic-create', { topic: name, partitions: numPartitions });
       }
@@ -38,13 +49,37 @@ export const createTopicsApi = defineApi({
     request.topics = accepted;
     const answer = await ctx.engine.createTopics(request, ctx.call);
 
-    for (const topic of answer.topics) hideConfigs(ctx, topic);
+    const asked = new Map(accepted.map((topic) => [topic.name, partitionsOf(ctx, topic)]));
+    for (const topic of answer.topics) {
+      const isMade = topic.errorCode === ErrorCode.NONE;
+      if (!isMade && !request.validateOnly) quota.giveBack(asked.get(topic.name) ?? 0);
+      hideConfigs(ctx, topic);
+    }
     for (const refusal of refused) answer.topics.push(refusal);
     return answer;
   },
 
   fail: (request, errorCode) => response(request.topics.map(({ name }) => refuse(name, errorCode))),
 });
+
+/** Those that the controller mutation quota lets through now; the others are refused. */
+function withinQuota(
+  ctx: RequestContext,
+  quota: MutationQuota,
+  topics: readonly CreatableTopic[],
+  refused: CreatableTopicResult[],
+): CreatableTopic[] {
+  return topics.filter((topic) => {
+    const mayGo = quota.take(partitionsOf(ctx, topic));
+    if (!mayGo) refused.push(refuse(topic.name, ErrorCode.THROTTLING_QUOTA_EXCEEDED, TOO_FAST));
+    return mayGo;
+  });
+}
+
+function partitionsOf(ctx: RequestContext, topic: CreatableTopic): number {
+  if (topic.assignments.length > 0) return topic.assignments.length;
+  return topic.numPartitions > 0 ? topic.numPartitions : ctx.services.defaultPartitions;
+}
 
 function splitAuthorised(ctx: RequestContext, request: CreateTopicsRequest) {
   const accepted: CreatableTopic[] = [];

@@ -19,13 +19,27 @@ import { CLUSTER_NAME } from '../../security/acl/operation.ts';
 import { defineApi, perResource } from '../define-api.ts';
 import type { RequestContext } from '../request-context.ts';
 
+/** From this version on the quota refuses topics (KIP-599); before, it only slows down. */
+const QUOTA_STRICT_SINCE = 5;
+const TOO_FAST = 'The quota of topic changes is used up: try again later.';
+
 export const deleteTopicsApi = defineApi({
   key: ApiKey.DeleteTopics,
   versions: { min: 1, max: 6 },
   authorization: perResource,
 
   async handle(ctx, request) {
-    const { accepted, refused } = splitAuthorised(ctx, targets(ctx.apiVersion, request));
+    const split = splitAuthorised(ctx, targets(ctx.apiVersion, request));
+    const { refused } = split;
+    if (split.accepted.length === 0) return response(refused);
+    ctx.beforeActing();
+    const quota = ctx.services.quotas.mutations(ctx, QUOTA_STRICT_SINCE);
+    const accepted = split.accepted.filter(({ name, topicId, partitions }) => {
+      const mayGo = quota.take(partitions);
+      if (!mayGo)
+        refused.push(refuse(name, topicId, ErrorCode.THROTTLING_QUOTA_EXCEEDED, TOO_FAST));
+      return mayGo;
+    });
     if (accepted.length === 0) return response(refused);
 
     for (const { name } of accepted) ctx.administration('topic-delete', { topic: name });
@@ -37,8 +51,12 @@ export const deleteTopicsApi = defineApi({
     request.topicNames = [];
     const answer = await ctx.engine.deleteTopics(request, { ...ctx.call, apiVersion: 6 });
 
-    const names = new Map(accepted.map(({ name, topicId }) => [topicId, name]));
-    for (const deleted of answer.responses) deleted.name = names.get(deleted.topicId) ?? null;
+    const known = new Map(accepted.map((topic) => [topic.topicId, topic]));
+    for (const deleted of answer.responses) {
+      const { name = null, partitions = 0 } = known.get(deleted.topicId) ?? {};
+      deleted.name = name;
+      if (deleted.errorCode !== ErrorCode.NONE) quota.giveBack(partitions);
+    }
     for (const refusal of refused) answer.responses.push(refusal);
     return answer;
   },
@@ -58,6 +76,7 @@ function targets(apiVersion: number, request: DeleteTopicsRequest): DeleteTopicS
 interface Target {
   readonly name: string;
   readonly topicId: string;
+  readonly partitions: number;
 }
 
 function splitAuthorised(ctx: RequestContext, topics: readonly DeleteTopicState[]) {
@@ -90,13 +109,18 @@ function splitAuthorised(ctx: RequestContext, topics: readonly DeleteTopicState[
       refused.push(refuse(asked.name, asked.topicId, ErrorCode.TOPIC_AUTHORIZATION_FAILED));
     } else if (known === undefined) {
       refused.push(refuse(asked.name, ZERO_UUID, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION));
-    } else accepted.push({ name, topicId: known.topicId });
+    } else accepted.push({ name, topicId: known.topicId, partitions: known.partitionCount });
   }
   return { accepted, refused };
 }
 
-function refuse(name: string | null, topicId: string, errorCode: number): DeletableTopicResult {
-  return { name, topicId, errorCode, errorMessage: null };
+function refuse(
+  name: string | null,
+  topicId: string,
+  errorCode: number,
+  errorMessage: string | null = null,
+): DeletableTopicResult {
+  return { name, topicId, errorCode, errorMessage };
 }
 
 function response(responses: DeletableTopicResult[]): DeleteTopicsResponse {

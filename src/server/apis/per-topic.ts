@@ -103,7 +103,7 @@ export function decideAgain(ctx: RequestContext, ask: () => boolean): boolean | 
 
 /** Calls `step` with every item; undefined when that was done at once. */
 export function forEachInTurns<T>(
-  { services: { clock } }: RequestContext,
+  { services: { clock }, work }: RequestContext,
   items: readonly T[],
   step: (item: T) => void,
 ): Promise<void> | undefined {
@@ -118,7 +118,14 @@ export function forEachInTurns<T>(
     }
     return next >= items.length;
   };
-  return run() ? undefined : runInSlices(run);
+  if (run()) return undefined;
+  work.pause();
+  return runInSlices(() => {
+    work.resume();
+    const isDone = run();
+    work.pause();
+    return isDone;
+  });
 }
 
 /**
