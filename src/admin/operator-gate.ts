@@ -33,7 +33,7 @@ import {
   TOO_MANY,
   type TokenProblem,
 } from './bearer-token.ts';
-import { auditOffline } from './problem.ts';
+import { AdminError, auditOffline } from './problem.ts';
 
 export interface OperatorConnection {
   readonly principal: KafkaPrincipal;
@@ -65,6 +65,9 @@ const UNPROVEN: ReadonlySet<string> = new Set(
 /** Of admin.max.connections: what all tenants' administrators, and those of one, may take. */
 const TENANTS_SHARE = 1 / 2;
 const TENANT_SHARE = 1 / 8;
+
+/** Requests under way on a connection: the connections of a caller bound what it may ask at a time. */
+const PIPELINED_MAX = 8;
 
 export class OperatorGate {
   readonly #deps: GateDeps;
@@ -230,8 +233,13 @@ export class OperatorGate {
     return this.#admitted.size;
   }
 
+  /** Throws AdminError where more were sent ahead of their answers than anybody needs. */
   requestBegun(socket: Socket): void {
-    this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1);
+    const begun = (this.#busy.get(socket) ?? 0) + 1;
+    this.#busy.set(socket, begun);
+    if (begun <= PIPELINED_MAX) return;
+    const detail = `A connection may have ${PIPELINED_MAX} requests under way: wait for an answer.`;
+    throw new AdminError(429, 'too-many-requests', detail);
   }
 
   requestAnswered(socket: Socket): void {

@@ -196,7 +196,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     external: new ExternalDecisions(parts.external?.authorizer ?? null),
     revocations: new StateRevocations(state),
     bans: new StateBans(state, parts.guard, systemClock),
-    fleet: new FleetDevices({ ...parts, clock: systemClock }),
+    fleet: new FleetDevices({ ...parts, clock: systemClock, random: systemRandom }),
     records: new ThreadAuditRecords({
       log: parts.reader,
       ...(hide !== undefined && { hide }),
