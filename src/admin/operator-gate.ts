@@ -55,6 +55,8 @@ interface Peer {
   lastToken: string | null;
   /** Whose administrator made the last request; null: an operator, or nobody yet. */
   tenant: string | null;
+  /** Of the last request: the log counts what is equal by it. */
+  subject: AuditSubject | null;
 }
 
 /** What may be a guess: it shows nothing that anybody trusted has signed. */
@@ -153,7 +155,7 @@ export class OperatorGate {
     const verdict = await tokens.verify(token);
     if ('reason' in verdict) return this.#deny(peer, problemFor(verdict));
     const { principal, issuer, usableUntilMs } = verdict;
-    const subject = { ...subjectOf(peer, principal), tokenIssuer: issuer };
+    const subject = subjectOf(peer, principal, issuer);
     const operator = { principal, subject, usableUntilMs };
     await this.#notShutOut(operator, peer);
     if (!this.#prove(socket, peer, operator)) return this.#deny(peer, TOO_MANY);
@@ -359,6 +361,7 @@ export class OperatorGate {
       port: socket.remotePort ?? 0,
       lastToken: null,
       tenant: null,
+      subject: null,
     };
   }
 
@@ -379,17 +382,38 @@ export class OperatorGate {
 const tenantOf = ({ tenant }: KafkaPrincipal): string | null =>
   tenant === OPERATOR_TENANT ? null : tenant;
 
-function subjectOf(peer: Peer, principal: KafkaPrincipal | null): AuditSubject {
-  return {
+/**
+ * The same object as for the request before, where it is the same caller: repeats are counted by it,
+ * and one for each request would use up what is kept for counting those of everybody.
+ */
+function subjectOf(
+  peer: Peer,
+  principal: KafkaPrincipal | null,
+  tokenIssuer?: string,
+): AuditSubject {
+  const tenant = principal === null ? null : tenantOf(principal);
+  const name = principal === null ? null : formatPrincipal(principal);
+  const certificateSerial = principal?.certificateSerial ?? null;
+  const last = peer.subject;
+  const isSame =
+    last !== null &&
+    last.tenant === tenant &&
+    last.principal === name &&
+    last.certificateSerial === certificateSerial &&
+    last.tokenIssuer === tokenIssuer;
+  if (isSame) return last;
+  peer.subject = {
     connectionId: peer.id,
     listener: 'admin',
     remoteAddress: peer.address,
     remotePort: peer.port,
-    tenant: principal === null ? null : tenantOf(principal),
-    principal: principal === null ? null : formatPrincipal(principal),
+    tenant,
+    principal: name,
     fleet: null,
-    certificateSerial: principal?.certificateSerial ?? null,
+    certificateSerial,
+    ...(tokenIssuer !== undefined && { tokenIssuer }),
   };
+  return peer.subject;
 }
 
 /** Dual-stack sockets report IPv4 peers as `::ffff:a.b.c.d`. */

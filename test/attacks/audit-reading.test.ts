@@ -1,21 +1,25 @@
 /**
  * Threat: a tenant's auditor on the admin API learns from records, ids and cursors how much happens in
  * other tenants, or takes all room for readers, over one connection or many, so that operators and
- * other tenants cannot read.
+ * other tenants cannot read, or fills the part of the disk that is kept for operators.
  */
 import { writeFileSync } from 'node:fs';
+import { Agent } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AuditQuestion } from '../../src/admin/admin-services.ts';
 import { ThreadAuditRecords } from '../../src/admin/audit-records.ts';
+import type { AuditSubject } from '../../src/audit/audit-event.ts';
 import { AuditQueryThread } from '../../src/audit/audit-query-thread.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import { systemRandom } from '../../src/base/random.ts';
+import { OperatorTokens } from '../../src/security/token/operator-tokens.ts';
 import { type AdminFixture, startFixture } from '../admin/admin-fixture.ts';
 import { fileName, lineOf, madeRecord, numbers } from '../audit/query-fixture.ts';
 import { removeDirectory, temporaryDirectory } from '../tools/temporary-directory.ts';
 import { testSeed } from '../tools/test-seed.ts';
+import { claimsFor, signedToken, signingKey } from '../tools/token-issuer.ts';
 
 const below = numbers(testSeed('audit-reading', 40_117));
 const RECORDS = 200;
@@ -120,5 +124,74 @@ describe('room for readers', () => {
     expect(statuses.filter((status) => status === '429').length).toBeGreaterThan(0);
     expect(text).toContain('too-many-requests');
     expect((await admin.call('GET', '/v1/tenants')).status).toBe(200);
+  });
+});
+
+describe('the part of the log that is kept for operators', () => {
+  const key = signingKey('k1');
+  const AUDIENCE = 'breakwater-admin';
+  const ISSUER = 'https://tenants.example.com/';
+  const scopeRoles = { claims: ['scope'], roles: new Map([['audit', ['Role:auditor']]]) };
+  const tokens = new OperatorTokens(
+    [
+      {
+        issuer: ISSUER,
+        audience: AUDIENCE,
+        jwks: { keys: [key.jwk] },
+        algorithms: ['ES256'],
+        principalClaim: 'sub',
+        principalPrefix: '',
+        scopeRoles,
+        tenants: ['acme'],
+        tenantClaim: null,
+        clockToleranceMs: 0,
+        tokenAgeMaxMs: 3_600_000,
+      },
+    ],
+    systemClock,
+  );
+  const token = signedToken(key, claimsFor(ISSUER, AUDIENCE, { sub: 'ada', scope: 'audit' }));
+  let reserved: AdminFixture;
+  beforeAll(async () => {
+    reserved = await startFixture({ tokens });
+  });
+  afterAll(() => reserved.dispose());
+
+  const ask = (as: string | null, agent?: Agent) =>
+    reserved.call('GET', '/v1/tenants/acme/devices', {
+      as,
+      ...(agent !== undefined && { agent }),
+      ...(as === null && { headers: { authorization: `Bearer ${token}` } }),
+    });
+
+  it("is not for a tenant's people, nor what is beyond the tenant's budget", async () => {
+    expect((await ask(null)).status).toBe(200);
+    Object.assign(reserved.audit, { accepts: ({ tenant }: AuditSubject) => tenant !== 'acme' });
+    expect((await ask(null)).json.code).toBe('audit-budget');
+    expect((await ask('operator')).status).toBe(200);
+    Object.assign(reserved.audit, { accepts: () => true });
+    Object.defineProperty(reserved.audit, 'healthyForOperators', { value: true });
+    reserved.audit.healthy = false;
+    expect((await ask(null)).json.code).toBe('audit-offline');
+    expect((await ask('operator')).status).toBe(200);
+    reserved.audit.healthy = true;
+  });
+
+  it('and equal requests of one connection are of one subject, which repeats are counted by', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    try {
+      reserved.audit.events.length = 0;
+      for (let at = 0; at < 3; at += 1) expect((await ask(null, agent)).status).toBe(200);
+      for (let at = 0; at < 2; at += 1) await ask('operator', agent);
+    } finally {
+      agent.destroy();
+    }
+    const of = (principal: string) =>
+      reserved.audit.events.filter(
+        ({ kind, subject }) => kind === 'access' && subject?.principal === principal,
+      );
+    expect(of('User:ada')).toHaveLength(3);
+    expect(new Set(of('User:ada').map(({ subject }) => subject)).size).toBe(1);
+    expect(of('User:ada')[0]!.subject).toMatchObject({ tenant: 'acme', tokenIssuer: ISSUER });
   });
 });
