@@ -69,7 +69,7 @@ const TENANTS_SHARE = 1 / 2;
 const TENANT_SHARE = 1 / 8;
 
 /** Requests under way on a connection: the connections of a caller bound what it may ask at a time. */
-const PIPELINED_MAX = 8;
+const PIPELINED_MAX = 64;
 
 export class OperatorGate {
   readonly #deps: GateDeps;
