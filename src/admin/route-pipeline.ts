@@ -74,7 +74,9 @@ export async function runRoute(
     }
   };
   if (idempotencyKey === null) return { answer: await act(), isReplay: false };
-  return keys.once(callerOf(operator), idempotencyKey, [route.name, ...parts], act);
+  const { subject } = operator;
+  const request = [route.name, ...parts];
+  return keys.once(callerOf(operator), idempotencyKey, request, act, subject.tenant);
 }
 
 /** Whose keys they are: a name at the broker, or of a tenant; of an issuer, or of a certificate. */
