@@ -164,7 +164,8 @@ export class FleetDevices implements AdminFleet {
     for (const where of new Set([address, lastFailure?.address ?? null])) {
       if (where === null) continue;
       const ban = state.image.bans.ofAddress(where, clock.nowMs());
-      if (ban !== null) yield { state: 'banned', detail: `${where}: ${ban.detail}.` };
+      // Which network it is of concerns others too.
+      if (ban !== null) yield { state: 'banned', detail: `${where} is banned: see "ban list".` };
       const heldMs = guard.heldUpMs(where, { tenant, name });
       if (heldMs === 0) continue;
       const seconds = Math.ceil(heldMs / 1000);
