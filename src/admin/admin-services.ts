@@ -365,10 +365,15 @@ export interface AuditQuestion {
   readonly order: QueryOrder;
   /** Cursors are good for this reader only. */
   readonly reader: string;
+  /** Whose administrator or auditor the reader is; null: an operator. */
+  readonly readerTenant: string | null;
 }
 
 export interface AuditAnswer {
-  /** As they stand in the log, with `id` (`security:12`) and `stream` before. */
+  /**
+   * As they stand in the log, with `id` (`security:12`) and `stream` before; for a tenant's reader
+   * without what is not the tenant's, and with an `id` that counts nothing.
+   */
   readonly records: readonly Readonly<Record<string, unknown>>[];
   /** For the next page; null: there is none. A page may be empty and have a next one. */
   readonly next: string | null;

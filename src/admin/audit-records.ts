@@ -4,26 +4,25 @@
  *
  * Invariants: a cursor is good only for who got it and for the question that it belongs to (it is
  * authenticated with a key of this process), so that no reading begins without being recorded; a
- * question that names a tenant is answered with records of that tenant alone.
+ * question that names a tenant is answered with records of that tenant alone. Sequence numbers count
+ * the events of all tenants: a cursor is encrypted, and a tenant's reader is told none of them. Of
+ * the bounded room for readers each tenant has a share, and operators what tenants cannot take.
  */
-import { createHmac, timingSafeEqual } from 'node:crypto';
 import { type Bounds, FROM_THE_START } from '../audit/audit-page.ts';
-import {
-  type AuditFilter,
-  type HideValue,
-  hideFilter,
-  type QueryOrder,
-} from '../audit/audit-query.ts';
+import { type AuditFilter, type HideValue, hideFilter } from '../audit/audit-query.ts';
 import {
   AuditBusyError,
   type AuditQueryThread,
   type LinePage,
 } from '../audit/audit-query-thread.ts';
+import { tenantFields } from '../audit/tenant-fields.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import type { AdminAuditRecords, AuditAnswer, AuditQuestion } from './admin-services.ts';
 import { AdminError } from './problem.ts';
+import { ReaderShares } from './reader-shares.ts';
+import { SealedTexts } from './sealed-text.ts';
 
 /** What the event loop has to turn into an answer at once. */
 const PAGE_BYTES_MAX = 512 * 1024;
@@ -31,7 +30,8 @@ const PAGE_BYTES_MAX = 512 * 1024;
 const PAGE_WORK_MS_MAX = 750;
 const POLL_MS = 250;
 const FOLLOWERS_MAX = 32;
-const MAC_BYTES = 16;
+/** What the thread takes at a time is 32 as well: it refuses more by itself. */
+const PAGES_MAX = 32;
 
 type Reads = Pick<AuditQueryThread, 'page' | 'end'>;
 
@@ -46,12 +46,13 @@ interface Parts {
 
 export class ThreadAuditRecords implements AdminAuditRecords {
   readonly #parts: Parts;
-  readonly #key: Buffer;
-  #followers = 0;
+  readonly #sealed: SealedTexts;
+  readonly #followers = new ReaderShares(FOLLOWERS_MAX, busy);
+  readonly #pages = new ReaderShares(PAGES_MAX, busy);
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#key = parts.random.bytes(32);
+    this.#sealed = new SealedTexts(parts.random);
   }
 
   /** Throws AdminError for a cursor that is not of this question, and for what cannot be asked. */
@@ -73,7 +74,7 @@ export class ThreadAuditRecords implements AdminAuditRecords {
 
   async page(question: AuditQuestion, cursor: string | null, limit: number): Promise<AuditAnswer> {
     const after = cursor === null ? FROM_THE_START : this.#bounds(question, cursor);
-    const page = await this.#page(question.filter, question.order, after, limit);
+    const page = await this.#page(question, after, limit);
     return this.#answer(question, page, page.isLast ? null : page.after);
   }
 
@@ -83,13 +84,9 @@ export class ThreadAuditRecords implements AdminAuditRecords {
     limit: number,
     waitMs: number,
   ): Promise<AuditAnswer> {
-    if (this.#followers >= FOLLOWERS_MAX) throw busy();
-    this.#followers += 1;
-    try {
-      return await this.#follow(question, cursor, { limit, waitMs });
-    } finally {
-      this.#followers -= 1;
-    }
+    return await this.#followers.within(question.readerTenant, () =>
+      this.#follow(question, cursor, { limit, waitMs }),
+    );
   }
 
   async #follow(
@@ -100,13 +97,13 @@ export class ThreadAuditRecords implements AdminAuditRecords {
     const { log, clock } = this.#parts;
     const isFromNow = cursor === null && question.filter.sinceMs === undefined;
     if (isFromNow) {
-      const end = await this.#asked(log.end());
+      const end = await this.#pages.within(question.readerTenant, () => this.#asked(log.end()));
       return this.#answer(question, { lines: [], after: end, isLast: true, badLines: 0 }, end);
     }
     let after = cursor === null ? FROM_THE_START : this.#bounds(question, cursor);
     const untilMs = clock.monotonicMs() + waitMs;
     for (;;) {
-      const page = await this.#page(question.filter, question.order, after, limit);
+      const page = await this.#page(question, after, limit);
       const isOver = page.lines.length > 0 || clock.monotonicMs() >= untilMs;
       if (isOver) return this.#answer(question, page, page.after);
       after = page.after;
@@ -114,10 +111,13 @@ export class ThreadAuditRecords implements AdminAuditRecords {
     }
   }
 
-  #page(filter: AuditFilter, order: QueryOrder, after: Bounds, limit: number): Promise<LinePage> {
+  #page(question: AuditQuestion, after: Bounds, limit: number): Promise<LinePage> {
+    const { order, readerTenant } = question;
+    const filter = this.#hidden(question.filter);
     const bounded = { bytesMax: PAGE_BYTES_MAX, workMsMax: PAGE_WORK_MS_MAX };
-    const hidden = this.#hidden(filter);
-    return this.#asked(this.#parts.log.page({ filter: hidden, order, limit, after, ...bounded }));
+    const request = { filter, order, limit, after, ...bounded };
+    const { log } = this.#parts;
+    return this.#pages.within(readerTenant, () => this.#asked(log.page(request)));
   }
 
   async #asked<T>(answer: Promise<T>): Promise<T> {
@@ -134,34 +134,31 @@ export class ThreadAuditRecords implements AdminAuditRecords {
   #answer(question: AuditQuestion, page: LinePage, next: Bounds | null): AuditAnswer {
     const records = page.lines.map(({ stream, line }) => {
       const record = JSON.parse(line) as Readonly<Record<string, unknown>>;
-      return { id: `${stream}:${String(record.seq)}`, stream, ...record };
+      const id = `${stream}:${String(record.seq)}`;
+      if (question.readerTenant === null) return { id, stream, ...record };
+      return { id: `${stream}:${this.#sealed.nameOf(id)}`, stream, ...tenantFields(record) };
     });
     const { badLines } = page;
     return { records, badLines, next: next === null ? null : this.#cursor(question, next) };
   }
 
   #cursor(question: AuditQuestion, { security, access }: Bounds): string {
-    const text = JSON.stringify([security, access]);
-    return Buffer.concat([this.#mac(question, text), Buffer.from(text)]).toString('base64url');
+    return this.#sealed.seal(aboutOf(question), JSON.stringify([security, access]));
   }
 
   #bounds(question: AuditQuestion, cursor: string): Bounds {
-    const bytes = Buffer.from(cursor, 'base64url');
-    const text = bytes.toString('utf8', MAC_BYTES);
-    const mac = this.#mac(question, text);
-    if (bytes.length <= MAC_BYTES || !timingSafeEqual(mac, bytes.subarray(0, MAC_BYTES))) {
+    const text = this.#sealed.open(aboutOf(question), cursor);
+    if (text === null) {
       const detail = 'The cursor is not of this question, or of an earlier run: begin without one.';
       throw new AdminError(400, 'invalid-cursor', detail);
     }
     const [security, access] = JSON.parse(text) as [number | null, number | null];
     return { security, access };
   }
-
-  #mac({ filter, order, reader }: AuditQuestion, text: string): Buffer {
-    const about = JSON.stringify([reader, order, Object.entries(filter).sort(), text]);
-    return createHmac('sha256', this.#key).update(about).digest().subarray(0, MAC_BYTES);
-  }
 }
 
 const busy = (): AdminError =>
   new AdminError(429, 'audit-busy', 'Too many read the audit log at once: try again in a moment.');
+
+const aboutOf = ({ filter, order, reader }: AuditQuestion): string =>
+  JSON.stringify(['audit', reader, order, Object.entries(filter).sort()]);

@@ -3,6 +3,7 @@
  * of it by now, so that the answer to "why can it not connect?" stands in one place.
  */
 import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
 import type { DeviceFailure, DeviceRecord } from '../fleet/device-record.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { PushedMetrics } from '../fleet/telemetry/client-instances.ts';
@@ -11,6 +12,8 @@ import type { SecurityState } from '../metadata/security-state.ts';
 import type { AuthenticationGuard } from '../security/abuse/authentication-guard.ts';
 import type { RevocationCheck } from '../security/admission.ts';
 import { canonicalSerial, Revocations } from '../security/revocations.ts';
+import { AdminError } from './problem.ts';
+import { SealedTexts } from './sealed-text.ts';
 
 /** What stands against a device, the weightiest first. */
 export const DEVICE_STATES = [
@@ -76,25 +79,35 @@ export interface FleetDevicesParts {
   /** What the CRLs of clients say. */
   readonly isRevoked: RevocationCheck;
   readonly clock: Clock;
+  readonly random: Random;
 }
 
 export class FleetDevices implements AdminFleet {
   readonly #parts: FleetDevicesParts;
+  /** Cursors count the devices of all tenants. */
+  readonly #sealed: SealedTexts;
 
   constructor(parts: FleetDevicesParts) {
     this.#parts = parts;
+    this.#sealed = new SealedTexts(parts.random);
   }
 
   async list(
     tenant: string,
     filter: DeviceFilter,
-    page: { readonly cursor: string | null; readonly limit: number },
+    { cursor: sealed, limit }: { readonly cursor: string | null; readonly limit: number },
   ): Promise<DeviceListing> {
     const { prefix } = filter;
+    const about = `devices of ${tenant}`;
+    const cursor = sealed === null ? null : this.#sealed.open(about, sealed);
+    if (sealed !== null && cursor === null) {
+      const detail = 'The cursor is not of this listing, or of an earlier run: begin without one.';
+      throw new AdminError(400, 'invalid-cursor', detail);
+    }
     const matches = (record: DeviceRecord): boolean => this.#matches(record, filter);
-    const found = await this.#parts.fleet.list(tenant, { ...page, prefix, matches });
+    const found = await this.#parts.fleet.list(tenant, { cursor, limit, prefix, matches });
     const devices = found.records.map((record) => ({ ...record, state: this.#stateOf(record) }));
-    return { devices, next: found.next };
+    return { devices, next: found.next === null ? null : this.#sealed.seal(about, found.next) };
   }
 
   show(tenant: string, device: string): DeviceDetails | undefined {
@@ -151,7 +164,8 @@ export class FleetDevices implements AdminFleet {
     for (const where of new Set([address, lastFailure?.address ?? null])) {
       if (where === null) continue;
       const ban = state.image.bans.ofAddress(where, clock.nowMs());
-      if (ban !== null) yield { state: 'banned', detail: `${where}: ${ban.detail}.` };
+      // Which network it is of concerns others too.
+      if (ban !== null) yield { state: 'banned', detail: `${where} is banned: see "ban list".` };
       const heldMs = guard.heldUpMs(where, { tenant, name });
       if (heldMs === 0) continue;
       const seconds = Math.ceil(heldMs / 1000);

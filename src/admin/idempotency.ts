@@ -5,7 +5,8 @@
  *   (none) -> begun -> answered -> forgotten (an hour later, or as the oldest of too many)
  *                  \-> failed inside: forgotten at once, so that it can be tried again
  *
- * Invariants: a caller's keys are its own; what is kept is bounded, for each caller and in all; a
+ * Invariants: a caller's keys are its own; what is kept is bounded, for each caller, for the callers of
+ * a tenant, whose issuer may name as many as it likes, and in all; a
  * request that is under way is never forgotten; a request is known by what it says, as a digest, so
  * that nothing of it stays in memory. Keys do not outlive the process.
  */
@@ -20,6 +21,8 @@ const CALLERS_MAX = 1024;
 /** Of all answers together; what is larger than one caller's share is not kept. */
 const ANSWER_BYTES_MAX = 16 * 1024;
 const ALL_BYTES_MAX = 16 * 1024 * 1024;
+/** Of callers and bytes what those of one tenant may take. */
+const TENANT_SHARE = 1 / 8;
 /** What an entry takes beside its answer. */
 const ENTRY_BYTES = 512;
 
@@ -29,6 +32,7 @@ export type Outcome =
   | { readonly refusal: { status: number; code: string; message: string } };
 
 interface Entry {
+  readonly tenant: string | null;
   readonly digest: string;
   readonly sinceMs: number;
   /** Null while the request is under way. */
@@ -47,6 +51,9 @@ export class IdempotencyKeys {
   readonly #callersMax: number;
   /** By caller, the one who came last at the end; each with its keys, the newest at the end. */
   readonly #callers = new Map<string, Map<string, Entry>>();
+  /** The tenant of each caller that has one. */
+  readonly #tenants = new Map<string, string>();
+  readonly #bytesOfTenant = new Map<string | null, number>();
   #bytes = 0;
 
   constructor(clock: Clock, limits: IdempotencyLimits = {}) {
@@ -62,19 +69,25 @@ export class IdempotencyKeys {
     return size;
   }
 
-  /** The outcome of `act`, or of the same request before. Throws AdminError for a key in use. */
+  /**
+   * The outcome of `act`, or of the same request before. `tenant` is the caller's; null: an operator.
+   * Throws AdminError for a key in use.
+   */
   async once(
     caller: string,
     key: string,
     request: unknown,
     act: () => Promise<RouteAnswer>,
+    tenant: string | null = null,
   ): Promise<{ readonly answer: RouteAnswer; readonly isReplay: boolean }> {
     const digest = createHash('sha256').update(JSON.stringify(request)).digest('base64');
     const keys = this.#keysOf(caller);
     const known = keys.get(key);
     if (known !== undefined) return { answer: replay(known, digest), isReplay: true };
+    if (tenant !== null) this.#makeRoomIn(tenant, caller, keys);
     this.#makeRoom(keys);
-    const entry: Entry = { digest, sinceMs: this.#clock.monotonicMs(), outcome: null, bytes: 0 };
+    const sinceMs = this.#clock.monotonicMs();
+    const entry: Entry = { tenant, digest, sinceMs, outcome: null, bytes: 0 };
     keys.set(key, entry);
     this.#count(entry, ENTRY_BYTES);
     try {
@@ -121,9 +134,34 @@ export class IdempotencyKeys {
       const isFull = this.#callers.size > this.#callersMax || this.#bytes > ALL_BYTES_MAX;
       if (!isFull) return;
       while (this.#forgetOldest(keys) && keys.size > 0);
-      if (keys.size === 0 && keys !== own) this.#callers.delete(caller);
+      if (keys.size === 0 && keys !== own) this.#forgetCaller(caller);
     }
     if (this.#callers.size > this.#callersMax) throw tooMany();
+  }
+
+  /** The same among the callers of a tenant, so that nobody else pays for theirs. */
+  #makeRoomIn(tenant: string, own: string, ownKeys: Map<string, Entry>): void {
+    this.#tenants.set(own, tenant);
+    const callers = [...this.#callers].filter(([caller]) => this.#tenants.get(caller) === tenant);
+    let left = callers.length;
+    const isFull = (): boolean =>
+      left > Math.max(1, this.#callersMax * TENANT_SHARE) ||
+      (this.#bytesOfTenant.get(tenant) ?? 0) > ALL_BYTES_MAX * TENANT_SHARE;
+    for (const [caller, keys] of callers) {
+      if (!isFull()) return;
+      while (this.#forgetOldest(keys) && keys.size > 0);
+      if (keys.size > 0 || keys === ownKeys) continue;
+      this.#forgetCaller(caller);
+      left -= 1;
+    }
+    if (!isFull()) return;
+    if (ownKeys.size === 0) this.#forgetCaller(own);
+    throw tooMany();
+  }
+
+  #forgetCaller(caller: string): void {
+    this.#callers.delete(caller);
+    this.#tenants.delete(caller);
   }
 
   /** False when all of them are under way. */
@@ -137,13 +175,18 @@ export class IdempotencyKeys {
   }
 
   #forget(keys: Map<string, Entry>, key: string): void {
-    this.#bytes -= keys.get(key)?.bytes ?? 0;
+    const entry = keys.get(key);
+    if (entry !== undefined) this.#count(entry, -entry.bytes);
     keys.delete(key);
   }
 
   #count(entry: Entry, bytes: number): void {
     entry.bytes += bytes;
     this.#bytes += bytes;
+    const { tenant } = entry;
+    const ofTenant = (this.#bytesOfTenant.get(tenant) ?? 0) + bytes;
+    if (ofTenant === 0) this.#bytesOfTenant.delete(tenant);
+    else this.#bytesOfTenant.set(tenant, ofTenant);
   }
 }
 

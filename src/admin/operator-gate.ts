@@ -33,7 +33,7 @@ import {
   TOO_MANY,
   type TokenProblem,
 } from './bearer-token.ts';
-import { auditOffline } from './problem.ts';
+import { AdminError, auditOffline } from './problem.ts';
 
 export interface OperatorConnection {
   readonly principal: KafkaPrincipal;
@@ -55,6 +55,8 @@ interface Peer {
   lastToken: string | null;
   /** Whose administrator made the last request; null: an operator, or nobody yet. */
   tenant: string | null;
+  /** Of the last request: the log counts what is equal by it. */
+  subject: AuditSubject | null;
 }
 
 /** What may be a guess: it shows nothing that anybody trusted has signed. */
@@ -65,6 +67,9 @@ const UNPROVEN: ReadonlySet<string> = new Set(
 /** Of admin.max.connections: what all tenants' administrators, and those of one, may take. */
 const TENANTS_SHARE = 1 / 2;
 const TENANT_SHARE = 1 / 8;
+
+/** Requests under way on a connection: the connections of a caller bound what it may ask at a time. */
+const PIPELINED_MAX = 64;
 
 export class OperatorGate {
   readonly #deps: GateDeps;
@@ -150,7 +155,7 @@ export class OperatorGate {
     const verdict = await tokens.verify(token);
     if ('reason' in verdict) return this.#deny(peer, problemFor(verdict));
     const { principal, issuer, usableUntilMs } = verdict;
-    const subject = { ...subjectOf(peer, principal), tokenIssuer: issuer };
+    const subject = subjectOf(peer, principal, issuer);
     const operator = { principal, subject, usableUntilMs };
     await this.#notShutOut(operator, peer);
     if (!this.#prove(socket, peer, operator)) return this.#deny(peer, TOO_MANY);
@@ -230,8 +235,13 @@ export class OperatorGate {
     return this.#admitted.size;
   }
 
+  /** Throws AdminError where more were sent ahead of their answers than anybody needs. */
   requestBegun(socket: Socket): void {
-    this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1);
+    const begun = (this.#busy.get(socket) ?? 0) + 1;
+    this.#busy.set(socket, begun);
+    if (begun <= PIPELINED_MAX) return;
+    const detail = `A connection may have ${PIPELINED_MAX} requests under way: wait for an answer.`;
+    throw new AdminError(429, 'too-many-requests', detail);
   }
 
   requestAnswered(socket: Socket): void {
@@ -351,6 +361,7 @@ export class OperatorGate {
       port: socket.remotePort ?? 0,
       lastToken: null,
       tenant: null,
+      subject: null,
     };
   }
 
@@ -371,17 +382,38 @@ export class OperatorGate {
 const tenantOf = ({ tenant }: KafkaPrincipal): string | null =>
   tenant === OPERATOR_TENANT ? null : tenant;
 
-function subjectOf(peer: Peer, principal: KafkaPrincipal | null): AuditSubject {
-  return {
+/**
+ * The same object as for the request before, where it is the same caller: repeats are counted by it,
+ * and one for each request would use up what is kept for counting those of everybody.
+ */
+function subjectOf(
+  peer: Peer,
+  principal: KafkaPrincipal | null,
+  tokenIssuer?: string,
+): AuditSubject {
+  const tenant = principal === null ? null : tenantOf(principal);
+  const name = principal === null ? null : formatPrincipal(principal);
+  const certificateSerial = principal?.certificateSerial ?? null;
+  const last = peer.subject;
+  const isSame =
+    last !== null &&
+    last.tenant === tenant &&
+    last.principal === name &&
+    last.certificateSerial === certificateSerial &&
+    last.tokenIssuer === tokenIssuer;
+  if (isSame) return last;
+  peer.subject = {
     connectionId: peer.id,
     listener: 'admin',
     remoteAddress: peer.address,
     remotePort: peer.port,
-    tenant: principal === null ? null : tenantOf(principal),
-    principal: principal === null ? null : formatPrincipal(principal),
+    tenant,
+    principal: name,
     fleet: null,
-    certificateSerial: principal?.certificateSerial ?? null,
+    certificateSerial,
+    ...(tokenIssuer !== undefined && { tokenIssuer }),
   };
+  return peer.subject;
 }
 
 /** Dual-stack sockets report IPv4 peers as `::ffff:a.b.c.d`. */

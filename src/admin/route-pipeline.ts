@@ -6,7 +6,8 @@
  * as an access again, and not done again; nothing is done before its authorization is recorded; a refusal is durable in the
  * audit log before it is answered; a change is durable there before it is acted upon, and its
  * failure is recorded after; while the audit log cannot be written, everything that it would have to
- * hold is refused.
+ * hold is refused: to people of a tenant also while only the operators' reserve is left, and beyond
+ * the tenant's budget.
  */
 import type { AccessEvent } from '../audit/audit-event.ts';
 import type { AuthorizationResult } from '../security/authorizer.ts';
@@ -58,7 +59,8 @@ export async function runRoute(
     refuseStranger(route, operator);
     return { answer: await call.run(context), isReplay: false };
   }
-  await requireDurable(deps); // The authentication of this connection.
+  requireBudget(operator, deps);
+  await requireDurable(operator, deps); // The authentication of this connection.
   await authorize(route, call.access, operator, deps);
   const { change } = route;
   if (change === null) return { answer: await call.run(context), isReplay: false };
@@ -72,7 +74,9 @@ export async function runRoute(
     }
   };
   if (idempotencyKey === null) return { answer: await act(), isReplay: false };
-  return keys.once(callerOf(operator), idempotencyKey, [route.name, ...parts], act);
+  const { subject } = operator;
+  const request = [route.name, ...parts];
+  return keys.once(callerOf(operator), idempotencyKey, request, act, subject.tenant);
 }
 
 /** Whose keys they are: a name at the broker, or of a tenant; of an issuer, or of a certificate. */
@@ -125,8 +129,8 @@ async function authorize(
     ...(result.rolePath !== undefined && { rolePath: result.rolePath }),
   };
   deps.audit.access(operator.subject, event);
-  if (result.allowed && deps.audit.healthyForOperators) return;
-  await requireDurable(deps);
+  if (result.allowed && isHealthyFor(operator, deps)) return;
+  await requireDurable(operator, deps);
   const detail =
     `The policy does not let this operator do ${access.operation} on ` +
     `${access.resourceType} ${named(access, operator)}.`;
@@ -153,7 +157,7 @@ function recordChange(
     detail: 'authorized; recorded before it is acted upon',
     facts: call.facts,
   });
-  return requireDurable(deps);
+  return requireDurable(operator, deps);
 }
 
 function recordFailure(
@@ -172,10 +176,25 @@ function recordFailure(
   });
 }
 
-async function requireDurable(deps: AdminDeps): Promise<void> {
+/** The part of the disk that is kept for operators is not for people of a tenant. */
+const isHealthyFor = ({ principal }: OperatorConnection, { audit }: AdminDeps): boolean =>
+  principal.tenant === OPERATOR_TENANT ? audit.healthyForOperators : audit.healthy;
+
+/** What is recorded for people of a tenant takes of its budget: without one nothing is done. */
+function requireBudget({ principal, subject }: OperatorConnection, { audit }: AdminDeps): void {
+  if (principal.tenant === OPERATOR_TENANT || audit.accepts(subject)) return;
+  const detail =
+    'The tenant has used up what it may write to the audit log today, so nothing that it would ' +
+    'record is done.';
+  throw new AdminError(429, 'audit-budget', detail);
+}
+
+async function requireDurable(operator: OperatorConnection, deps: AdminDeps): Promise<void> {
+  const { audit } = deps;
+  const isOperator = operator.principal.tenant === OPERATOR_TENANT;
   try {
-    if (deps.audit.pending) await deps.audit.durableForOperators();
-    if (deps.audit.healthyForOperators) return;
+    if (audit.pending) await (isOperator ? audit.durableForOperators() : audit.durable());
+    if (isHealthyFor(operator, deps)) return;
   } catch (cause) {
     throw auditOffline(cause);
   }

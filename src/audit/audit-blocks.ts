@@ -21,7 +21,7 @@ import {
 } from './file-index.ts';
 import { DamagedBlockError, firstMember } from './gzip-member.ts';
 
-const FILE_NAME = /^(security|access)-([0-9]{8})-([0-9]{6,})\.ndjson(\.gz)?$/;
+const FILE_NAME = /^(security|access)-([0-9]{8})-([0-9]{6}|[1-9][0-9]{6,15})\.ndjson(\.gz)?$/;
 const LINE_BYTES_MAX = 1024 * 1024;
 const PROBE_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;

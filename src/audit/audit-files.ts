@@ -19,7 +19,8 @@ export interface AuditFileName {
 export const formatAuditFile = ({ name, day, number }: AuditFileName): string =>
   `${name}-${day}-${String(number).padStart(6, '0')}.ndjson`;
 
-const FILE_NAME = /^([a-z]+)-([0-9]{8})-([0-9]{6,})\.ndjson(\.gz)?$/;
+/** A number has one form: under a second one a reader would take a file for another than we do. */
+const FILE_NAME = /^([a-z]+)-([0-9]{8})-([0-9]{6}|[1-9][0-9]{6,15})\.ndjson(\.gz)?$/;
 
 export function parseAuditFile(entry: string): (AuditFileName & { isCompressed: boolean }) | null {
   const match = FILE_NAME.exec(entry);

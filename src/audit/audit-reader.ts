@@ -26,7 +26,7 @@ export interface BadLine {
   readonly record: null;
 }
 
-const FILE_NAME = /^([a-z]+)-[0-9]{8}-[0-9]{6,}\.ndjson(?:\.gz)?$/;
+const FILE_NAME = /^(security|access)-[0-9]{8}-(?:[0-9]{6}|[1-9][0-9]{6,15})\.ndjson(?:\.gz)?$/;
 const LINE_BYTES_MAX = 1024 * 1024;
 const WINDOW_BYTES = 1024 * 1024;
 const NEWLINE = 0x0a;

@@ -22,7 +22,7 @@ export const formatCheckpointFile = ({ day, number }: CheckpointFileName): strin
 export function listCheckpointFiles(files: FileSystem, directory: string): CheckpointFileName[] {
   const found: CheckpointFileName[] = [];
   for (const entry of files.readdirSync(directory)) {
-    const match = /^checkpoints-([0-9]{8})-([0-9]{6,})\.jws$/.exec(entry);
+    const match = /^checkpoints-([0-9]{8})-([0-9]{6}|[1-9][0-9]{6,15})\.jws$/.exec(entry);
     if (match !== null) found.push({ day: match[1]!, number: Number(match[2]) });
   }
   return found.sort((a, b) => a.day.localeCompare(b.day) || a.number - b.number);

@@ -138,7 +138,8 @@ export class FileAuditLog implements AuditLog {
     const owner = ownerOf(subject);
     if (subject !== null) {
       const source = sourceOf(subject, type, reason);
-      const isCountable = FLOODABLE.has(type) || outcome === 'failure';
+      // On the reserve a change is refused by `durable`: its record would only eat what is left.
+      const isCountable = FLOODABLE.has(type) || outcome === 'failure' || this.#store.isOnReserve;
       if (isCountable && this.#isCounted(source, owner, null)) return;
       if (outcome === 'failure' && FLOODABLE.has(type)) {
         this.#armFloodTimer();
@@ -289,9 +290,12 @@ export class FileAuditLog implements AuditLog {
   }
 }
 
-/** Who was admitted to the admin listener; strangers there are strangers like any others. */
-const isOperator = ({ listener, principal }: AuditSubject): boolean =>
-  listener === 'admin' && principal !== null;
+/**
+ * An operator on the admin listener, who belongs to no tenant: strangers there are strangers like any
+ * others, and a tenant's administrator or auditor has the tenant's budgets.
+ */
+const isOperator = ({ listener, principal, tenant }: AuditSubject): boolean =>
+  listener === 'admin' && principal !== null && tenant === null;
 
 function ownerOf(subject: AuditSubject | null): LineOwner {
   if (subject === null) return BROKER;

@@ -12,6 +12,7 @@ import { listStreamFiles } from './audit-files.ts';
 import { ChainVerifier, type Signed } from './chain-verifier.ts';
 import { parseCheckpoint, STREAMS, type StreamName, signatureProblem } from './checkpoint.ts';
 import { checkpointLines, verifyCheckpoints } from './checkpoint-verifier.ts';
+import { areSame } from './compress-file.ts';
 import type { VerifyingKey } from './signing-key.ts';
 import type { AuditProblem, AuditReport } from './verification.ts';
 
@@ -43,11 +44,15 @@ export async function verifyAudit(options: VerifyOptions): Promise<AuditReport> 
   const security = chains.security!;
   const access = chains.access!;
   const streams = { security: security.report, access: access.report };
-  if (lastNumber === null) problems.push(unsignedProblem(streams));
+  if (lastNumber === null) problems.push(unsignedProblem());
   const matched = security.anchorsMatched + access.anchorsMatched;
   const tooOld = security.anchorsTooOld + access.anchorsTooOld;
   const given = anchors.signed.length;
-  problems.push(anchorsProblem(anchors.signed, tooOld));
+  for (const stream of STREAMS) {
+    const of = anchors.signed.filter(({ checkpoint }) => checkpoint.stream === stream);
+    const { anchorsTooOld } = chains[stream]!;
+    problems.push(anchorsProblem(stream, { given: of.length, tooOld: anchorsTooOld }));
+  }
   return {
     problems: problems.filter((problem) => problem !== null),
     checkpoints: checkpoints.report,
@@ -63,6 +68,10 @@ async function verifyStream(
 ): Promise<void> {
   for (const name of listStreamFiles(files, directory, stream)) {
     verifier.begin(name);
+    if (await hasOtherForm(files, directory, name)) {
+      verifier.damaged('its plain and its compressed form differ, and readers take the plain one');
+      return;
+    }
     try {
       for await (const window of bytesOf(files, directory, name)) {
         if (!verifier.take(window)) return;
@@ -74,6 +83,14 @@ async function verifyStream(
     }
   }
   verifier.end();
+}
+
+/** Beside a compressed file its plain form is left by a crash only, and holds the same then. */
+async function hasOtherForm(files: FileSystem, directory: string, name: string): Promise<boolean> {
+  if (!name.endsWith('.gz')) return false;
+  const plain = join(directory, name.slice(0, -'.gz'.length));
+  if (files.statSync(plain) === undefined || (await areSame(files, plain))) return false;
+  return files.statSync(plain) !== undefined;
 }
 
 /** A running broker may put the compressed form in the place of a file that was listed. */
@@ -126,20 +143,22 @@ async function readAnchors({ anchors, keys }: VerifyOptions): Promise<Anchors> {
   return { signed, problem: { file: anchors.name, line: 0, sequence: null, what } };
 }
 
-/** An anchor that says nothing of what is here is no reason to believe it. */
-function anchorsProblem(signed: readonly Signed[], tooOld: number): AuditProblem | null {
-  if (signed.length === 0 || tooOld < signed.length) return null;
-  const what = 'retention has taken the records that the anchors tell of: keep a newer one';
+/** Anchors that say nothing of what is here are no reason to believe it, stream by stream. */
+function anchorsProblem(
+  stream: StreamName,
+  { given, tooOld }: { readonly given: number; readonly tooOld: number },
+): AuditProblem | null {
+  if (given === 0 || tooOld < given) return null;
+  const what =
+    `the ${stream} records that the anchors tell of are gone, by retention or by who has the ` +
+    'signing key: nothing vouches for those that are left; keep a newer anchor';
   return { file: 'anchors', line: 0, sequence: null, what };
 }
 
-function unsignedProblem(streams: AuditReport['streams']): AuditProblem | null {
-  const isEmpty = STREAMS.every((name) => {
-    const { records, unchained } = streams[name];
-    return records === unchained;
-  });
-  if (isEmpty) return null;
-  const what = 'no checkpoint vouches for the log: its files checkpoints-*.jws are gone';
+function unsignedProblem(): AuditProblem {
+  const what =
+    'no checkpoint vouches for the log: its files checkpoints-*.jws are gone, or no broker that ' +
+    'signs has written here yet';
   return { file: 'checkpoints', line: 0, sequence: null, what };
 }
 

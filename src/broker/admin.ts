@@ -201,7 +201,7 @@ export function startAdmin(config: Config, parts: AdminParts): Promise<AdminServ
     revocations: new StateRevocations(state),
     quotas: new StateQuotas(state, quotaUsage(parts.quotas, views)),
     bans: new StateBans(state, parts.guard, systemClock),
-    fleet: new FleetDevices({ ...parts, clock: systemClock }),
+    fleet: new FleetDevices({ ...parts, clock: systemClock, random: systemRandom }),
     records: new ThreadAuditRecords({
       log: parts.reader,
       ...(hide !== undefined && { hide }),

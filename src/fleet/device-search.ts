@@ -29,12 +29,8 @@ export interface DevicePage {
 /** Records that one page looks at. */
 const LOOKED_AT_MAX = 50_000;
 
-/** `sequence-slot` of the last record that was looked at. */
+/** `sequence-slot` of the last record that was looked at: numbers that count all tenants' records. */
 const CURSOR = /^([0-9a-z]{1,7})-([0-9a-z]{1,7})$/;
-
-export function isDeviceCursor(text: string): boolean {
-  return CURSOR.test(text);
-}
 
 export function listDevices(
   table: DeviceTable,

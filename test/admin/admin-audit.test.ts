@@ -252,7 +252,12 @@ describe('following', () => {
   it('has room for a bounded number of readers', async () => {
     const { json } = await get('', 'tail');
     const records = admin.deps.records;
-    const question = { filter: { exceptApi: 'x' }, order: 'oldest', reader: 'r' } as const;
+    const question = {
+      filter: { exceptApi: 'x' },
+      order: 'oldest',
+      reader: 'r',
+      readerTenant: null,
+    } as const;
     const from = String((await records.follow(question, null, 1, 1)).next);
     const many = Array.from({ length: 33 }, () =>
       records.follow(question, from, 1, 300).then(

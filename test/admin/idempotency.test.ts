@@ -132,6 +132,34 @@ describe('the memory of keys', () => {
     expect((await keys.once('caller-49', 'k', 1, act)).isReplay).toBe(true);
   });
 
+  test('a tenant that names callers without end makes nobody else forget', async () => {
+    const keys = new IdempotencyKeys(systemClock, { callersMax: 32 });
+    let done = 0;
+    const act = async () => {
+      done += 1;
+      return created({});
+    };
+    await keys.once('operator', 'k', {}, act);
+    await keys.once('of globex', 'k', {}, act, 'globex');
+    for (let at = 0; at < 100; at += 1) await keys.once(`acme ${at}`, 'k', {}, act, 'acme');
+    expect(done).toBe(102);
+    expect((await keys.once('operator', 'k', {}, act)).isReplay).toBe(true);
+    expect((await keys.once('of globex', 'k', {}, act, 'globex')).isReplay).toBe(true);
+    expect((await keys.once('acme 99', 'k', {}, act, 'acme')).isReplay).toBe(true);
+    expect(keys.size).toBe(6);
+  });
+
+  test('nor one whose answers are large', async () => {
+    const keys = new IdempotencyKeys(systemClock);
+    const act = async () => created({ text: 'x'.repeat(15_000) });
+    await keys.once('operator', 'k', {}, act);
+    for (let at = 0; at < 1500; at += 1) {
+      await keys.once(`acme ${at % 10}`, `k${at}`, {}, act, 'acme');
+    }
+    expect((await keys.once('operator', 'k', {}, act)).isReplay).toBe(true);
+    expect(keys.size).toBeLessThan(200);
+  });
+
   test('what is under way is never forgotten, so too many at once are refused', async () => {
     const keys = new IdempotencyKeys(systemClock, { keysOfCallerMax: 2 });
     const never = () => new Promise<typeof answer>(() => {});

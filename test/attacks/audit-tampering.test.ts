@@ -2,13 +2,18 @@
  * Threat: somebody with a hand on the disk edits, removes, adds or moves records of the log, files or
  * checkpoints, cuts off its end, or makes all of it anew and signs it with the key on the disk.
  */
-import { cpSync, mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { auditFiles } from '../../src/audit/audit-blocks.ts';
 import { GENESIS, hashOf } from '../../src/audit/chain.ts';
+import { type Checkpoint, signCheckpoint } from '../../src/audit/checkpoint.ts';
+import { newestCheckpoints } from '../../src/audit/checkpoint-verifier.ts';
 import type { AuditReport } from '../../src/audit/verification.ts';
+import { nodeFileSystem } from '../../src/base/file-system.ts';
 import {
   filesOf,
   type KeyPair,
@@ -308,3 +313,105 @@ describe('a log that was made anew and signed with the key on the disk', () => {
     expect(report.problems[0]?.what).toMatch(/anchor does not count/);
   });
 });
+
+describe('what a reader is shown and a verification is not', () => {
+  it('a doctored plain file beside the compressed one is found', async () => {
+    const [name] = filesOf(original, 'security');
+    const report = await verifiedAfter((directory) => {
+      const path = join(directory, name!);
+      const text = readFileSync(path);
+      writeFileSync(`${path}.gz`, gzipSync(text));
+      writeFileSync(path, text.toString('latin1').replaceAll('User:', 'User;'));
+    });
+    expect(report.problems[0]).toMatchObject({ file: `${name}.gz` });
+    expect(report.problems[0]!.what).toMatch(/plain and its compressed form differ/);
+  });
+
+  it('both forms of a file, as a crash may leave them, are in order', async () => {
+    const [name] = filesOf(original, 'security');
+    const report = await verifiedAfter((directory) => {
+      const path = join(directory, name!);
+      writeFileSync(`${path}.gz`, gzipSync(readFileSync(path)));
+    });
+    expect(report.problems).toEqual([]);
+  });
+
+  it("a file whose number is written in a second form is nobody's", async () => {
+    const [name] = filesOf(original, 'security');
+    const alias = name!.replace(/-([0-9]{6})\./, '-0$1.');
+    expect(alias).not.toBe(name);
+    const directory = join(root, 'alias');
+    cpSync(original, directory, { recursive: true });
+    // The true file under the second name, what was made up under the first.
+    writeFileSync(join(directory, alias), readFileSync(join(directory, name!)));
+    putLines(directory, name!, linesIn(directory, name!).slice(1));
+    expect((await verify(directory, [key.verifying])).problems[0]).toMatchObject({ file: name });
+    const shown = auditFiles(nodeFileSystem, directory, 'security').map(({ path }) => path);
+    expect(shown.map((path) => basename(path))).toEqual(filesOf(original, 'security'));
+  });
+});
+
+describe('without the signing key', () => {
+  it('a log made anew in the version that had no chain, and without checkpoints, is found', async () => {
+    const report = await verifiedAfter((directory) => {
+      for (const file of filesOf(directory, 'checkpoints')) unlinkSync(join(directory, file));
+      for (const stream of ['security', 'access']) {
+        for (const file of filesOf(directory, stream)) {
+          const plain = linesIn(directory, file).map((line) =>
+            line.replace('"v":2', '"v":1').replace(/,"prev":"[0-9a-f]{64}"/, ''),
+          );
+          putLines(directory, file, plain);
+        }
+      }
+    });
+    expect(report.streams.security).toMatchObject({ records: 31, unchained: 31 });
+    expect(report.problems[0]?.what).toMatch(/no checkpoint vouches for the log/);
+  });
+
+  it('a log that is gone altogether is not in order', async () => {
+    const report = await verifiedAfter((directory) => {
+      for (const stream of ['security', 'access', 'checkpoints']) {
+        for (const file of filesOf(directory, stream)) unlinkSync(join(directory, file));
+      }
+    });
+    expect(report.problems[0]?.what).toMatch(/no checkpoint vouches for the log/);
+  });
+});
+
+describe('with the signing key', () => {
+  it('a whole stream that "went by retention" is found by its own anchor', async () => {
+    const kept = newestCheckpoints(nodeFileSystem, original);
+    expect(kept).toHaveLength(2);
+    const directory = join(root, 'retained');
+    cpSync(original, directory, { recursive: true });
+    const anchored = JSON.parse(
+      Buffer.from(
+        kept.find((line) => isOf(line, 'security'))!.split('.')[1]!,
+        'base64url',
+      ).toString(),
+    ) as Checkpoint;
+    const files = filesOf(directory, 'security');
+    for (const file of files) unlinkSync(join(directory, file));
+    const next = { first: anchored.last + 1, prev: 'a'.repeat(64), file: files.at(-1)! };
+    const line = `{"level":"info","v":2,"seq":${next.first},"prev":"${next.prev}","type":"server"}`;
+    putLines(directory, next.file, [line]);
+    const journal = filesOf(directory, 'checkpoints').at(-1)!;
+    const lines = linesIn(directory, journal);
+    const before = JSON.parse(
+      Buffer.from(lines.at(-1)!.split('.')[1]!, 'base64url').toString(),
+    ) as Checkpoint;
+    const forged = {
+      ...anchored,
+      ...{ n: before.n + 1, prev: hashOf(lines.at(-1)!), boot: before.boot },
+      ...{ first: next.first, last: next.first, head: hashOf(line), begins: { security: next } },
+    };
+    putLines(directory, journal, [...lines, await signCheckpoint(forged, key.signing)]);
+    expect((await verify(directory, [key.verifying])).problems).toEqual([]);
+    const report = await verify(directory, [key.verifying], kept.join('\n'));
+    expect(report.anchors).toMatchObject({ given: 2, matched: 1, tooOld: 1 });
+    expect(report.problems[0]?.what).toMatch(/security records that the anchors tell of are gone/);
+  });
+});
+
+const isOf = (line: string, stream: string): boolean =>
+  Buffer.from(line.split('.')[1]!, 'base64url').toString().includes(`"stream":"${stream}"`);

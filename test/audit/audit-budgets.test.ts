@@ -40,6 +40,8 @@ const open = (options: Partial<FileAuditLogOptions> = {}): FileAuditLog =>
   openFileAuditLog({ directory: folder.directory, clock, files: disk, ...options });
 
 const operator = subject({ listener: 'admin', tenant: null, principal: 'User:root' });
+/** Somebody of a tenant, on the admin listener as well. */
+const auditor = subject({ listener: 'admin', principal: 'User:ada', certificateSerial: null });
 const change = { type: 'administration', outcome: 'success', reason: 'topic-create' } as const;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -73,6 +75,7 @@ describe('the budget of a day', () => {
     expect(log.accepts(acme)).toBe(false);
     expect(log.accepts(globex)).toBe(true);
     expect(log.accepts(operator)).toBe(true);
+    expect(log.accepts(auditor)).toBe(false);
     log.access(globex, denied({ resourceName: 'mine' }));
     clock.advance(1_000);
     await log.durable();
@@ -133,6 +136,10 @@ describe('a full disk', () => {
     expect(log.healthy).toBe(false);
     expect(log.pending).toBe(true);
     await expect(log.durable()).rejects.toThrow(/disk of the audit log is full/);
+    const filled = folder.text('security').length;
+    for (let at = 0; at < 20; at += 1) log.security(auditor, { ...change, reason: 'audit-query' });
+    await turn();
+    expect(folder.text('security').length).toBe(filled);
     // Strangers and tenants do not eat what is kept for operators.
     const before = folder.text('security').length;
     for (let at = 0; at < 500; at += 1) {
@@ -152,8 +159,9 @@ describe('a full disk', () => {
     await log.close();
     const reasons = folder.records('security').map(({ reason }) => reason);
     expect(reasons).toContain('topic-create');
+    expect(reasons).not.toContain('audit-query');
     const counted = folder.records('security').filter(({ reason }) => reason === 'over-budget');
-    expect(counted.reduce((sum, { count }) => sum + Number(count), 0)).toBe(500);
+    expect(counted.reduce((sum, { count }) => sum + Number(count), 0)).toBe(520);
     expect(folder.records('access')).toHaveLength(500);
   });
 

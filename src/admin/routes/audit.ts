@@ -4,7 +4,8 @@
  *
  * `records` answers a page (newest first unless asked otherwise), `tail` what comes after a cursor,
  * waiting for it. Each question is recorded, durably, with what was asked, before its first page;
- * the pages that follow are accesses in the access stream.
+ * the pages that follow are accesses in the access stream. A tenant's own people are told what its
+ * audit topic tells: nothing that counts the events of others.
  */
 import {
   AUDIT_STREAMS,
@@ -152,7 +153,7 @@ async function begin(what: string, input: Asked, context: RouteContext): Promise
   const { deps, subject } = context;
   const { tenant, filter, order, cursor } = input;
   if (tenant !== null) requireTenant(tenant, context);
-  deps.records.check({ filter, order, reader: readerOf(context) }, cursor);
+  deps.records.check({ filter, order, ...readerOf(context) }, cursor);
   if (cursor !== null) return;
   deps.audit.security(subject, {
     type: 'administration',
@@ -179,8 +180,10 @@ function factsOf({ network, ...same }: AuditFilter): Facts {
   return { ...same, ...(network !== undefined && { address: network }) };
 }
 
-const readerOf = ({ subject }: RouteContext): string =>
-  JSON.stringify([subject.principal, subject.tokenIssuer ?? null]);
+const readerOf = ({ subject, isOperator }: RouteContext) => ({
+  reader: JSON.stringify([subject.tenant, subject.principal, subject.tokenIssuer ?? null]),
+  readerTenant: isOperator ? null : subject.tenant,
+});
 
 const records = defineRoute({
   method: 'GET',
@@ -201,7 +204,7 @@ const records = defineRoute({
     const input = sinceItExists(question, context);
     await begin('audit-query', input, context);
     const { filter, order, cursor, limit } = input;
-    const wanted = { filter, order, reader: readerOf(context) };
+    const wanted = { filter, order, ...readerOf(context) };
     return ok(await context.deps.records.page(wanted, cursor, limit));
   },
 });
@@ -228,7 +231,7 @@ const tail = defineRoute({
     const input = asked.filter.sinceMs === undefined ? asked : sinceItExists(asked, context);
     await begin('audit-tail', input, context);
     const { filter, order, cursor, limit, waitMs } = input;
-    const question = { filter, order, reader: readerOf(context) };
+    const question = { filter, order, ...readerOf(context) };
     const answer = await context.deps.records.follow(question, cursor, limit, waitMs);
     // While it waited the right may have gone.
     const isPermitted =

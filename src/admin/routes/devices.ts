@@ -3,7 +3,6 @@
  * seen of its devices, services and users, a page at a time in the order in which they first came,
  * and everything about one of them. A page may hold fewer than its limit and still have a next one.
  */
-import { isDeviceCursor } from '../../fleet/device-search.ts';
 import { type AdminRoute, defineRoute, ok, tenantCluster } from '../admin-route.ts';
 import { DEVICE_STATES } from '../fleet-devices.ts';
 import {
@@ -119,10 +118,6 @@ const list = defineRoute({
   answers: { 200: pageShape('devices', object(VIEW_FIELDS)) },
   handle: async ({ tenant, prefix, limit, cursor, ...filter }, { deps }) => {
     requireTenant(tenant, { deps });
-    if (cursor !== null && !isDeviceCursor(cursor)) {
-      const detail = '"cursor" is not of this listing: begin without one.';
-      throw new AdminError(400, 'invalid-cursor', detail);
-    }
     const page = { limit, cursor };
     return ok(await deps.fleet.list(tenant, { prefix: prefix ?? '', ...filter }, page));
   },

@@ -3,11 +3,10 @@
  * operator who has all.
  *
  * Invariants: the operator's record is the line of the audit log, byte for byte. A tenant's is made
- * of fields that are known to be about the tenant alone; what is not listed here does not reach it.
- * Left out are `seq` and `prev`, which count and cover the events of all tenants, and where in the
- * operator's files a rule stands.
+ * of the fields of audit/tenant-fields.ts and no others.
  */
 import type { AuditStreamName } from '../../audit/audit-replay.ts';
+import { tenantFields } from '../../audit/tenant-fields.ts';
 import type { NewRecord, RecordHeader } from '../../protocol/records/record.ts';
 
 export interface EventLine {
@@ -16,42 +15,6 @@ export interface EventLine {
   readonly line: string;
   readonly fields: Readonly<Record<string, unknown>>;
 }
-
-const TENANT_FIELDS = [
-  'level',
-  'v',
-  'time',
-  'type',
-  'tenant',
-  'principal',
-  'fleet',
-  'certificate',
-  'address',
-  'port',
-  'connection',
-  'listener',
-  'api',
-  'apiVersion',
-  'clientId',
-  'operation',
-  'resourceType',
-  'resource',
-  'decision',
-  'rule',
-  'tokenRole',
-  'rolePath',
-  'outcome',
-  'reason',
-  'detail',
-  'facts',
-  'count',
-  'first',
-  'last',
-] as const;
-
-/** Rules that the tenant made itself; all others are in files of the operator's. */
-const DYNAMIC_ORIGIN = 'dynamic';
-const OPERATORS_ORIGIN = 'operator';
 
 /**
  * Reading an audit topic is recorded like everything else, but not in such a topic: its reader
@@ -122,20 +85,4 @@ function recordOf(
     value,
     headers,
   };
-}
-
-function tenantFields(fields: EventLine['fields']): Record<string, unknown> {
-  const told: Record<string, unknown> = {};
-  for (const name of TENANT_FIELDS) {
-    if (Object.hasOwn(fields, name)) told[name] = fields[name];
-  }
-  const { origin, tenant } = fields;
-  if (origin !== undefined) {
-    const known = origin === null || origin === DYNAMIC_ORIGIN;
-    told.origin = known ? origin : OPERATORS_ORIGIN;
-  }
-  if (typeof told.detail === 'string') {
-    told.detail = told.detail.replaceAll(`'${String(tenant)}.`, "'");
-  }
-  return told;
 }
