@@ -264,8 +264,9 @@ describeRequiring(['built-broker'], 'the audit topic of a tenant', () => {
       expect(text).not.toContain(fixture.broker.dataDir);
     }
     const globex = await admin('globex');
-    const all = await fetchAll(globex, (await identify(globex, '__audit_all')).topicId);
-    expect(all.join('\n')).toContain('mark-of-acme');
-    expect(all.join('\n')).toContain('secret-of-globex');
+    const { topicId: allId } = await identify(globex, '__audit_all');
+    const all = async (): Promise<string> => (await fetchAll(globex, allId)).join('\n');
+    await expect.poll(all, { timeout: 8_000 }).toContain('mark-of-acme');
+    expect(await all()).toContain('secret-of-globex');
   });
 });
