@@ -91,7 +91,7 @@ describeRequiring(['built-broker'], 'breakwater user', () => {
     }
     const names: string[] = [];
     for (let next: string | null = '', pages = 0; next !== null && pages < 10; pages++) {
-      const query: string = next === '' ? '' : `&after=${next}`;
+      const query: string = next === '' ? '' : `&cursor=${next}`;
       const { body: page } = await adminRequest(fixture.broker, 'GET', `${path}?limit=7${query}`);
       const { users, next: after } = page as { users: { name: string }[]; next: string | null };
       names.push(...users.map(({ name }) => name));

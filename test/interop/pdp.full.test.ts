@@ -171,7 +171,7 @@ describeRequiring(
       expect(names).toHaveLength(TOPICS_SHOWN);
       expect(names.every((name) => name?.startsWith('shown-'))).toBe(true);
       const asked = after.asked - before.asked;
-      expect(asked).toBe(TOPICS_SHOWN + 3); // alarms, hidden, telemetry
+      expect(asked).toBe(TOPICS_SHOWN + 4); // __audit, alarms, hidden, telemetry
       const messages = after.messages - before.messages;
       if (tenant === 'acme') expect(messages).toBeLessThanOrEqual(3);
       else expect(messages).toBe(asked);

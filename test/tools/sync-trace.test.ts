@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { summariseSyncTrace } from './sync-trace.ts';
 
-const append = '7  pwritev(25</d/t-0/0.log>, [{""..., 90}], 1, 0) = 90';
+const append = '7  pwritev(25</d/acme.telemetry-0/0.log>, [{""..., 90}], 1, 0) = 90';
 const answer = '7  write(30<TCP:[127.0.0.1:9093->127.0.0.1:40000]>, ""..., 64) = 64';
 const other = '7  write(31<TCP:[127.0.0.1:9643->127.0.0.1:40001]>, ""..., 64) = 64';
-const sync = '8  fdatasync(25</d/t-0/0.log>) = 0';
+const sync = '8  fdatasync(25</d/acme.telemetry-0/0.log>) = 0';
 
 const unsynced = (...lines: string[]): number =>
   summariseSyncTrace(lines.join('\n'), 9093).unsyncedAnswers.length;
@@ -17,16 +17,19 @@ describe('sync trace', () => {
 
   test.each([
     ['an answer before any sync', [append, answer, sync]],
-    ['a sync of another file', [append, '8  fdatasync(26</d/t-1/0.log>) = 0', answer]],
-    ['a failed sync', [append, '8  fdatasync(25</d/t-0/0.log>) = -1 EIO (Input/output)', answer]],
+    ['a sync of another file', [append, '8  fdatasync(26</d/acme.telemetry-1/0.log>) = 0', answer]],
+    [
+      'a failed sync',
+      [append, '8  fdatasync(25</d/acme.telemetry-0/0.log>) = -1 EIO (Input/output)', answer],
+    ],
     [
       'an answer during the sync',
-      [append, '8  fdatasync(25</d/t-0/0.log> <unfinished ...>', answer],
+      [append, '8  fdatasync(25</d/acme.telemetry-0/0.log> <unfinished ...>', answer],
     ],
     [
       'a sync that began before the append',
       [
-        '8  fdatasync(25</d/t-0/0.log> <unfinished ...>',
+        '8  fdatasync(25</d/acme.telemetry-0/0.log> <unfinished ...>',
         append,
         '8  <... fdatasync resumed>) = 0',
         answer,
@@ -38,7 +41,7 @@ describe('sync trace', () => {
 
   test('accepts a sync in two halves, and an answer for which nothing was appended', () => {
     const halves = [
-      '8  fdatasync(25</d/t-0/0.log> <unfinished ...>',
+      '8  fdatasync(25</d/acme.telemetry-0/0.log> <unfinished ...>',
       '8  <... fdatasync resumed>) = 0',
     ];
     expect(unsynced(answer, append, ...halves, answer, answer)).toBe(0);

@@ -35,7 +35,9 @@ const syncs = new Set(['fdatasync', 'fsync']);
 /** System calls that `summariseSyncTrace` wants to see. */
 export const tracedCalls = [...writes, ...syncs].join(',');
 
-const logFileOf = (call: Call): string | undefined => /^\d+<([^>]*\.log)>/.exec(call.argument)?.[1];
+/** Of the client's topic: the broker's own logs (audit topics, the fleet view) have a rhythm of their own. */
+const logFileOf = (call: Call): string | undefined =>
+  /^\d+<([^>]*\.telemetry-\d+\/[^>]*\.log)>/.exec(call.argument)?.[1];
 
 class TraceReader {
   readonly #socket: RegExp;

@@ -12,7 +12,8 @@ import {
 import type { RequestInit, ResponseOf } from '../../src/protocol/schemas/index.ts';
 import { type ClientIdentity, nodeTlsOptions } from './client-identity.ts';
 
-const TIMEOUT_MS = 10_000;
+/** Far above what an answer takes: a busy machine has others to serve. */
+const TIMEOUT_MS = 25_000;
 
 export class WireClient {
   readonly socket: TLSSocket;

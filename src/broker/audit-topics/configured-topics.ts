@@ -10,6 +10,7 @@ import type { Logger } from '../../base/logger.ts';
 import { systemRandom } from '../../base/random.ts';
 import type { Config } from '../../config/config-schema.ts';
 import type { Engine } from '../../engine/engine.ts';
+import type { MetadataImage } from '../../metadata/metadata-image.ts';
 import type { SecurityState } from '../../metadata/security-state.ts';
 import { BrokerTopics } from '../../tenancy/broker-topics.ts';
 import { auditDirectory } from '../audit.ts';
@@ -86,10 +87,10 @@ async function start(config: Config, parts: Parts): Promise<AuditTopics> {
     logger.warn({ tenant: operatorTenant }, 'audit.topic.operator.tenant names no tenant yet');
   }
   feed.feed(topics);
-  await topics.start(state.image.tenants.values());
+  await topics.start(audited(state.image));
   state.onChange((image, changes) => {
     if (changes.some(({ type }) => type.startsWith('tenant') && type !== 'tenant-limits'))
-      topics.follow(image.tenants.values());
+      topics.follow(audited(image));
   });
   return topics;
 }
@@ -115,3 +116,7 @@ function topicConfigs(config: Config): Record<string, string> {
     'segment.ms': String(segmentMs),
   };
 }
+
+/** Of a tenant that is being deleted nothing is made any more. */
+const audited = ({ tenants }: MetadataImage) =>
+  [...tenants.values()].filter(({ deletion }) => deletion === null);
