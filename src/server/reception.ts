@@ -10,6 +10,7 @@ import type { AuditSubject, SecurityEvent } from '../audit/audit-event.ts';
 import type { Claim } from '../security/abuse/authentication-guard.ts';
 import type { AdmissionResult } from '../security/admission.ts';
 import { formatPrincipal, type KafkaPrincipal, NO_ROLES } from '../security/principal.ts';
+import type { ProvenIdentity } from '../security/proven-identity.ts';
 import {
   type SaslIdentity,
   type SaslMechanism,
@@ -108,8 +109,9 @@ export class Reception {
     const result = identify.admit(socket, askedServerName);
     if (result.admitted) return { ...result, login: null };
     const delayMs = this.#options.gate.certificateRefused(subject, result.reason);
-    tellRefusal(this.#options.fleet, subject, result, result.proven ?? null);
-    await this.refuse(socket, subject, { ...result, delayMs });
+    const proven = result.proven ?? null;
+    tellRefusal(this.#options.fleet, subject, result, proven);
+    await this.refuse(socket, asProven(subject, proven), { ...result, delayMs });
     return null;
   }
 
@@ -189,6 +191,19 @@ export class Reception {
     // What the caller writes after this still has its time to leave.
     clock.setTimer(LAST_ANSWER_MS, () => socket.destroy());
   }
+}
+
+/** Who a refused certificate proved to be stands in the record, so that its tenant finds it. */
+function asProven(subject: AuditSubject, proven: ProvenIdentity | null): AuditSubject {
+  if (proven === null) return subject;
+  const { tenant, name, fleet, certificate } = proven;
+  return {
+    ...subject,
+    tenant,
+    principal: formatPrincipal({ principalType: 'User', name }),
+    fleet,
+    certificateSerial: certificate?.serial ?? null,
+  };
 }
 
 /** Whom a login claimed to be, and by which mechanism (null: it chose none). */

@@ -106,6 +106,9 @@ describeRequiring(['built-broker'], 'who was shut out', () => {
       expect(await isServed(resumed)).toBe(false);
       expect(await isServed(await open(who, version))).toBe(false);
       expect(refusals(before)).toEqual(['revoked', 'revoked']);
+      const told = fixture.audit('security').filter(({ reason }) => reason === 'revoked');
+      const whose = { tenant: 'acme', principal: `User:${name}`, certificate: expect.any(String) };
+      expect(told.at(-1)).toMatchObject(whose);
       // A new certificate is a new start; it begins in the next second.
       const renewed = await issued(name);
       await expect.poll(async () => isServed(await open(renewed, version))).toBe(true);
