@@ -284,7 +284,8 @@ describeRequiring(['built-broker'], 'requests that a PDP decides', () => {
     expect(performance.now() - beganMs).toBeLessThan(2000);
     pdp.answer = null;
     pdp.decide = () => false;
-    const other = await fixture.connect('acme', 'device-1');
+    // Another question: the first may still wait for its answer.
+    const other = await fixture.connect('acme', 'device-2');
     expect(await produced(other, ['telemetry'])).toEqual([NONE]);
     const line = await fixture.audited('security', ({ reason }) => reason === 'shadow-difference');
     expect(line.facts).toMatchObject({
