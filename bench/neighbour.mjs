@@ -122,12 +122,22 @@ try {
   const started = await startBroker();
   broker = started.child;
   const port = portOf(started.text, 'mTLS');
+  const adminPort = Number(/admin https:\S+?:(\d+)/.exec(started.text)?.[1]);
   if (values.quota !== undefined) {
-    execFileSync(process.execPath, [
-      inRepository('../bin/breakwater.js'),
-      ...['quota', 'set', '--tenant', 'acme', `producer_byte_rate=${values.quota}`],
-      ...['--url', `https://localhost:${portOf(started.text, 'admin')}`, '--certs-dir', certs],
-    ]);
+    execFileSync(
+      process.execPath,
+      [
+        inRepository('../bin/breakwater.js'),
+        ...['quota', 'set', '--tenant', 'acme', `producer_byte_rate=${values.quota}`],
+      ],
+      {
+        env: {
+          ...process.env,
+          BREAKWATER_ADMIN_URL: `https://localhost:${adminPort}`,
+          BREAKWATER_CERTS_DIR: certs,
+        },
+      },
+    );
   }
   const steady = await startLoad(port, 'globex', STEADY);
   loads.push(steady);
