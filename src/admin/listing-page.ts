@@ -8,7 +8,7 @@
  * A cursor says where to go on and permits nothing: it is judged like any text of a caller.
  */
 import type { Clock } from '../base/clock.ts';
-import { runInSlices } from '../protocol/records/event-loop-slices.ts';
+import { workInTurns } from '../protocol/records/event-loop-slices.ts';
 import { integer, list, nullable, object, type Shape, text } from './json-shape.ts';
 import { AdminError } from './problem.ts';
 import { Grammars, optional, withDefault } from './request-fields.ts';
@@ -57,7 +57,7 @@ export async function pageOf<T>(
   clock: Clock,
 ): Promise<Page<T>> {
   const after = cursor === null ? null : keyIn(listing, cursor);
-  const found = await inTurns(clock, firstOf(items, keyOf, after, limit + 1));
+  const found = await workInTurns(clock, firstOf(items, keyOf, after, limit + 1));
   const page = found.slice(0, limit);
   const last = page.at(-1);
   const hasMore = found.length > limit && last !== undefined;
@@ -65,24 +65,6 @@ export async function pageOf<T>(
     items: page.map(({ item }) => item),
     next: hasMore ? cursorTo(listing, last.key) : null,
   };
-}
-
-const TURN_MS = 8;
-
-async function inTurns<T>(clock: Clock, work: Generator<void, T[]>): Promise<T[]> {
-  let outcome: T[] = [];
-  await runInSlices(() => {
-    const beganMs = clock.monotonicMs();
-    for (;;) {
-      const step = work.next();
-      if (step.done === true) {
-        outcome = step.value;
-        return true;
-      }
-      if (clock.monotonicMs() - beganMs > TURN_MS) return false;
-    }
-  });
-  return outcome;
 }
 
 interface Keyed<T> {

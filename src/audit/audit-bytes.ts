@@ -27,11 +27,16 @@ export async function* auditBytesOf(files: FileSystem, path: string): AsyncGener
   }
 }
 
-async function* windowsOf(files: FileSystem, path: string): AsyncGenerator<Buffer> {
+/** The bytes as they stand there. Throws the error of the file system. */
+export async function* windowsOf(
+  files: FileSystem,
+  path: string,
+  windowBytes = WINDOW_BYTES,
+): AsyncGenerator<Buffer> {
   const handle = files.openSync(path, 'read');
   try {
     for (let position = 0; ; ) {
-      const window = Buffer.allocUnsafe(WINDOW_BYTES);
+      const window = Buffer.allocUnsafe(windowBytes);
       const count = await handle.read(window, position);
       if (count === 0) return;
       yield window.subarray(0, count);

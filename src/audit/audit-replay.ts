@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { FileSystem } from '../base/file-system.ts';
+import { windowsOf } from './audit-bytes.ts';
 
 export type AuditStreamName = 'security' | 'access';
 
@@ -149,7 +150,7 @@ function lastOfPlain({ files, directory }: ReplaySource, name: string): number |
 
 /** Whole lines of a file, as many as a window ends. */
 async function* linesOf(source: ReplaySource, name: string): AsyncGenerator<string[]> {
-  const plain = windowsOf(source, name);
+  const plain = windowsOf(source.files, join(source.directory, name), WINDOW_BYTES);
   let rest = '';
   let isTooLong = false;
   for await (const window of name.endsWith('.gz') ? inflated(plain) : plain) {
@@ -160,21 +161,6 @@ async function* linesOf(source: ReplaySource, name: string): AsyncGenerator<stri
     isTooLong = (isTooLong && lines.length === 0) || rest.length > LINE_CHARS_MAX;
     if (isTooLong) rest = '';
     yield lines;
-  }
-}
-
-async function* windowsOf({ files, directory }: ReplaySource, name: string) {
-  const handle = files.openSync(join(directory, name), 'read');
-  try {
-    for (let position = 0; ; ) {
-      const window = Buffer.allocUnsafe(WINDOW_BYTES);
-      const count = await handle.read(window, position);
-      if (count === 0) return;
-      yield window.subarray(0, count);
-      position += count;
-    }
-  } finally {
-    handle.closeSync();
   }
 }
 

@@ -11,9 +11,9 @@ import { readRequired } from '../base/credential-files.ts';
 import { ConfigError, PkiError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Crl } from '../pki/crl-reader.ts';
+import { workInTurns } from '../protocol/records/event-loop-slices.ts';
 import { type CrlJudgement, type CrlProblem, CrlSet } from '../security/crl-set.ts';
 import type { Issuer } from '../security/tenant-ca-registry.ts';
-import { workInTurns } from '../server/work-in-turns.ts';
 
 export interface CrlFileOptions {
   /** The configuration key, for messages. */

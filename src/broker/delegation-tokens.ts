@@ -11,6 +11,7 @@ import { ConfigError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Config } from '../config/config-schema.ts';
 import type { SecurityState } from '../metadata/security-state.ts';
+import { workInTurns } from '../protocol/records/event-loop-slices.ts';
 import type { BanExclusion } from '../security/abuse/bans.ts';
 import type { RevocationCheck } from '../security/admission.ts';
 import type { PasswordWork } from '../security/sasl/password-work.ts';
@@ -18,7 +19,6 @@ import type { TokenLogins } from '../security/sasl/scram-exchange.ts';
 import type { TenantCaRegistry } from '../security/tenant-ca-registry.ts';
 import { TokenKeys } from '../security/tokens/token-keys.ts';
 import { tokenExclusion } from '../security/tokens/token-standing.ts';
-import { workInTurns } from '../server/work-in-turns.ts';
 
 const SECRET_KEY = 'delegation.token.secret.key.file';
 /** Of the text in the file: `openssl rand -base64 32` writes 44. */

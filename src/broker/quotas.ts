@@ -3,6 +3,7 @@ import type { QuotaUsage } from '../admin/state-quotas.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { SecurityState } from '../metadata/security-state.ts';
+import { workInTurns } from '../protocol/records/event-loop-slices.ts';
 import { entityKey } from '../quota/client-quota-entity.ts';
 import { ClientQuotas } from '../quota/client-quotas.ts';
 import { connectionScope } from '../quota/connection-quotas.ts';
@@ -17,7 +18,6 @@ import { LimitAlarms } from '../server/limit-alarms.ts';
 import type { TenantUse } from '../server/limited-tenant.ts';
 import { RequestQuotas } from '../server/request-quotas.ts';
 import type { TenantViews } from '../server/tenant-views.ts';
-import { workInTurns } from '../server/work-in-turns.ts';
 
 const NO_QUOTAS = new ClientQuotas(new Map());
 

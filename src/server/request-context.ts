@@ -12,6 +12,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Engine, EngineCall } from '../engine/engine.ts';
 import type { Telemetry } from '../fleet/telemetry/telemetry.ts';
+import { workInTurns } from '../protocol/records/event-loop-slices.ts';
 import {
   AclOperation,
   CLUSTER_NAME,
@@ -28,7 +29,6 @@ import type { RequestQuotas, Throttle } from './request-quotas.ts';
 import type { ServerMetrics } from './server-metrics.ts';
 import type { Session } from './session.ts';
 import type { TenantSecurity } from './tenant-security.ts';
-import { workInTurns } from './work-in-turns.ts';
 import { WorkTime } from './work-time.ts';
 
 /** What every handler may use beside its request. */

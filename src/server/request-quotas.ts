@@ -10,6 +10,7 @@
  */
 import type { Clock, Timer } from '../base/clock.ts';
 import { ApiKey } from '../protocol/api-keys.ts';
+import { workInTurns } from '../protocol/records/event-loop-slices.ts';
 import {
   ClientQuotaBuckets,
   type ClientQuotaKey,
@@ -24,7 +25,6 @@ import { MUTATION_BURST_SECONDS, TokenBucket } from '../quota/token-bucket.ts';
 import { type ClientStanding, isStale, scopeOf, standingOf } from './client-standing.ts';
 import type { Bite, LimitAlarms } from './limit-alarms.ts';
 import type { RequestContext } from './request-context.ts';
-import { workInTurns } from './work-in-turns.ts';
 
 /** Percent of a thread that a millisecond of a second is. */
 const PERCENT_OF_MS = 0.1;

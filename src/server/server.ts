@@ -16,6 +16,7 @@ import { type CloseReason, Connection, type ConnectionLimits } from '../network/
 import { Listener, type ListenerLimits } from '../network/listener.ts';
 import type { PeerAddress, ProxyProtocol } from '../network/proxy-protocol.ts';
 import type { TenantShares } from '../network/tenant-shares.ts';
+import { workInTurns } from '../protocol/records/event-loop-slices.ts';
 import { formatPrincipal, type KafkaPrincipal } from '../security/principal.ts';
 import type { SaslIdentity } from '../security/sasl/sasl-mechanism.ts';
 import { AbuseGate, type AbuseRules } from './abuse-gate.ts';
@@ -36,7 +37,6 @@ import type { ServerServices } from './request-context.ts';
 import { RequestPipeline } from './request-pipeline.ts';
 import { SaslReauthentication } from './sasl-reauthentication.ts';
 import { type Endpoint, Session } from './session.ts';
-import { workInTurns } from './work-in-turns.ts';
 
 /** How often connections are looked at for idleness. */
 const SWEEP_INTERVAL_MS = 1000;

